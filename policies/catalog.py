@@ -1,0 +1,77 @@
+"""A snapshot of what the compiler must know of pg_catalog. Filled by `proxy.net.introspect`; pure data here.
+
+It holds names, types and dependencies, never a row of a user's table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`type_oid` is the base type's for a domain; `type_name` is format_type's text, e.g. ``character varying(20)``."""
+
+    name: str
+    attnum: int
+    type_oid: int
+    type_name: str
+    is_not_null: bool = False
+    domain_oid: int = 0  # the domain's own OID, 0 when the type is no domain
+    is_generated: bool = False
+    generated_from: tuple[str, ...] = ()  # columns of the same table that a generated column reads
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """`kind` is pg_class.relkind: r table, p partitioned, v view, m materialized view, f foreign, S sequence, ..."""
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...] = ()
+    parents: tuple[int, ...] = ()  # pg_inherits, OIDs
+    children: tuple[int, ...] = ()
+    index_oids: tuple[int, ...] = ()
+    view_definition: str | None = None  # pg_get_viewdef with an empty search_path: every name in it is qualified
+
+    def column(self, name: str) -> Column | None:
+        return next((c for c in self.columns if c.name == name), None)
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """`version` rises with every snapshot that differs from the one before; plans are cached under it.
+
+    `function_names`: every pg_proc.proname, system ones too (attribute notation can call any of them).
+    `user_functions`: unqualified name -> schemas outside pg_catalog and information_schema that define it.
+    `user_operators`: names of operators outside pg_catalog that are not plain C or internal functions.
+    `user_types`: names of types outside pg_catalog (not the row types of tables).
+    `schemas`: all schema names. `search_path`: current_schemas(false) of a fresh session of the gateway's user.
+    """
+
+    version: int
+    database: str
+    server_version: int  # server_version_num, e.g. 150018
+    relations: tuple[Relation, ...]
+    search_path: tuple[str, ...] = ("public",)
+    schemas: frozenset[str] = frozenset()
+    function_names: frozenset[str] = frozenset()
+    user_functions: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    user_operators: frozenset[str] = frozenset()
+    user_types: frozenset[str] = frozenset()
+
+    @cached_property
+    def by_name(self) -> Mapping[tuple[str, str], Relation]:
+        return {(r.schema, r.name): r for r in self.relations}
+
+    @cached_property
+    def by_oid(self) -> Mapping[int, Relation]:
+        return {r.oid: r for r in self.relations}
+
+    def find(self, schema: str, name: str) -> Relation | None:
+        return self.by_name.get((schema, name))

@@ -1,0 +1,227 @@
+"""What an operator wrote, and what it means for one principal: plain data, no parsing, no I/O.
+
+Names of relations and columns are folded as PostgreSQL folds them before they get here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Value = str | int | float | bool | tuple[str | int | float | bool, ...]
+
+
+class Statement(StrEnum):
+    """The names that `statements:` knows. A kind that isn't built yet is refused when it is used."""
+
+    SELECT = "select"
+    INSERT = "insert"
+    UPDATE = "update"
+    DELETE = "delete"
+    MERGE = "merge"
+    COPY_TO = "copy_to"
+    COPY_FROM = "copy_from"
+    CURSOR = "cursor"
+    PREPARE = "prepare"
+    EXPLAIN = "explain"
+    LISTEN = "listen"
+    CALL = "call"
+    DO = "do"
+    TEMP_TABLES = "temp_tables"
+    DDL = "ddl"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Source:
+    """A place in the YAML: file name, line and column, both from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RuleId:
+    """One rule of one policy, e.g. ``analysts/masks[1]``, and where it stands."""
+
+    name: str
+    source: Source
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is connected. `attributes` hold what filters may refer to as ``{name}``."""
+
+    user: str
+    tenant: str | None = None
+    team: str | None = None
+    roles: tuple[str, ...] = ()
+    attributes: Mapping[str, Value] = field(default_factory=dict)
+    scram: str | None = None  # "SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>"
+    source: Source = Source("-", 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class MaskSpec:
+    """A mask as written: its kind and its parameters, sorted by name so that equal masks compare equal."""
+
+    kind: str
+    parameters: tuple[tuple[str, Any], ...] = ()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return dict(self.parameters).get(name, default)
+
+
+@dataclass(frozen=True, slots=True)
+class TablePattern:
+    """``schema.table`` with ``*`` for either part."""
+
+    schema: str
+    table: str
+
+    def matches(self, schema: str, table: str) -> bool:
+        return self.schema in ("*", schema) and self.table in ("*", table)
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.table}"
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnName:
+    schema: str
+    table: str
+    column: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.table}.{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class FilterRule:
+    schema: str
+    table: str
+    expression: str  # as written, with {attribute}
+    rule: RuleId
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRule:
+    column: ColumnName
+    mask: MaskSpec
+    rule: RuleId
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """None means no limit."""
+
+    rows: int | None = None
+    runtime_s: float | None = None
+    rows_rule: RuleId | None = None
+    runtime_rule: RuleId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """Any one match suffices; `any` matches everybody; `except_` takes out again."""
+
+    any: bool = False
+    users: tuple[str, ...] = ()
+    teams: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One policy as written. A part that is absent is None (no opinion), not empty (nothing allowed)."""
+
+    name: str
+    database: str  # "*" when left out
+    subjects: Subjects
+    source: Source
+    except_: Subjects | None = None
+    statements: frozenset[Statement] | None = None
+    statements_rule: RuleId | None = None
+    tables_allow: tuple[TablePattern, ...] | None = None
+    tables_allow_rule: RuleId | None = None
+    tables_block: tuple[tuple[TablePattern, RuleId], ...] = ()
+    columns_block: tuple[tuple[ColumnName, RuleId], ...] = ()
+    rows: tuple[FilterRule, ...] = ()
+    masks: tuple[MaskRule, ...] = ()  # tags are expanded: one MaskRule per column
+    functions_allow: tuple[str, ...] | None = None  # "schema.name", "schema.*", "*"
+    functions_allow_rule: RuleId | None = None
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Per second of server time, per GiB sent to the client, per million planner units."""
+
+    per_second: float = 0.0
+    per_gib_out: float = 0.0
+    per_million_plan_units: float = 0.0
+    currency: str = "USD"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """All files of a policy folder, checked. `fingerprint` is a hex digest over their canonical content."""
+
+    principals: Mapping[str, Principal]
+    policies: tuple[Policy, ...]
+    tags: Mapping[str, tuple[ColumnName, ...]]
+    prices: Prices
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableRule:
+    """What the effective policy says about one relation."""
+
+    schema: str
+    table: str
+    is_allowed: bool
+    denied_by: RuleId | None  # the rule that blocks it or fails to allow it; None when no policy allows anything
+    blocked_columns: Mapping[str, RuleId] = field(default_factory=dict)
+    filters: tuple[FilterRule, ...] = ()
+    masks: Mapping[str, MaskRule] = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        """Allowed as it is: nothing to filter, block or mask."""
+        return self.is_allowed and not (self.blocked_columns or self.filters or self.masks)
+
+
+@dataclass(frozen=True, slots=True)
+class EffectivePolicy:
+    """What all matching policies together mean for one principal on one database.
+
+    `is_everything` is the allow-everything policy: bytes pass unchanged and are recorded.
+    """
+
+    principal: Principal
+    database: str
+    policies: tuple[Policy, ...]  # those that matched, in order
+    statements: frozenset[Statement]
+    statements_rule: RuleId | None
+    functions_allow: tuple[str, ...]
+    functions_rule: RuleId | None
+    limits: Limits
+    fingerprint: str
+    is_everything: bool
+
+    def table_rule(self, schema: str, table: str) -> TableRule:
+        """The rule for one relation; source: `policies.resolve`."""
+        from policies.resolve import resolve_table  # a cycle only at import time
+
+        return resolve_table(self, schema, table)
