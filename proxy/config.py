@@ -1,0 +1,409 @@
+"""What `pgwarden.yaml`, the environment, secret files and the command line say, as one frozen Config.
+
+Order, the first that says something wins: command line, environment (``PGWARDEN_``, ``__`` between levels),
+secret files (same names, lower case, in the secrets folder), YAML, defaults. Unknown keys are errors that name
+file, line and column. Relative paths count from the folder of the YAML file.
+It reads files; it must not start anything, and it knows nothing of policies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NestedSecretsSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from proxy.dsn import DsnError, Upstream, parse_dsn
+
+PREFIX: Final = "PGWARDEN_"
+SECRETS_FOLDER: Final = Path("/run/secrets")
+DEFAULT_LISTEN: Final = "127.0.0.1:6432"
+DEFAULT_ADMIN: Final = "127.0.0.1:9187"
+
+Path_ = tuple[str, ...]  # a key's path, outermost first
+Place = tuple[int, int]  # line and column, both from 1
+
+
+class ConfigError(Exception):
+    """The configuration can't be used. `problems`: one line each, with file:line:column where there is one."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen. Port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class TlsMode(StrEnum):
+    """`disable`: SSLRequest is answered N. `allow`: the client chooses. `require`: no plain clients."""
+
+    DISABLE = "disable"
+    ALLOW = "allow"
+    REQUIRE = "require"
+
+
+class SqlText(StrEnum):
+    """How much of a statement's text the audit records keep."""
+
+    FULL = "full"
+    DIGEST = "digest"
+
+
+def _read_address(value: object) -> Address:
+    if isinstance(value, Address):
+        return value
+    host, colon, port = str(value).rpartition(":")
+    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise ValueError("expected host:port, for example 127.0.0.1:6432")
+    return Address(host.removeprefix("[").removesuffix("]"), int(port))
+
+
+Listen = Annotated[Address, BeforeValidator(_read_address)]
+
+
+class _Keys(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
+
+
+class Admin(_Keys):
+    listen: Listen = Field(default=_read_address(DEFAULT_ADMIN))
+
+
+class Tls(_Keys):
+    """TLS towards clients. With `client_ca`, a client must show a certificate that it signed."""
+
+    mode: TlsMode = TlsMode.DISABLE
+    certificate: Path | None = None
+    key: Path | None = None
+    client_ca: Path | None = None
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Tls:
+        if self.mode is not TlsMode.DISABLE and (self.certificate is None or self.key is None):
+            raise ValueError(f"mode {self.mode.value} needs certificate and key")
+        return self
+
+
+class Database(_Keys):
+    """One database that clients may name. `server` is where it really is, with the password filled in."""
+
+    upstream: str = Field(repr=False)
+    password_file: Path | None = None
+
+    @field_validator("upstream")
+    @classmethod
+    def _is_readable(cls, value: str) -> str:
+        parse_dsn(value)
+        return value
+
+    @property
+    def server(self) -> Upstream:
+        """Read anew at each use, so that a rotated password counts for the next connection. Raises ConfigError."""
+        upstream = parse_dsn(self.upstream)
+        if self.password_file is None:
+            return upstream
+        try:
+            return upstream.with_password(self.password_file.read_text("utf-8").rstrip("\r\n"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError([f"password_file {self.password_file}: {_reason(error)}"]) from None
+
+
+class Audit(_Keys):
+    """`store` None means the embedded PostgreSQL."""
+
+    directory: Path = Path("var/journal")
+    store: str | None = Field(default=None, repr=False)
+    durability: Literal["grouped", "strict"] = "grouped"
+    sql_text: SqlText = SqlText.FULL
+
+    @field_validator("store")
+    @classmethod
+    def _is_readable(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_dsn(value)
+        return value
+
+
+class Config(_Keys):
+    """Everything an operator may say. `databases` None means the embedded PostgreSQL with its sample shop."""
+
+    listen: Listen = Field(default=_read_address(DEFAULT_LISTEN))
+    admin: Admin = Admin()
+    tls: Tls = Tls()
+    databases: dict[str, Database] | None = None
+    policies: Path = Path("policies")
+    audit: Audit = Audit()
+    workers: int = 1
+
+    @field_validator("databases")
+    @classmethod
+    def _is_not_empty(cls, value: dict[str, Database] | None) -> dict[str, Database] | None:
+        if value is not None and not value:
+            raise ValueError("name at least one database, or leave the key out to use the embedded one")
+        return value
+
+    @field_validator("workers")
+    @classmethod
+    def _is_one(cls, value: int) -> int:
+        if value != 1:
+            raise ValueError("this version runs one worker: only 1 is possible")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Yaml:
+    """A YAML file's values and where each key stands."""
+
+    name: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    places: Mapping[Path_, Place] = field(default_factory=dict)
+
+    def place(self, path: Path_) -> str:
+        """``file:line:column`` of the key, or of the nearest key around it."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.places:
+                line, column = self.places[path[:length]]
+                return f"{self.name}:{line}:{column}"
+        return self.name
+
+
+def load_config(
+    file: Path | None,
+    environment: Mapping[str, str],
+    overrides: Mapping[str, Any] | None = None,
+    secrets: Path = SECRETS_FOLDER,
+    base: Path | None = None,
+) -> Config:
+    """All sources together. `overrides` is nested like the YAML and stands for the command line.
+
+    `base` is where relative paths count from when there is no file (default: the current folder).
+    Raises ConfigError with all problems at once.
+    """
+    text = _Yaml("") if file is None else _read_yaml(file)
+    layers: list[Mapping[str, Any]] = [text.values, *_settings_layers(environment, secrets), overrides or {}]
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged = _merge(merged, layer)
+    try:
+        config = Config.model_validate(merged)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, text, layers[1:])) from None
+    return _checked(_anchored(config, _folder(file, base)), text)
+
+
+def _folder(file: Path | None, base: Path | None) -> Path:
+    return (base or Path()).resolve() if file is None else file.resolve().parent
+
+
+class _Settings(BaseSettings):
+    """The keys again, for pydantic-settings, which reads names and nesting off the class."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", arbitrary_types_allowed=True, extra="forbid"
+    )
+    listen: str | None = None
+    admin: Admin | None = None
+    tls: Tls | None = None
+    databases: dict[str, Database] | None = None
+    policies: Path | None = None
+    audit: Audit | None = None
+    workers: int | None = None
+
+
+class _Environment(EnvSettingsSource):
+    """pydantic-settings' reader over a mapping that is passed in."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._given = {name.lower(): value for name, value in environment.items()}
+        super().__init__(_Settings)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return dict(self._given)
+
+
+def _settings_layers(environment: Mapping[str, str], secrets: Path) -> list[dict[str, Any]]:
+    """What secret files say, then what the environment says: the later one wins."""
+    folder = secrets if secrets.is_dir() else None
+    try:
+        files = SecretsSettingsSource(_Settings, folder)
+        nested = NestedSecretsSettingsSource(files, secrets_dir_missing="ok")
+        return [nested(), _Environment(environment)()]
+    except SettingsError as error:
+        raise ConfigError([f"environment or secret files: {error}"]) from None
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        both = isinstance(under, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merge(under, value) if both else value
+    return merged
+
+
+def _explain(error: ValidationError, text: _Yaml, above: list[Mapping[str, Any]]) -> list[str]:
+    problems = error.errors(include_url=False, include_input=False)
+    return [_explain_one(problem, text, above) for problem in problems]
+
+
+def _explain_one(problem: Any, text: _Yaml, above: list[Mapping[str, Any]]) -> str:
+    path = tuple(str(part) for part in problem["loc"])
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        message = f"unknown key; known here: {', '.join(_known_keys(path[:-1]))}"
+    return f"{_origin(path, text, above)}: {'.'.join(path)}: {message}"
+
+
+def _origin(path: Path_, text: _Yaml, above: list[Mapping[str, Any]]) -> str:
+    name = PREFIX + "__".join(path).upper()
+    names = (f"secret file {name.lower()}", name)
+    for layer, origin in reversed(list(zip(above, (*names, "command line"), strict=True))):
+        if _has(layer, path):
+            return origin
+    return text.place(path) or "configuration"
+
+
+def _has(layer: Any, path: Path_) -> bool:
+    for key in path:
+        if not isinstance(layer, Mapping) or key not in layer:
+            return False
+        layer = layer[key]
+    return True
+
+
+def _known_keys(path: Path_) -> list[str]:
+    match path:
+        case ("databases", _):
+            return list(Database.model_fields)
+        case (("admin" | "tls" | "audit") as section,):
+            return list(
+                {"admin": Admin.model_fields, "tls": Tls.model_fields, "audit": Audit.model_fields}[section]
+            )
+    return list(Config.model_fields)
+
+
+def _anchored(config: Config, base: Path) -> Config:
+    def at(path: Path | None) -> Path | None:
+        return None if path is None else base / path
+
+    tls = {name: at(getattr(config.tls, name)) for name in ("certificate", "key", "client_ca")}
+    databases = config.databases and {
+        name: database.model_copy(update={"password_file": at(database.password_file)})
+        for name, database in config.databases.items()
+    }
+    return config.model_copy(
+        update={
+            "tls": config.tls.model_copy(update=tls),
+            "databases": databases,
+            "policies": at(config.policies),
+            "audit": config.audit.model_copy(update={"directory": at(config.audit.directory)}),
+        }
+    )
+
+
+def _checked(config: Config, text: _Yaml) -> Config:
+    """Files that must be there are looked at now: a typo is found at start and not by the first client."""
+    wanted: list[tuple[Path_, Path | None]] = [
+        (("tls", name), getattr(config.tls, name)) for name in ("certificate", "key", "client_ca")
+    ]
+    for name, database in (config.databases or {}).items():
+        wanted.append((("databases", name, "password_file"), database.password_file))
+    missing = [(key, path) for key, path in wanted if path is not None and not path.is_file()]
+    if missing:
+        raise ConfigError([f"{text.place(k)}: {'.'.join(k)}: no such file: {path}" for k, path in missing])
+    return config
+
+
+def _read_yaml(file: Path) -> _Yaml:
+    try:
+        node = yaml.compose(file.read_text("utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{file}: {_reason(error)}"]) from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
+        raise ConfigError([f"{where}: {error.problem or 'not YAML'}"]) from None
+    except yaml.YAMLError:
+        raise ConfigError([f"{file}: not YAML (a control character?)"]) from None
+    if node is None:
+        return _Yaml(str(file))
+    places: dict[Path_, Place] = {}
+    problems: list[str] = []
+    values = _walk(node, (), str(file), places, problems)
+    if not isinstance(values, dict):
+        problems.append(f"{file}:1:1: expected keys and values")
+    if problems:
+        raise ConfigError(problems)
+    return _Yaml(str(file), values, places)
+
+
+def _walk(node: yaml.Node, path: Path_, file: str, places: dict[Path_, Place], problems: list[str]) -> Any:
+    """The node's value; fills in where each key stands and what is wrong with the keys."""
+    if not isinstance(node, yaml.MappingNode):
+        return _scalar(node)
+    values: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        line, column = key_node.start_mark.line + 1, key_node.start_mark.column + 1
+        key = str(key_node.value)
+        if key in values:
+            problems.append(f"{file}:{line}:{column}: {key}: this key stands here twice")
+        places[(*path, key)] = (line, column)
+        values[key] = _walk(value_node, (*path, key), file, places, problems)
+    return values
+
+
+def _scalar(node: yaml.Node) -> Any:
+    # A sequence has no meaning in this file; validation says so at its place.
+    if isinstance(node, yaml.SequenceNode):
+        return [_scalar(item) for item in node.value]
+    return yaml.safe_load(yaml.serialize(node)) if isinstance(node, yaml.ScalarNode) else str(node.value)
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return (error.strerror or "can't be read") if isinstance(error, OSError) else "not UTF-8"
+
+
+__all__ = [
+    "Address",
+    "Admin",
+    "Audit",
+    "Config",
+    "ConfigError",
+    "Database",
+    "DsnError",
+    "SqlText",
+    "Tls",
+    "TlsMode",
+    "load_config",
+]
