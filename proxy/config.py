@@ -1,8 +1,8 @@
 """What `pgwarden.yaml`, the environment, secret files and the command line say, as one frozen Config.
 
 Order, the first that says something wins: command line, environment (``PGWARDEN_``, ``__`` between levels),
-secret files (same names, lower case, in the secrets folder), YAML, defaults. Unknown keys are errors that name
-file, line and column. Relative paths count from the folder of the YAML file.
+secret files (same names, lower case, in the secrets folder), YAML, defaults. Unknown keys are errors that
+name file, line and column. Relative paths count from the folder of the YAML file.
 It reads files; it must not start anything, and it knows nothing of policies.
 """
 
@@ -45,7 +45,7 @@ Place = tuple[int, int]  # line and column, both from 1
 
 
 class ConfigError(Exception):
-    """The configuration can't be used. `problems`: one line each, with file:line:column where there is one."""
+    """The configuration can't be used. `problems`: one line each, with its place where there is one."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -129,7 +129,7 @@ class Database(_Keys):
 
     @property
     def server(self) -> Upstream:
-        """Read anew at each use, so that a rotated password counts for the next connection. Raises ConfigError."""
+        """Read anew at each use: a rotated password counts for the next connection. Raises ConfigError."""
         upstream = parse_dsn(self.upstream)
         if self.password_file is None:
             return upstream
@@ -211,7 +211,11 @@ def load_config(
     Raises ConfigError with all problems at once.
     """
     text = _Yaml("") if file is None else _read_yaml(file)
-    layers: list[Mapping[str, Any]] = [text.values, *_settings_layers(environment, secrets), overrides or {}]
+    layers: list[Mapping[str, Any]] = [
+        text.values,
+        *_settings_layers(environment, secrets),
+        {} if overrides is None else overrides,
+    ]
     merged: dict[str, Any] = {}
     for layer in layers:
         merged = _merge(merged, layer)
@@ -267,8 +271,9 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     merged = dict(below)
     for key, value in above.items():
         under = merged.get(key)
-        both = isinstance(under, Mapping) and isinstance(value, Mapping)
-        merged[key] = _merge(under, value) if both else value
+        if isinstance(under, Mapping) and isinstance(value, Mapping):
+            value = _merge(under, value)
+        merged[key] = value
     return merged
 
 
@@ -287,8 +292,8 @@ def _explain_one(problem: Any, text: _Yaml, above: list[Mapping[str, Any]]) -> s
 
 def _origin(path: Path_, text: _Yaml, above: list[Mapping[str, Any]]) -> str:
     name = PREFIX + "__".join(path).upper()
-    names = (f"secret file {name.lower()}", name)
-    for layer, origin in reversed(list(zip(above, (*names, "command line"), strict=True))):
+    origins: tuple[str, ...] = (f"secret file {name.lower()}", name, "command line")
+    for layer, origin in reversed(list(zip(above, origins, strict=True))):
         if _has(layer, path):
             return origin
     return text.place(path) or "configuration"

@@ -77,7 +77,7 @@ class Upstream:
 def parse_dsn(url: str) -> Upstream:
     """Takes a ``postgresql://`` URL apart (manual, 32.1.1.2). Raises DsnError.
 
-    User and database must be named: libpq's fall-back, the operating system's user, has no meaning for a daemon.
+    User and database must be named: libpq's fall-back, the system's user, has no meaning for a daemon.
     """
     parts = _split(url)
     given = {**_authority(parts), **_parameters(parts.query)}

@@ -1,0 +1,68 @@
+"""The admin port's pages: metrics, health, readiness, version.
+
+It is given plain callables and never imports proxy.
+
+`/healthz` says that the process answers; `/readyz` says whether it should be sent clients, and if not, why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that must hold before clients should come. `reason` is empty while it holds."""
+
+    name: str
+    is_ok: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """`build` is compiled or interpreted; `policy_fingerprint` is empty until a policy set was loaded."""
+
+    version: str
+    commit: str
+    build: str
+    policy_fingerprint: str
+
+
+Checks = Callable[[], Awaitable[Sequence[Check]]]
+
+
+def make_app(registry: CollectorRegistry, checks: Checks, version: Callable[[], Version]) -> Starlette:
+    """The application. `checks` is asked anew at each `/readyz` and should answer within seconds."""
+
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    async def healthz(_: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(_: Request) -> Response:
+        return _readiness(await checks())
+
+    async def version_page(_: Request) -> Response:
+        return JSONResponse(asdict(version()))
+
+    pages = {"/metrics": metrics, "/healthz": healthz, "/readyz": readyz, "/version": version_page}
+    return Starlette(routes=[Route(path, page, methods=["GET"]) for path, page in pages.items()])
+
+
+def _readiness(checks: Sequence[Check]) -> JSONResponse:
+    """200 when every check holds, else 503. No checks at all is not ready: nothing is known to work."""
+    is_ready = bool(checks) and all(check.is_ok for check in checks)
+    body = {
+        "ready": is_ready,
+        "checks": {check.name: "ok" if check.is_ok else check.reason or "failed" for check in checks},
+    }
+    return JSONResponse(body, status_code=200 if is_ready else 503)
