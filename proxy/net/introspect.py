@@ -1,0 +1,306 @@
+"""Reads pg_catalog of an upstream database into a `Catalog`: the only place that knows how to ask for it.
+
+It reads names, types and dependencies, never a row of a user's table, and it must not know policies' rules.
+Works on PostgreSQL 14 to 18.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import asyncpg
+
+from policies.catalog import Catalog, Column, Relation
+
+CONNECT_TIMEOUT_S = 10.0
+QUERY_TIMEOUT_S = 60.0
+CLOSE_TIMEOUT_S = 5.0
+# The server's own limits end a query that we gave up on. A migration's ACCESS EXCLUSIVE lock would otherwise
+# hold pg_get_viewdef for as long as it lasts; the caller keeps its last snapshot and asks again.
+SERVER_SETTINGS = {
+    "application_name": "pgwarden catalog",
+    "statement_timeout": "60000",
+    "lock_timeout": "3000",
+    "idle_in_transaction_session_timeout": "60000",
+    "default_transaction_read_only": "on",
+}
+# pg_get_viewdef locks what the view reads until its transaction ends, and the lock table is small.
+VIEWS_PER_QUERY = 200
+
+# Objects with an OID from here on were made by users (FirstNormalObjectId in access/transam.h).
+_IS_USER_SCHEMA = """n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+    AND n.nspname !~ '^pg_(toast_)?temp_'"""
+
+_SESSION = """
+SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS server_version,
+       pg_catalog.current_schemas(false)::pg_catalog.text[] AS search_path,
+       ARRAY(SELECT n.nspname::pg_catalog.text FROM pg_catalog.pg_namespace AS n
+             WHERE n.nspname !~ '^pg_(toast_)?temp_') AS schemas,
+       ARRAY(SELECT DISTINCT p.proname::pg_catalog.text FROM pg_catalog.pg_proc AS p) AS function_names
+"""
+
+_RELATIONS = f"""
+SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind::pg_catalog.text AS kind
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' AND {_IS_USER_SCHEMA}
+ORDER BY c.oid
+"""
+
+# A domain over a domain ends at the last one's base type and modifier, as in getBaseTypeAndTypmod.
+_COLUMNS = f"""
+WITH RECURSIVE chain AS (
+    SELECT t.oid AS domain, t.typbasetype AS base, t.typtypmod AS modifier
+    FROM pg_catalog.pg_type AS t WHERE t.typtype = 'd'
+    UNION ALL
+    SELECT d.domain, t.typbasetype, t.typtypmod
+    FROM chain AS d JOIN pg_catalog.pg_type AS t ON t.oid = d.base WHERE t.typtype = 'd'
+), domains AS (
+    SELECT d.domain, d.base, d.modifier FROM chain AS d
+    JOIN pg_catalog.pg_type AS t ON t.oid = d.base WHERE t.typtype <> 'd'
+)
+SELECT a.attrelid AS relation, a.attname AS name, a.attnum, COALESCE(d.base, a.atttypid) AS type_oid,
+       pg_catalog.format_type(COALESCE(d.base, a.atttypid), COALESCE(d.modifier, a.atttypmod)) AS type_name,
+       a.attnotnull AS is_not_null, COALESCE(d.domain, 0::pg_catalog.oid) AS domain_oid,
+       a.attgenerated <> '' AS is_generated
+FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN domains AS d ON d.domain = a.atttypid
+WHERE a.attnum > 0 AND NOT a.attisdropped
+  AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' AND {_IS_USER_SCHEMA}
+ORDER BY a.attrelid, a.attnum
+"""
+
+# The dependency belongs to the default's pg_attrdef row, or to the column itself on older minor versions.
+_GENERATED = """
+SELECT a.attrelid AS relation, a.attnum, d.refobjsubid AS reads
+FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_attrdef AS f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
+JOIN pg_catalog.pg_depend AS d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+  AND d.refobjid = a.attrelid AND d.refobjsubid > 0 AND d.refobjsubid <> a.attnum
+  AND ((d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = f.oid)
+    OR (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+        AND d.objid = a.attrelid AND d.objsubid = a.attnum))
+WHERE a.attgenerated <> '' AND a.attrelid >= 16384
+ORDER BY a.attrelid, a.attnum, d.refobjsubid
+"""
+
+# GROUP BY takes a functional dependency only from a primary key that isn't deferrable.
+_KEYS = """
+SELECT k.conrelid AS relation, k.conkey::pg_catalog.int4[] AS attnums FROM pg_catalog.pg_constraint AS k
+WHERE k.contype = 'p' AND NOT k.condeferrable AND k.conrelid >= 16384
+"""
+
+_INHERITS = """
+SELECT i.inhrelid AS child, i.inhparent AS parent FROM pg_catalog.pg_inherits AS i ORDER BY i.inhseqno, 1
+"""
+
+_INDEXES = """
+SELECT i.indrelid AS relation, i.indexrelid AS index FROM pg_catalog.pg_index AS i
+WHERE i.indrelid >= 16384 ORDER BY 1, 2
+"""
+
+_FUNCTIONS = """
+SELECT DISTINCT p.proname AS name, n.nspname AS schema
+FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+WHERE p.oid >= 16384 AND n.nspname !~ '^pg_(toast_)?temp_'
+"""
+
+_OPERATORS = """
+SELECT DISTINCT o.oprname AS name FROM pg_catalog.pg_operator AS o
+JOIN pg_catalog.pg_proc AS p ON p.oid = o.oprcode JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+WHERE o.oid >= 16384 AND l.lanname NOT IN ('c', 'internal')
+"""
+
+# Every table has a row type and an array of it: those are no names a user chose for a type.
+_TYPES = """
+SELECT DISTINCT t.typname AS name FROM pg_catalog.pg_type AS t
+LEFT JOIN pg_catalog.pg_type AS e ON e.oid = t.typelem AND t.typcategory = 'A'
+LEFT JOIN pg_catalog.pg_class AS c ON c.oid = COALESCE(NULLIF(t.typrelid, 0), e.typrelid)
+WHERE t.oid >= 16384 AND (c.oid IS NULL OR c.relkind = 'c')
+"""
+
+_VIEWS = """
+SELECT v.oid, pg_catalog.pg_get_viewdef(v.oid) AS definition
+FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS v(oid)
+"""
+
+_PARTS = {
+    "relations": _RELATIONS,
+    "columns": _COLUMNS,
+    "generated": _GENERATED,
+    "keys": _KEYS,
+    "inherits": _INHERITS,
+    "indexes": _INDEXES,
+    "functions": _FUNCTIONS,
+    "operators": _OPERATORS,
+    "types": _TYPES,
+}
+
+Rows = Sequence[Mapping[str, Any]]
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class CatalogReadError(Exception):
+    """The upstream can't be reached or won't answer. The last snapshot stays good."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """What the server said, query by query."""
+
+    session: Mapping[str, Any]
+    parts: Mapping[str, Rows]  # by the names of _PARTS
+    views: Mapping[int, str]
+
+
+async def read_catalog(
+    dsn: str, *, database: str, previous: Catalog | None = None, password: str | None = None
+) -> Catalog:
+    """A snapshot of the database behind `dsn`, called `database` by the configuration.
+
+    The version is the previous one's when nothing differs, else the next number, starting at 1.
+    Raises CatalogReadError after at most about a minute per query.
+    """
+    try:
+        answers = await _ask(dsn, password)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise CatalogReadError(f"the catalog of {database} can't be read: {error or 'time-out'}") from error
+    # A large catalog takes a second to build: off the loop that moves bytes.
+    return await asyncio.to_thread(_number, answers, database, previous)
+
+
+async def _ask(dsn: str, password: str | None) -> _Answers:
+    connection = await asyncpg.connect(
+        dsn,
+        password=password,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=QUERY_TIMEOUT_S,
+        statement_cache_size=0,
+        server_settings=SERVER_SETTINGS,
+    )
+    try:
+        return await _read_all(connection)
+    finally:
+        with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await connection.close(timeout=CLOSE_TIMEOUT_S)
+
+
+async def _read_all(connection: asyncpg.Connection[asyncpg.Record]) -> _Answers:
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        session = await connection.fetchrow(_SESSION)
+        # Names in format_type's and pg_get_viewdef's texts are qualified when nothing is on the path.
+        await connection.execute("SET LOCAL search_path = ''")
+        parts: dict[str, Rows] = {name: await connection.fetch(query) for name, query in _PARTS.items()}
+    if session is None:
+        raise asyncpg.InterfaceError("the server described no session")
+    views = [row["oid"] for row in parts["relations"] if row["kind"] in ("v", "m")]
+    return _Answers(dict(session), parts, await _read_views(connection, views))
+
+
+async def _read_views(connection: asyncpg.Connection[asyncpg.Record], oids: Sequence[int]) -> dict[int, str]:
+    """Definitions by OID; a view dropped meanwhile has none, so that it is refused until it is read again."""
+    await connection.execute("SET search_path = ''")
+    found: dict[int, str] = {}
+    for start in range(0, len(oids), VIEWS_PER_QUERY):
+        rows = await connection.fetch(_VIEWS, oids[start : start + VIEWS_PER_QUERY])
+        found.update((row["oid"], row["definition"]) for row in rows if row["definition"] is not None)
+    return found
+
+
+def _number(answers: _Answers, database: str, previous: Catalog | None) -> Catalog:
+    """Gives the snapshot its version."""
+    if previous is None:
+        return _build(answers, database, 1)
+    fresh = _build(answers, database, previous.version)
+    return previous if fresh == previous else replace(fresh, version=previous.version + 1)
+
+
+def _build(answers: _Answers, database: str, version: int) -> Catalog:
+    session = answers.session
+    return Catalog(
+        version=version,
+        database=database,
+        server_version=session["server_version"],
+        relations=_relations(answers),
+        search_path=tuple(session["search_path"]),
+        schemas=frozenset(session["schemas"]),
+        function_names=frozenset(session["function_names"]),
+        user_functions=_functions(answers.parts["functions"]),
+        user_operators=frozenset(row["name"] for row in answers.parts["operators"]),
+        user_types=frozenset(row["name"] for row in answers.parts["types"]),
+    )
+
+
+def _functions(rows: Rows) -> dict[str, frozenset[str]]:
+    """A function that somebody added to pg_catalog is listed under it: its name alone proves nothing."""
+    schemas: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        schemas[row["name"]].add(row["schema"])
+    return {name: frozenset(found) for name, found in schemas.items()}
+
+
+def _relations(answers: _Answers) -> tuple[Relation, ...]:
+    columns = _columns(answers)
+    keys = {row["relation"]: row["attnums"] for row in answers.parts["keys"]}
+    parents = _grouped((row["child"], row["parent"]) for row in answers.parts["inherits"])
+    children = _grouped((row["parent"], row["child"]) for row in answers.parts["inherits"])
+    indexes = _grouped((row["relation"], row["index"]) for row in answers.parts["indexes"])
+    return tuple(
+        Relation(
+            oid=(oid := row["oid"]),
+            schema=row["schema"],
+            name=row["name"],
+            kind=row["kind"],
+            columns=tuple(columns.get(oid, ())),
+            primary_key=_names(columns.get(oid, ()), keys.get(oid, ())),
+            parents=tuple(parents.get(oid, ())),
+            children=tuple(children.get(oid, ())),
+            index_oids=tuple(indexes.get(oid, ())),
+            view_definition=answers.views.get(oid),
+        )
+        for row in answers.parts["relations"]
+    )
+
+
+def _columns(answers: _Answers) -> dict[int, list[Column]]:
+    """By relation, in order of attnum."""
+    columns: dict[int, list[Column]] = defaultdict(list)
+    for row in answers.parts["columns"]:
+        columns[row["relation"]].append(_column(row))
+    reads = _grouped(((row["relation"], row["attnum"]), row["reads"]) for row in answers.parts["generated"])
+    for (relation, attnum), attnums in reads.items():
+        own = columns.get(relation, [])
+        sources = _names(own, attnums)
+        columns[relation] = [replace(c, generated_from=sources) if c.attnum == attnum else c for c in own]
+    return columns
+
+
+def _column(row: Mapping[str, Any]) -> Column:
+    return Column(
+        name=row["name"],
+        attnum=row["attnum"],
+        type_oid=row["type_oid"],
+        type_name=row["type_name"],
+        is_not_null=row["is_not_null"],
+        domain_oid=row["domain_oid"],
+        is_generated=row["is_generated"],
+    )
+
+
+def _names(columns: Sequence[Column], attnums: Iterable[int]) -> tuple[str, ...]:
+    by_attnum = {column.attnum: column.name for column in columns}
+    return tuple(by_attnum[attnum] for attnum in attnums if attnum in by_attnum)
+
+
+def _grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
+    groups: dict[K, list[V]] = defaultdict(list)
+    for key, value in pairs:
+        groups[key].append(value)
+    return groups
