@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import asyncpg
 
@@ -142,7 +142,7 @@ _PARTS = {
     "types": _TYPES,
 }
 
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[asyncpg.Record]
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -155,7 +155,7 @@ class CatalogReadError(Exception):
 class _Answers:
     """What the server said, query by query."""
 
-    session: Mapping[str, Any]
+    session: asyncpg.Record
     parts: Mapping[str, Rows]  # by the names of _PARTS
     views: Mapping[int, str]
 
@@ -201,7 +201,7 @@ async def _read_all(connection: asyncpg.Connection[asyncpg.Record]) -> _Answers:
     if session is None:
         raise asyncpg.InterfaceError("the server described no session")
     views = [row["oid"] for row in parts["relations"] if row["kind"] in ("v", "m")]
-    return _Answers(dict(session), parts, await _read_views(connection, views))
+    return _Answers(session, parts, await _read_views(connection, views))
 
 
 async def _read_views(connection: asyncpg.Connection[asyncpg.Record], oids: Sequence[int]) -> dict[int, str]:
@@ -282,7 +282,7 @@ def _columns(answers: _Answers) -> dict[int, list[Column]]:
     return columns
 
 
-def _column(row: Mapping[str, Any]) -> Column:
+def _column(row: asyncpg.Record) -> Column:
     return Column(
         name=row["name"],
         attnum=row["attnum"],
