@@ -1,0 +1,89 @@
+"""The segment that is being written: a preallocated, memory-mapped file. Knows nothing of chains or recovery.
+
+What is copied into the mapping belongs to the kernel at once: it outlives the process without a system call.
+All its blocks are allocated before, so a full disk shows at creation and never as a fault in the middle of a
+write.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from pathlib import Path
+
+from audit.errors import JournalError
+from audit.segment import HEADER_BYTES, SegmentHeader, frame_bytes, header_bytes, segment_path, write_frame
+
+
+class ActiveSegment:
+    """One open segment. `file` stays open after `unmap`, for whoever syncs and cuts it."""
+
+    __slots__ = ("_map", "_view", "end", "file", "header", "path", "size")
+
+    def __init__(self, directory: Path, header: SegmentHeader, size: int) -> None:
+        """Allocates `size` bytes. Raises JournalError if the disk has no room, and leaves nothing."""
+        self.path = segment_path(directory, header.sequence)
+        self.header = header
+        self.size = size
+        self.end = HEADER_BYTES
+        self.file = _make_file(self.path, header, size)
+        self._map = mmap.mmap(self.file, size)
+        self._view = memoryview(self._map)
+
+    @property
+    def position(self) -> int:
+        """The journal position behind the last record."""
+        return self.header.base + self.end
+
+    def has_room(self, needed_bytes: int) -> bool:
+        return self.end + needed_bytes <= self.size
+
+    def write(self, prev_hash: bytes, own_hash: bytes, body: bytes) -> None:
+        """Writes one record; the caller has made sure of the room."""
+        self.end = write_frame(self._view, self.end, prev_hash, own_hash, body)
+
+    def unmap(self) -> None:
+        """Ends writing. The kernel keeps the written pages."""
+        self._view.release()
+        self._map.close()
+
+    def finish(self) -> None:
+        """After `unmap`: syncs the file, gives back what it didn't use, closes it. Raises OSError."""
+        try:
+            os.fsync(self.file)
+            os.ftruncate(self.file, self.end)
+        finally:
+            os.close(self.file)
+
+
+def room_for(bodies: list[bytes]) -> int:
+    """Bytes that these records take together."""
+    return sum(frame_bytes(len(body)) for body in bodies)
+
+
+def _make_file(path: Path, header: SegmentHeader, size: int) -> int:
+    """Makes the whole file under another name first, so that a segment either exists with its header or
+    doesn't.
+    """
+    own = path.with_suffix(".tmp")
+    file = -1
+    try:
+        file = os.open(own, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        _allocate(file, size)
+        os.pwrite(file, header_bytes(header), 0)
+        os.rename(own, path)
+    except OSError as error:
+        if file >= 0:
+            os.close(file)
+        own.unlink(missing_ok=True)
+        raise JournalError(f"no room for the journal: {error.strerror}") from error
+    return file
+
+
+def _allocate(file: int, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+        return
+    zeros = bytes(1 << 20)
+    for offset in range(0, size, len(zeros)):
+        os.pwrite(file, zeros[: size - offset], offset)

@@ -1,0 +1,59 @@
+"""The file of signed checkpoints of one worker: JSON lines, trimmed to the newest. Knows no keys."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from audit.signing import Checkpoint
+
+FILE_NAME = "checkpoints.jsonl"
+_KEEP_LINES = 1000
+_TRIM_BYTES = 1 << 20
+_DECODER = msgspec.json.Decoder(Checkpoint)
+
+
+def append_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
+    """Adds a line and makes it durable. Raises OSError."""
+    path = directory / FILE_NAME
+    line = msgspec.json.encode(checkpoint) + b"\n"
+    with open(path, "ab") as stream:
+        stream.write(line)
+        stream.flush()
+        os.fsync(stream.fileno())
+        size_bytes = stream.tell()
+    if size_bytes > _TRIM_BYTES:
+        _trim(path)
+
+
+def read_checkpoints(directory: Path) -> tuple[list[Checkpoint], int]:
+    """All readable checkpoints in order, and how many lines weren't readable (a torn last line isn't
+    counted).
+    """
+    try:
+        data = (directory / FILE_NAME).read_bytes()
+    except FileNotFoundError:
+        return [], 0
+    *lines, _torn = data.split(b"\n")
+    checkpoints = [checkpoint for line in lines if (checkpoint := _checkpoint_of(line)) is not None]
+    return checkpoints, len(lines) - len(checkpoints)
+
+
+def _checkpoint_of(line: bytes) -> Checkpoint | None:
+    try:
+        return _DECODER.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _trim(path: Path) -> None:
+    """Keeps the newest lines; the file is replaced whole, so a crash leaves the old or the new one."""
+    lines = path.read_bytes().splitlines(keepends=True)[-_KEEP_LINES:]
+    own = path.with_suffix(".tmp")
+    with open(own, "wb") as stream:
+        stream.writelines(lines)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(own, path)

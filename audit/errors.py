@@ -1,0 +1,29 @@
+"""What can go wrong while remembering. Knows nothing of sessions or SQLSTATEs: the proxy turns these into
+refusals.
+"""
+
+from __future__ import annotations
+
+
+class AuditError(Exception):
+    """Base of every error of this package. Its text never quotes data of a statement."""
+
+
+class JournalError(AuditError):
+    """A record can't be written (disk full, failing disk, journal closed): the statement may not run."""
+
+
+class CorruptJournalError(AuditError):
+    """A journal can't be read as what it claims to be (foreign file, unknown version, unreadable key)."""
+
+
+class StoreError(AuditError):
+    """The store answered with an error that waiting doesn't cure (missing right, foreign schema)."""
+
+
+class StoreUnreachableError(AuditError):
+    """The store can't be reached now; what was to be sent stays in the journal."""
+
+
+class FilterError(AuditError):
+    """A filter of `audit query` can't be understood."""

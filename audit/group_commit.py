@@ -1,0 +1,121 @@
+"""Group commit: one thread syncs what many appended, and tells those who wait. Knows nothing of records or
+files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from audit.errors import JournalError
+
+Sync = Callable[[], int]  # makes everything appended so far durable and gives the position reached
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiter:
+    position: int
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[None]
+
+
+class GroupCommit:
+    """Runs `sync` in a thread of its own, `gather_s` seconds after the first wake (0: at once).
+
+    A sync that fails ends it for good: after a failed fsync the kernel may have dropped the pages, so a
+    second one that succeeds would prove nothing.
+    """
+
+    def __init__(self, sync: Sync, gather_s: float) -> None:
+        self._sync = sync
+        self._gather_s = gather_s
+        self._lock = threading.Lock()
+        self._wanted = threading.Event()
+        self._stopping = threading.Event()
+        self._waiters: list[_Waiter] = []
+        self._position = 0
+        self._error: OSError | None = None
+        self._is_over = False
+        self._thread = threading.Thread(target=self._run, name="journal-sync", daemon=True)
+
+    @property
+    def position(self) -> int:
+        """Everything before this position is on the disk."""
+        return self._position
+
+    @property
+    def error(self) -> OSError | None:
+        """Why syncing ended, if it failed."""
+        return self._error
+
+    def start(self, position: int) -> None:
+        self._position = position
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something was appended. Cheap when a sync is already due."""
+        if not self._wanted.is_set():
+            self._wanted.set()
+
+    def stop(self) -> None:
+        """Syncs once more and ends the thread. Those still waiting are released or told of the failure."""
+        self._stopping.set()
+        self._wanted.set()
+        self._thread.join()
+
+    async def wait(self, position: int) -> None:
+        """Returns when everything before `position` is on the disk. Raises JournalError if syncing failed."""
+        if self._position >= position:
+            return
+        loop = asyncio.get_running_loop()
+        waiter = _Waiter(position, loop, loop.create_future())
+        with self._lock:
+            self._waiters.append(waiter)
+        if self._is_over or self._position >= position:  # it may have ended before the waiter was in the list
+            self._release()
+        self.wake()
+        await waiter.future
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wanted.wait()
+            if self._gather_s:
+                self._stopping.wait(self._gather_s)
+            self._wanted.clear()
+            if not self._sync_once():
+                break
+        else:
+            self._sync_once()
+        self._is_over = True
+        self._release()
+
+    def _sync_once(self) -> bool:
+        try:
+            self._position = max(self._position, self._sync())
+        except OSError as error:
+            self._error = error
+            return False
+        self._release()
+        return True
+
+    def _release(self) -> None:
+        with self._lock:
+            done = [waiter for waiter in self._waiters if self._is_over or waiter.position <= self._position]
+            self._waiters = [waiter for waiter in self._waiters if waiter not in done]
+        for waiter in done:
+            is_synced = waiter.position <= self._position
+            try:
+                waiter.loop.call_soon_threadsafe(_settle, waiter.future, is_synced)
+            except RuntimeError:  # the loop is closed: nobody waits any more
+                continue
+
+
+def _settle(future: asyncio.Future[None], is_synced: bool) -> None:
+    if future.done():
+        return
+    if is_synced:
+        future.set_result(None)
+    else:
+        future.set_exception(JournalError("the journal can't be synced to its disk"))

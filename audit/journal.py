@@ -1,0 +1,283 @@
+"""The write-ahead journal of one worker: what is appended here outlives the process. Knows no store and no
+session.
+
+Stages of durability. After `append` returns, the record outlives a kill -9 of this process (it is in the
+kernel's pages), not a power cut. After `wait_synced` returns, or 50 ms later, it outlives a power cut too.
+After the shipper has sent it, it outlives the machine.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from audit.active_segment import ActiveSegment, room_for
+from audit.checkpoints import append_checkpoint
+from audit.errors import JournalError
+from audit.group_commit import GroupCommit
+from audit.ids import Clock, Ids, system_clock_us
+from audit.record import Record, body_of, completed, hash_of
+from audit.recovery import ChainState, recover, recovery_records
+from audit.segment import HEADER_BYTES, MAX_BODY_BYTES, SegmentHeader
+from audit.signing import Checkpoint, Signer, load_or_make_signer
+
+Durability = Literal["grouped", "strict"]
+
+SEGMENT_BYTES = 16 << 20
+_GATHER_S = 0.02  # with the fsync itself well under the promised 50 ms
+_CHECKPOINT_US = 5_000_000
+_LOCK_FILE = "lock"
+
+
+def worker_directory(directory: Path, worker: int) -> Path:
+    """The folder of one worker inside a sidecar's journal folder."""
+    return directory / f"worker-{worker:03d}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """A record on its way into a segment."""
+
+    record_id: str
+    prev_hash: bytes
+    hash: bytes
+    body: bytes
+
+
+class Journal:
+    """One worker's append-only chain of records. Made by `Journal.open`; safe to use from several threads."""
+
+    def __init__(
+        self, directory: Path, worker: int, durability: Durability, segment_bytes: int, clock: Clock, ids: Ids
+    ) -> None:
+        """Opens the folder and takes its lock; `open` is the way in."""
+        self.directory = worker_directory(directory, worker)
+        self.worker = worker
+        self.ids = ids
+        self._segment_bytes = segment_bytes
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._directory_lock = _lock_directory(self.directory)
+        self._signer: Signer = load_or_make_signer(directory)
+        self._state = ChainState()
+        self._active: ActiveSegment | None = None
+        self._finished: list[ActiveSegment] = []
+        self._pending: list[Record] = []
+        self._is_new_file = False
+        self._is_full = False
+        self._is_closed = False
+        self._checkpointed_records = 0
+        self._checkpoint_due_us = 0
+        self._commit = GroupCommit(self._sync, 0.0 if durability == "strict" else _GATHER_S)
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        worker: int,
+        *,
+        durability: Durability = "grouped",
+        segment_bytes: int = SEGMENT_BYTES,
+        clock: Clock = system_clock_us,
+        ids: Ids | None = None,
+    ) -> Journal:
+        """Opens a worker's journal and recovers what an earlier run left there.
+
+        Raises JournalError if another process uses the folder or it can't be made or read. A full disk
+        doesn't raise here: appends do, until there is room.
+        """
+        try:
+            journal = cls(directory, worker, durability, segment_bytes, clock, ids or Ids(clock))
+            journal._recover()
+        except OSError as error:
+            raise JournalError(f"the journal folder can't be used: {error.strerror}") from error
+        return journal
+
+    @property
+    def position(self) -> int:
+        """Bytes appended since the journal's first start."""
+        return self._active.position if self._active else self._state.position
+
+    @property
+    def synced_position(self) -> int:
+        """Every record before this position is on the disk."""
+        return self._commit.position
+
+    @property
+    def lag_bytes(self) -> int:
+        """Bytes appended and not yet synced (the shipper knows what is not yet shipped)."""
+        return max(0, self.position - self._commit.position)
+
+    @property
+    def records(self) -> int:
+        """Records in the chain since the journal's first start."""
+        return self._state.records
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether statements must be refused: the last append found no room, or the disk failed for good."""
+        return self._is_full or self._is_closed or self._commit.error is not None
+
+    def append(self, records: Sequence[Record]) -> int:
+        """Appends all records or none; when it returns they outlive this process. Gives the position behind
+        them.
+
+        Ids, hashes and missing times are filled in. Raises JournalError when the disk has no room or has
+        failed: the statement may not run then.
+        """
+        with self._lock:
+            self._require_usable()
+            position = self._append([*self._pending, *records])
+            self._pending.clear()
+            self._is_full = False
+        self._commit.wake()
+        return position
+
+    async def wait_synced(self, position: int) -> None:
+        """Returns when everything before `position` outlives a power cut. Raises JournalError if not."""
+        await self._commit.wait(position)
+
+    def close(self) -> None:
+        """Syncs, signs a last checkpoint and gives the folder free. Later appends raise JournalError."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._retire_active()
+        self._checkpoint_due_us = 0
+        self._commit.stop()
+        os.close(self._directory_lock)
+
+    def _require_usable(self) -> None:
+        if self._is_closed:
+            raise JournalError("the journal is closed")
+        if self._commit.error is not None:
+            raise JournalError(f"the journal's disk has failed: {self._commit.error.strerror}")
+
+    def _recover(self) -> None:
+        leftovers = recover(self.directory)
+        self._state = leftovers.state
+        self._checkpointed_records = leftovers.state.records
+        if leftovers.state.record_id:
+            self.ids.go_on_after(leftovers.state.record_id)
+        self._pending = recovery_records(leftovers)
+        self._commit.start(leftovers.state.position)
+        try:
+            self.append([])
+        except JournalError:
+            self._is_full = True  # the next append tries again, with what recovery has to say first
+
+    def _append(self, records: Sequence[Record]) -> int:
+        sealed = self._sealed(records)
+        active = self._with_room([record.body for record in sealed])
+        for record in sealed:
+            active.write(record.prev_hash, record.hash, record.body)
+        if sealed:
+            last = sealed[-1]
+            self._state = ChainState(
+                active.header.sequence + 1,
+                active.position,
+                self._state.records + len(sealed),
+                last.hash,
+                last.record_id,
+            )
+        return active.position
+
+    def _sealed(self, records: Sequence[Record]) -> list[_Sealed]:
+        """The records with ids and hashes, chained to the last one written."""
+        now, prev_hash, sealed = self._clock(), self._state.hash, []
+        for record in records:
+            record_id = self.ids.next()
+            body = body_of(completed(record, record_id, now))
+            if len(body) > MAX_BODY_BYTES:
+                raise JournalError("the record is too long")
+            own_hash = hash_of(prev_hash, body)
+            sealed.append(_Sealed(record_id, prev_hash, own_hash, body))
+            prev_hash = own_hash
+        return sealed
+
+    def _with_room(self, bodies: list[bytes]) -> ActiveSegment:
+        """The active segment, or a new one if these records don't fit; a failed allocation leaves the old
+        one.
+        """
+        needed = room_for(bodies)
+        if self._active is not None and self._active.has_room(needed):
+            return self._active
+        header = SegmentHeader(
+            self._state.next_sequence, self._state.position, self._state.records, self._state.hash
+        )
+        try:
+            fresh = ActiveSegment(self.directory, header, max(self._segment_bytes, HEADER_BYTES + needed))
+        except JournalError:
+            self._is_full = True
+            raise
+        self._retire_active()
+        self._active, self._is_new_file = fresh, True
+        return fresh
+
+    def _retire_active(self) -> None:
+        if self._active is not None:
+            self._active.unmap()
+            self._finished.append(self._active)
+            self._active = None
+
+    def _sync(self) -> int:
+        """In the sync thread: makes everything appended durable, then signs a checkpoint when one is due."""
+        with self._lock:
+            finished, self._finished = self._finished, []
+            file = os.dup(self._active.file) if self._active else None
+            position, state = self.position, self._state
+            is_new_file, self._is_new_file = self._is_new_file, False
+        for segment in finished:
+            segment.finish()
+        if file is not None:
+            _sync_and_close(file)
+        if is_new_file:
+            _sync_directory(self.directory)
+        self._sign_if_due(state)
+        return position
+
+    def _sign_if_due(self, state: ChainState) -> None:
+        now = self._clock()
+        if state.records == self._checkpointed_records or now < self._checkpoint_due_us:
+            return
+        unsigned = Checkpoint(
+            worker=self.worker,
+            sequence=state.next_sequence - 1,
+            position=state.position,
+            records=state.records,
+            record_id=state.record_id,
+            hash=state.hash.hex(),
+            at=now,
+        )
+        append_checkpoint(self.directory, self._signer.sign(unsigned))
+        self._checkpointed_records = state.records
+        self._checkpoint_due_us = now + _CHECKPOINT_US
+
+
+def _lock_directory(directory: Path) -> int:
+    """Takes the folder for this process alone: two sidecars in one folder would write two chains into one."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = os.open(directory / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(file)
+        raise JournalError(f"another process uses the journal folder {directory}") from error
+    return file
+
+
+def _sync_and_close(file: int) -> None:
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _sync_directory(directory: Path) -> None:
+    _sync_and_close(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))

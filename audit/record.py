@@ -1,0 +1,173 @@
+"""The audit record: its fields, its one canonical encoding and its hash. Knows nothing of files or stores."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from audit.cost import rounded_cost
+from audit.errors import CorruptJournalError
+
+NO_HASH = bytes(32)  # prev_hash of the first record of a chain
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Stage(StrEnum):
+    """When the record was made: before a statement ran, after it, or beside any statement."""
+
+    INTENT = "intent"
+    OUTCOME = "outcome"
+    EVENT = "event"
+
+
+class Verdict(StrEnum):
+    """What was decided about a statement."""
+
+    ALLOW = "allow"
+    REWRITE = "rewrite"
+    DENY = "deny"
+    HOLD = "hold"
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """One line of the memory. Journals fill `id`, `prev_hash`, `hash`, and `at` where it is 0.
+
+    `at` is microseconds since 1970 UTC, `duration_us` microseconds, `bytes_out` bytes, `cost` in `currency`.
+    None means unknown or not applicable (`rows` of an intent). Table and column names are "schema.table" and
+    "schema.table.column". For an event, `shape` is its name ("login", "policy_load") and `sql_text` one
+    sentence about it; `decision` says allow or deny where the event is a decision (a failed login is a deny).
+    An intent without a `statement_id` takes its own id, which its outcome must then repeat.
+    """
+
+    id: str = ""
+    stage: Stage
+    statement_id: str = ""
+    at: int = 0
+    tenant: str = ""
+    team: str = ""
+    user: str = ""
+    database: str = ""
+    session: str = ""
+    client_address: str = ""
+    application: str = ""
+    workload: str = ""
+    trace_id: str = ""
+    shape: str = ""
+    sql_text: str = ""
+    decision: Verdict | None = None
+    rule_ids: tuple[str, ...] = ()
+    policy_version: str = ""
+    tables: tuple[str, ...] = ()
+    filtered_tables: tuple[str, ...] = ()
+    masked_columns: tuple[str, ...] = ()
+    rows: int | None = None
+    bytes_out: int | None = None
+    duration_us: int | None = None
+    cost: Decimal | None = None
+    currency: str = ""
+    sqlstate: str = ""
+    prev_hash: str = ""
+    hash: str = ""
+
+
+FIELD_NAMES: tuple[str, ...] = Record.__struct_fields__
+
+
+class RecordHead(msgspec.Struct, frozen=True, array_like=True):
+    """The first fields of a record, for those who must look at many records quickly."""
+
+    id: str
+    stage: Stage
+    statement_id: str
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(Record)
+_HEAD_DECODER = msgspec.msgpack.Decoder(RecordHead)
+
+
+def completed(record: Record, record_id: str, at: int) -> Record:
+    """The record as it will be stored: with its id, a time, a rounded cost and texts any store can hold."""
+    changes: dict[str, Any] = {"id": record_id, "prev_hash": "", "hash": "", "at": record.at or at}
+    if record.stage == Stage.INTENT and not record.statement_id:
+        changes["statement_id"] = record_id
+    if record.cost is not None:
+        changes["cost"] = rounded_cost(record.cost)
+    return msgspec.structs.replace(record, **changes)
+
+
+def body_of(record: Record) -> bytes:
+    """The canonical bytes of a record, without its hashes. Journal and store both hash exactly these."""
+    if record.prev_hash or record.hash:
+        record = msgspec.structs.replace(record, prev_hash="", hash="")
+    try:
+        body = _ENCODER.encode(record)
+    except UnicodeEncodeError:  # lone surrogates: the client's text wasn't UTF-8
+        return _ENCODER.encode(_with_storable_texts(record))
+    # PostgreSQL's text can't hold NUL: such a record would stop the shipper for ever.
+    return body if not _has_nul(record) else _ENCODER.encode(_with_storable_texts(record))
+
+
+def hash_of(prev_hash: bytes, body: bytes) -> bytes:
+    """SHA-256 over the hash before and the record's canonical bytes: the link of the chain (32 bytes)."""
+    return hashlib.sha256(prev_hash + body).digest()
+
+
+def record_of(body: bytes, prev_hash: bytes, own_hash: bytes) -> Record:
+    """The record back from its canonical bytes. Raises CorruptJournalError if they aren't a record."""
+    try:
+        record = _DECODER.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise CorruptJournalError("these bytes are not a record") from error
+    return msgspec.structs.replace(record, prev_hash=prev_hash.hex(), hash=own_hash.hex())
+
+
+def head_of(body: bytes) -> RecordHead:
+    """Id, stage and statement id alone. Raises CorruptJournalError if the bytes aren't a record."""
+    try:
+        return _HEAD_DECODER.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise CorruptJournalError("these bytes are not a record") from error
+
+
+def at_datetime(record: Record) -> datetime:
+    """The record's time as an aware UTC datetime, exact to the microsecond."""
+    return _EPOCH + record.at * _MICROSECOND
+
+
+def microseconds_of(moment: datetime) -> int:
+    """Microseconds since 1970 UTC of an aware datetime, exactly (floats would round)."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def _has_nul(record: Record) -> bool:
+    return (
+        "\0" in record.sql_text
+        or "\0" in record.application
+        or "\0" in record.user
+        or "\0" in record.database
+        or "\0" in record.workload
+        or "\0" in record.trace_id
+    )
+
+
+def _with_storable_texts(record: Record) -> Record:
+    return Record(**{name: _storable(value) for name, value in msgspec.structs.asdict(record).items()})
+
+
+def _storable(value: Any) -> Any:
+    match value:
+        case StrEnum():
+            return value
+        case str():
+            return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+        case tuple():
+            return tuple(_storable(part) for part in value)
+        case _:
+            return value
