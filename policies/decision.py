@@ -62,6 +62,7 @@ class Plan:
     rule_ids: tuple[str, ...] = ()
     limits: Limits = Limits()
     sets_search_path: tuple[str, ...] | None = None
+    resets_search_path: bool = False  # back to what it was when the session began
     shape: str = ""  # hex digest of the statement with its literals taken out
 
 

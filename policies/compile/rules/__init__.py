@@ -1,0 +1,37 @@
+"""The rules, in the order in which they work on a draft. Each is a function that edits it or raises Refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from policies.compile.draft import Draft
+from policies.compile.rules.columns import check_columns
+from policies.compile.rules.fences import choose_fence
+from policies.compile.rules.functions import check_attributes, check_functions
+from policies.compile.rules.group_by import restore_dependencies
+from policies.compile.rules.guard import guard_relations
+from policies.compile.rules.locking import check_locking
+from policies.compile.rules.masks import choose_masks
+from policies.compile.rules.names import shorten_names
+from policies.compile.rules.relations import resolve_relations
+from policies.compile.rules.settings import check_discard, check_set, check_show
+from policies.compile.statements import Request, SessionEffect
+
+RULES: tuple[Callable[[Draft], None], ...] = (
+    check_functions,
+    resolve_relations,
+    check_locking,
+    check_attributes,
+    check_columns,
+    choose_masks,
+    choose_fence,
+    guard_relations,
+    shorten_names,
+    restore_dependencies,
+)
+
+SETTINGS: dict[str, Callable[[Request], SessionEffect]] = {
+    "VariableSetStmt": check_set,
+    "VariableShowStmt": check_show,
+    "DiscardStmt": check_discard,
+}

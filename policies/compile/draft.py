@@ -1,0 +1,170 @@
+"""The state of one statement while the rules work on it: what was read, what is to be edited, what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from policies.catalog import Catalog, Column, Relation
+from policies.compile.parse import Statement, Token
+from policies.compile.scope import Block, Facts, FromItem, RelationUse
+from policies.decision import ColumnMask, Plan, Refusal
+from policies.model import EffectivePolicy, FilterRule, MaskRule, RuleId
+
+if TYPE_CHECKING:
+    from policies.compile.surroundings import Surroundings
+
+
+class Refused(Exception):
+    """A rule refuses the statement."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+class Access(Enum):
+    """How a relation is reached: as it is, behind a guard of the policy, or as a filtered system catalog."""
+
+    OPEN = "open"
+    GUARDED = "guarded"
+    CATALOG = "catalog"
+
+
+@dataclass(frozen=True, slots=True)
+class MergedRule:
+    """What holds for a relation after its inheritance parents had their say. Keys are column names."""
+
+    blocked: dict[str, RuleId]
+    filters: tuple[FilterRule, ...]
+    masks: dict[str, MaskRule]
+
+    @property
+    def is_open(self) -> bool:
+        return not (self.blocked or self.filters or self.masks)
+
+    def rule_ids(self) -> Iterable[str]:
+        yield from (str(rule) for rule in self.blocked.values())
+        yield from (str(rule.rule) for rule in (*self.filters, *self.masks.values()))
+
+
+@dataclass(slots=True, eq=False)
+class Target:
+    """A relation of the statement, resolved. `body` is the SELECT that stands for it when it isn't open."""
+
+    use: RelationUse
+    access: Access
+    schema: str
+    name: str
+    relation: Relation | None = None
+    rule: MergedRule | None = None
+    body: str = ""
+    stream: frozenset[str] = frozenset()
+
+    @property
+    def item(self) -> FromItem:
+        return self.use.item
+
+    @property
+    def visible_columns(self) -> tuple[Column, ...]:
+        """The columns a client sees, in order; none for catalogs, whose columns the snapshot doesn't hold."""
+        if self.relation is None:
+            return ()
+        blocked = self.rule.blocked if self.rule else {}
+        return tuple(column for column in self.relation.columns if column.name not in blocked)
+
+
+@dataclass(frozen=True, slots=True)
+class Splice:
+    """`text[start:end]` (bytes) becomes `replacement`."""
+
+    start: int
+    end: int
+    replacement: str
+
+
+@dataclass(slots=True)
+class InnerFacts:
+    """What expanded views brought along, for the record."""
+
+    tables: set[str] = field(default_factory=set)
+    filtered_tables: set[str] = field(default_factory=set)
+    masked_columns: set[str] = field(default_factory=set)
+    rule_ids: set[str] = field(default_factory=set)
+
+    def add(self, plan: Plan) -> None:
+        self.tables.update(plan.tables)
+        self.filtered_tables.update(plan.filtered_tables)
+        self.masked_columns.update(plan.masked_columns)
+        self.rule_ids.update(plan.rule_ids)
+
+
+@dataclass(slots=True)
+class Draft:
+    """Bytes are those of the whole client text; the statement's own places are absolute in it."""
+
+    text: bytes
+    statement: Statement
+    tokens: list[Token]
+    facts: Facts
+    policy: EffectivePolicy
+    catalog: Catalog
+    search_path: tuple[str, ...]
+    surroundings: Surroundings
+    targets: list[Target] = field(default_factory=list)
+    splices: list[Splice] = field(default_factory=list)
+    column_masks: list[ColumnMask] = field(default_factory=list)
+    templates: list[Any] = field(default_factory=list)
+    inner: InnerFacts = field(default_factory=InnerFacts)
+    is_fenced: bool = False
+    token_index: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def has_ctes(self) -> bool:
+        """Whether an unqualified RangeVar may stand for a CTE."""
+        return any(item.kind == "cte" for block in self.facts.blocks for item in block.items)
+
+    def character(self, byte_offset: int) -> int:
+        """The place of a byte in characters from 1, as the protocol's POSITION counts; 0 for an unknown one."""
+        return len(self.text[:byte_offset].decode("utf-8", "replace")) + 1 if byte_offset >= 0 else 0
+
+    def refuse(
+        self,
+        sqlstate: str,
+        rule: str | RuleId,
+        message: str,
+        *,
+        at: int = -1,
+        hint: str = "",
+        detail: str = "",
+    ) -> Refused:
+        """The exception to raise. A rule of the YAML brings its file and line as the detail."""
+        if isinstance(rule, RuleId):
+            detail = detail or f"Rule {rule.name} at {rule.source}."
+        return Refused(Refusal(sqlstate, str(rule), message, detail, hint, self.character(at)))
+
+    def token_at(self, byte_offset: int) -> int:
+        """The index of the token that starts at a byte. Raises Refused where the trees and the scan disagree."""
+        if not self.token_index:
+            self.token_index.update({token.start: index for index, token in enumerate(self.tokens)})
+        index = self.token_index.get(byte_offset)
+        if index is None:
+            raise self.refuse("0A000", "pgwarden/splice", "this statement can't be rewritten safely", at=byte_offset)
+        return index
+
+    def targets_in(self, block: Block) -> Iterable[Target]:
+        return (target for target in self.targets if target.use.block is block)
+
+    def find_qualified(self, block: Block | None, alias: str) -> FromItem | None:
+        """The FROM item that a qualifier names, innermost block first, as the server resolves it."""
+        while block is not None:
+            for item in block.items:
+                if item.alias == alias:
+                    return item
+            block = block.parent
+        return None
+
+    def target_of(self, item: FromItem | None) -> Target | None:
+        return next((target for target in self.targets if target.item is item), None) if item is not None else None

@@ -1,0 +1,58 @@
+"""Builds the SELECT that stands in a relation's place: what the policy leaves of it, under its own column names.
+
+Every name in it is qualified and quoted: nothing a client defines (a CTE, an alias) can capture it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from policies.catalog import Column
+from policies.compile.draft import Access, Draft, Target
+from policies.expressions import bind_expression
+from policies.masks import sql_form
+from policies.model import FilterRule, Value
+
+
+def quote(name: str) -> str:
+    """A quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def guard_body(draft: Draft, target: Target) -> str:
+    """The guard's SELECT without parentheses or alias."""
+    if target.access is Access.CATALOG:
+        return target.body + (" OFFSET 0" if draft.is_fenced else "")
+    assert target.relation is not None
+    assert target.rule is not None
+    attributes = draft.policy.principal.attributes
+    columns = ", ".join(_column(target, column, attributes) for column in target.visible_columns)
+    conditions = " AND ".join(_condition(rule, attributes) for rule in target.rule.filters)
+    parts = [f"SELECT {columns}".rstrip(), f"FROM {_source(target)}"]
+    if conditions:
+        parts.append(f"WHERE {conditions}")
+    if draft.is_fenced:
+        parts.append("OFFSET 0")
+    return " ".join(parts)
+
+
+def _source(target: Target) -> str:
+    assert target.relation is not None
+    if target.body:  # a view: its own definition, guarded inside
+        names = ", ".join(quote(column.name) for column in target.relation.columns)
+        return f"({target.body}) AS {quote(target.name)}({names})"
+    only = "" if target.use.node.get("inh") or target.relation.kind == "v" else "ONLY "
+    return f"{only}{quote(target.schema)}.{quote(target.name)}"
+
+
+def _column(target: Target, column: Column, attributes: Mapping[str, Value]) -> str:
+    assert target.rule is not None
+    name = quote(column.name)
+    rule = target.rule.masks.get(column.name)
+    if rule is None or column.name in target.stream:
+        return name
+    return f"{sql_form(rule.mask, column.type_oid, column.type_name, name, attributes)} AS {name}"
+
+
+def _condition(rule: FilterRule, attributes: Mapping[str, Value]) -> str:
+    return f"({bind_expression(rule.expression, attributes, None)})"

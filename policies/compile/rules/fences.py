@@ -1,0 +1,159 @@
+"""Decides whether guards must be fenced with OFFSET 0.
+
+A subquery is no security barrier: the planner may run a client's condition before the guard's filter, and when the
+condition can fail, its error tells of a hidden row. Where a condition that reads a column is made of anything but
+operators that can't fail on built-in types, no condition may enter a guard.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from policies.compile.builtins import PATTERN_OPERATORS, SAFE_FUNCTIONS, SAFE_OPERATORS, SAFE_TYPES
+from policies.compile.draft import Access, Draft
+from policies.compile.scope import Block, Reference
+from policies.compile.tree import Tree, contains, literal_text, node_kind, nodes_of, strings_of
+
+FLOAT_OIDS = frozenset({700, 701})
+NUMERIC_OID = 1700
+# Clauses of the statement's own block that run after every scan: they can't meet a row that a guard takes out.
+_AFTER_SCAN = frozenset({"targetList", "sortClause", "groupClause", "windowClause", "limitCount", "limitOffset"})
+_SAFE_KINDS = frozenset(
+    {
+        "ColumnRef",
+        "A_Const",
+        "ParamRef",
+        "BoolExpr",
+        "NullTest",
+        "BooleanTest",
+        "List",
+        "CaseExpr",
+        "CaseWhen",
+    }
+    | {"CoalesceExpr", "MinMaxExpr", "A_ArrayExpr", "SQLValueFunction", "CollateClause", "String", "Integer"}
+)
+_SAFE_COMPARISONS = frozenset(
+    {
+        "AEXPR_OP",
+        "AEXPR_OP_ANY",
+        "AEXPR_OP_ALL",
+        "AEXPR_DISTINCT",
+        "AEXPR_NOT_DISTINCT",
+        "AEXPR_IN",
+        "AEXPR_NULLIF",
+    }
+    | {"AEXPR_BETWEEN", "AEXPR_NOT_BETWEEN", "AEXPR_BETWEEN_SYM", "AEXPR_NOT_BETWEEN_SYM"}
+)
+_PATTERN_KINDS = frozenset({"AEXPR_LIKE", "AEXPR_ILIKE"})
+
+
+def choose_fence(draft: Draft) -> None:
+    """Sets `draft.is_fenced`."""
+    if any(target.access is not Access.OPEN for target in draft.targets):
+        draft.is_fenced = (
+            _compares_unsafe_types(draft)
+            or _calls_user_functions(draft)
+            or not all(map(_is_block_safe, draft.facts.blocks))
+        )
+
+
+def _compares_unsafe_types(draft: Draft) -> bool:
+    """Operators of other types are user code or may fail; a numeric compared with a float is cast and may overflow."""
+    named = {reference.names[-1] for reference in draft.facts.references if not _is_only_output(reference)}
+    types = {column.type_oid for target in draft.targets for column in target.visible_columns if column.name in named}
+    has_float = bool(types & FLOAT_OIDS) or any(
+        strings_of(node["typeName"].get("names"))[-1:] in (("float8",), ("float4",))
+        for kind, node in nodes_of(draft.statement.tree)
+        if kind == "TypeCast"
+    )
+    return not types <= SAFE_TYPES or (NUMERIC_OID in types and has_float)
+
+
+def _is_only_output(reference: Reference) -> bool:
+    return reference.is_plain_target and reference.block is not None and reference.block.is_top
+
+
+def _calls_user_functions(draft: Draft) -> bool:
+    """A user's overload may be the better match for a built-in's name."""
+    users = draft.catalog.user_functions
+    return any(strings_of(call["funcname"])[-1] in users for call in draft.facts.functions)
+
+
+def _is_block_safe(block: Block) -> bool:
+    """The expressions of one block; those in subqueries belong to their own blocks, read on their own."""
+    for clause, value in block.node.items():
+        if clause in ("op", "limitOption", "withClause", "lockingClause"):
+            continue
+        if block.is_top and clause in _AFTER_SCAN:
+            continue
+        if clause == "fromClause":
+            if not all(map(_is_source_safe, value)):
+                return False
+        elif not _is_safe(value):
+            return False
+    return True
+
+
+def _is_source_safe(source: Any) -> bool:
+    kind = node_kind(source)
+    match kind:
+        case "RangeVar" | "RangeSubselect":
+            return True
+        case "JoinExpr":
+            node = source[kind]
+            return _is_source_safe(node["larg"]) and _is_source_safe(node["rarg"]) and _is_safe(node.get("quals"))
+    return not contains(source, "ColumnRef")
+
+
+def _is_safe(value: Any) -> bool:
+    """Whether an expression can't fail and calls no user code, whatever the row holds."""
+    if isinstance(value, list):
+        return all(map(_is_safe, value))
+    kind = node_kind(value)
+    if kind is None:
+        return not isinstance(value, dict) or all(map(_is_safe, value.values()))
+    if kind == "SubLink":
+        return _is_sublink_safe(value[kind])
+    if not contains(value, "ColumnRef") and not contains(value, "SubLink"):
+        return True  # it doesn't depend on a row
+    node = value[kind]
+    if kind == "A_Expr":
+        return _is_comparison_safe(node)
+    if kind == "FuncCall":
+        return _is_call_safe(node)
+    return (kind in _SAFE_KINDS or kind in ("ResTarget", "SortBy")) and all(map(_is_safe, node.values()))
+
+
+def _is_sublink_safe(node: Tree) -> bool:
+    """A scalar subquery fails when it finds two rows, so it isn't safe; its inside is a block of its own."""
+    if node.get("subLinkType") not in ("EXISTS_SUBLINK", "ANY_SUBLINK", "ALL_SUBLINK"):
+        return False
+    names = strings_of(node.get("operName"))
+    return _is_safe(node.get("testexpr")) and (not names or names[-1] in SAFE_OPERATORS)
+
+
+def _is_comparison_safe(node: Tree) -> bool:
+    operator = strings_of(node.get("name"))
+    if len(operator) > 1 and operator[0] != "pg_catalog":
+        return False
+    if not (_is_safe(node.get("lexpr")) and _is_safe(node.get("rexpr"))):
+        return False
+    kind = node.get("kind")
+    if kind in _PATTERN_KINDS or operator[-1] in PATTERN_OPERATORS:
+        return _is_pattern_safe(node.get("rexpr"))
+    return kind in _SAFE_COMPARISONS and operator[-1] in SAFE_OPERATORS
+
+
+def _is_pattern_safe(pattern: Any) -> bool:
+    """LIKE fails on a pattern that ends in its escape character, but only on rows that match all before it."""
+    text = literal_text(pattern)
+    if text is None:
+        return False
+    return (len(text) - len(text.rstrip("\\"))) % 2 == 0
+
+
+def _is_call_safe(node: Tree) -> bool:
+    names = strings_of(node["funcname"])
+    is_builtin = len(names) == 1 or names[0] == "pg_catalog"
+    extras = [node.get(part) for part in ("args", "agg_filter", "agg_order", "over")]
+    return is_builtin and names[-1] in SAFE_FUNCTIONS and all(map(_is_safe, extras))

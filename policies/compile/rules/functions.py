@@ -1,0 +1,154 @@
+"""Functions by allow-list: built-ins that were reviewed, others only where a policy names them.
+
+Attribute notation calls functions too: ``('/etc/passwd'::text).pg_read_file`` is a call, so is ``alias.function``.
+"""
+
+from __future__ import annotations
+
+from policies.compile.builtins import ALLOWED, SETTING_READABLE
+from policies.compile.draft import Draft, Target
+from policies.compile.scope import FromItem, Reference
+from policies.compile.tree import Tree, is_node, literal_text, string_of, strings_of
+
+# Functions that read one setting named by their first argument.
+_SETTING_READERS = frozenset({"current_setting"})
+
+
+def check_functions(draft: Draft) -> None:
+    """Raises Refused for the first call that isn't allowed."""
+    if "*" in draft.policy.functions_allow:
+        return
+    for call in draft.facts.functions:
+        _check_call(draft, call)
+    for operator in draft.facts.operators:
+        _check_operator(draft, operator)
+
+
+def check_attributes(draft: Draft) -> None:
+    """Attribute notation, checked once relations are resolved: a known column is no call."""
+    if "*" in draft.policy.functions_allow:
+        return
+    for reference in draft.facts.references:
+        _check_reference(draft, reference)
+    for name, node, block in draft.facts.attributes:
+        if not (_may_be_attribute(draft, name) or _is_column_of_argument(draft, name, node, block)):
+            raise _refused(draft, name, node.get("location", -1))
+
+
+def _check_call(draft: Draft, call: Tree) -> None:
+    *schema, name = strings_of(call["funcname"])
+    location = call.get("location", -1)
+    if name in _SETTING_READERS and schema in ([], ["pg_catalog"]):
+        _check_setting(draft, call)
+    elif not _is_allowed(draft, schema[-1] if schema else None, name):
+        raise _refused(draft, ".".join((*schema, name)), location)
+
+
+def _is_allowed(draft: Draft, schema: str | None, name: str) -> bool:
+    if schema == "pg_catalog":
+        return name in ALLOWED
+    if schema is not None:
+        return _is_granted(draft, schema, name)
+    definers = draft.catalog.user_functions.get(name, frozenset())
+    if not all(_is_granted(draft, definer, name) for definer in definers):
+        return False
+    return name in ALLOWED or bool(definers)
+
+
+def _is_granted(draft: Draft, schema: str, name: str) -> bool:
+    patterns = draft.policy.functions_allow
+    return f"{schema}.{name}" in patterns or f"{schema}.*" in patterns
+
+
+def _check_setting(draft: Draft, call: Tree) -> None:
+    arguments = call.get("args") or [None]
+    name = literal_text(arguments[0])
+    if name is None or name.lower() not in SETTING_READABLE:
+        raise draft.refuse(
+            "42501",
+            "pgwarden/settings",
+            "this setting is not readable under a policy",
+            hint="Name one of the readable settings as a literal.",
+            at=call.get("location", -1),
+        )
+
+
+def _check_operator(draft: Draft, operator: Tree) -> None:
+    name = strings_of(operator.get("name"))[-1:]
+    if name and name[0] in draft.catalog.user_operators:
+        raise draft.refuse(
+            "42501",
+            "pgwarden/functions",
+            f"operator {name[0]} is user-defined and runs code that no policy allows",
+            at=operator.get("location", -1),
+        )
+
+
+def _may_be_attribute(draft: Draft, name: str) -> bool:
+    """Whether ``x.name`` is harmless even if it is a call."""
+    return _is_allowed(draft, None, name) or (
+        name not in draft.catalog.function_names and name not in draft.catalog.user_functions
+    )
+
+
+def _check_reference(draft: Draft, reference: Reference) -> None:
+    name = reference.names[-1]
+    if len(reference.names) < 2 or name is None or _may_be_attribute(draft, name):
+        return
+    item = draft.find_qualified(reference.block, reference.names[-2] or "")
+    if item is None or not _has_column(draft, item, name):
+        raise _refused(draft, name, reference.location)
+
+
+def _is_column_of_argument(draft: Draft, name: str, node: Tree, block: object) -> bool:
+    """``(c).email`` with `c` an alias whose columns are known."""
+    argument = node.get("arg")
+    if not is_node(argument, "ColumnRef"):
+        return False
+    names = strings_of(argument["ColumnRef"]["fields"])
+    reference = next((r for r in draft.facts.references if r.node is argument["ColumnRef"]), None)
+    if reference is None or len(names) != 1:
+        return False
+    item = draft.find_qualified(reference.block, names[0])
+    return item is not None and _has_column(draft, item, name)
+
+
+def _has_column(draft: Draft, item: FromItem, name: str) -> bool:
+    """Whether an alias certainly has a column of that name, which then hides a function of that name."""
+    if item.column_aliases:
+        return name in item.column_aliases
+    target: Target | None = draft.target_of(item)
+    if target is not None:
+        return any(column.name == name for column in target.visible_columns)
+    if item.kind == "subquery":
+        return name in _output_names(item.node["subquery"]["SelectStmt"])
+    if item.kind == "cte" and item.cte is not None:
+        listed = strings_of(item.cte.get("aliascolnames"))
+        return name in (listed or _output_names(item.cte["ctequery"]["SelectStmt"]))
+    return False
+
+
+def _output_names(select: Tree) -> set[str]:
+    """Output columns whose names are sure: those with AS, and plain columns."""
+    while select.get("op", "SETOP_NONE") != "SETOP_NONE":
+        select = select["larg"]
+    names: set[str] = set()
+    for target in select.get("targetList") or ():
+        node = target["ResTarget"]
+        if "name" in node:
+            names.add(node["name"])
+        elif is_node(node.get("val"), "ColumnRef"):
+            last = string_of(node["val"]["ColumnRef"]["fields"][-1])
+            names.update([last] if last is not None else [])
+    return names
+
+
+def _refused(draft: Draft, name: str, location: int) -> Exception:
+    return draft.refuse(
+        "42501",
+        draft.policy.functions_rule or "pgwarden/functions",
+        f"function {name} is not allowed",
+        detail="" if draft.policy.functions_rule else "Only reviewed built-in functions run under a policy.",
+        hint="A policy can allow functions of its own schemas under functions.allow, as schema.name.",
+        at=location,
+    )

@@ -1,0 +1,124 @@
+"""Puts guards in the place of relations, twice: as splices of the text and as an edit of the expected tree.
+
+The two must agree in the end (`verify`), so an error in one can't pass unseen.
+"""
+
+from __future__ import annotations
+
+from policies.compile.draft import Access, Draft, Splice, Target
+from policies.compile.guards import guard_body, quote
+from policies.compile.parse import ParseError, parse
+from policies.compile.tree import Tree, is_node, nodes_of, without_places
+from policies.expressions import ExpressionError
+from policies.masks import MaskError
+
+
+def guard_relations(draft: Draft) -> None:
+    """Replaces every guarded relation and qualifies every open one."""
+    for target in draft.targets:
+        if target.access is Access.OPEN:
+            _qualify(draft, target)
+        else:
+            _guard(draft, target)
+
+
+def _qualify(draft: Draft, target: Target) -> None:
+    """The name as resolved, so that the server's search_path has no say."""
+    if "schemaname" in target.use.node:
+        return
+    target.use.node["schemaname"] = target.schema
+    at = target.use.location
+    draft.token_at(at)
+    draft.splices.append(Splice(at, at, f"{quote(target.schema)}."))
+
+
+def _guard(draft: Draft, target: Target) -> None:
+    use = target.use
+    if use.is_sampled:
+        raise draft.refuse(
+            "0A000",
+            "pgwarden/tablesample",
+            f"TABLESAMPLE of {target.schema}.{target.name} would sample hidden rows too",
+            at=use.location,
+        )
+    start, end, is_table_command = _extent(draft, target)
+    body = _body(draft, target)
+    template = _template(draft, target, body)
+    has_alias = "alias" in use.node
+    alias = "" if has_alias else f" AS {quote(target.name)}"
+    select = "SELECT * FROM " if is_table_command else ""
+    draft.splices.append(Splice(start, end, f" {select}({body}){alias} "))
+    node = dict(template)
+    node["alias"] = use.node["alias"] if has_alias else {"aliasname": target.name}
+    _replace(use.holder, use.key, {"RangeSubselect": node})
+    draft.templates.append(without_places(template["subquery"]))
+
+
+def _body(draft: Draft, target: Target) -> str:
+    try:
+        return guard_body(draft, target)
+    except (ExpressionError, MaskError) as error:
+        rule = next(iter(target.rule.filters), None) if target.rule else None
+        raise draft.refuse(
+            "42501",
+            rule.rule if rule else "pgwarden/guard",
+            f"the rules for {target.schema}.{target.name} can't be applied to {draft.policy.principal.user}: {error}",
+            at=target.use.location,
+        ) from None
+
+
+def _template(draft: Draft, target: Target, body: str) -> Tree:
+    """The guard's tree. An operator's expression that isn't one closed expression, or reaches for a table without
+    naming its schema (a client's CTE could bear the name), refuses the statement.
+    """
+    try:
+        statements = parse(f"SELECT * FROM ({body}) AS guard")
+    except ParseError:
+        statements = []
+    if len(statements) == 1 and statements[0].kind == "SelectStmt":
+        sources = statements[0].tree.get("fromClause", [])
+        if len(sources) == 1 and is_node(sources[0], "RangeSubselect"):
+            node: Tree = sources[0]["RangeSubselect"]
+            if set(statements[0].tree) <= {"targetList", "fromClause", "limitOption", "op"} and _is_qualified(node):
+                return {"subquery": node["subquery"]}
+    raise draft.refuse(
+        "0A000",
+        "pgwarden/guard",
+        f"the rules for {target.schema}.{target.name} don't make a statement of their own",
+        hint="Run pgwarden check; qualify every table in a filter or mask with its schema.",
+        at=target.use.location,
+    )
+
+
+def _is_qualified(node: Tree) -> bool:
+    names = {cte["ctename"] for kind, cte in nodes_of(node) if kind == "CommonTableExpr"}
+    return all(
+        "schemaname" in relation or relation["relname"] in names
+        for kind, relation in nodes_of(node)
+        if kind == "RangeVar"
+    )
+
+
+def _replace(holder: object, key: object, node: Tree) -> None:
+    holder[key] = node  # type: ignore[index]
+
+
+def _extent(draft: Draft, target: Target) -> tuple[int, int, bool]:
+    """Bytes from ONLY (or TABLE, or the name) to the end of the name with its star, and whether it is TABLE t."""
+    first = draft.token_at(target.use.location)
+    last = first + 2 * sum(part in target.use.node for part in ("catalogname", "schemaname"))
+    words = draft.tokens
+    if first >= 2 and words[first - 1].word == "(" and words[first - 2].word == "only":
+        first, last = first - 2, last + 1
+        if words[last].word != ")":
+            raise draft.refuse(
+                "0A000", "pgwarden/splice", "this statement can't be rewritten safely", at=words[first].start
+            )
+    elif first >= 1 and words[first - 1].word == "only":
+        first -= 1
+    elif last + 1 < len(words) and words[last + 1].word == "*":
+        last += 1
+    is_table_command = first >= 1 and words[first - 1].word == "table"
+    if is_table_command:
+        first -= 1
+    return words[first].start, words[last].end, is_table_command

@@ -1,0 +1,182 @@
+"""Every relation of a statement is found in the catalog and held against the policy's allow and block lists.
+
+A relation that no policy allows is refused; one that the catalog doesn't know does not exist for the client. What is
+allowed is rewritten to its qualified name or its guard, so the server's search_path can't choose another.
+"""
+
+from __future__ import annotations
+
+from policies.catalog import Relation
+from policies.compile.catalogs import catalog_guard
+from policies.compile.draft import Access, Draft, MergedRule, Target
+from policies.compile.scope import RelationUse
+from policies.model import RuleId, TableRule
+
+SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema"})
+_REASONS = {
+    "S": "sequences tell how many rows there are",
+    "m": "a materialized view holds rows that no filter has seen",
+    "f": "a foreign table's rows live on another server",
+}
+
+
+def resolve_relations(draft: Draft) -> None:
+    """Fills `draft.targets`, one per RangeVar that names a relation. Raises Refused."""
+    for use in draft.facts.relations:
+        draft.targets.append(_resolve(draft, use))
+
+
+def _resolve(draft: Draft, use: RelationUse) -> Target:
+    database = use.node.get("catalogname")
+    if database is not None and database != draft.catalog.database:
+        raise draft.refuse("0A000", "pgwarden/relations", "cross-database references are not possible", at=use.location)
+    name = use.node["relname"]
+    schema = use.node.get("schemaname") or _schema_of(draft, name)
+    if schema in SYSTEM_SCHEMAS:
+        return _system_relation(draft, use, schema, name)
+    relation = draft.catalog.find(schema, name) if schema else None
+    if schema is None or relation is None:
+        shown = f"{use.node['schemaname']}.{name}" if "schemaname" in use.node else name
+        raise draft.refuse("42P01", "pgwarden/relations", f'relation "{shown}" does not exist', at=use.location)
+    return _user_relation(draft, use, relation)
+
+
+def _schema_of(draft: Draft, name: str) -> str | None:
+    """Where the server would find an unqualified name; pg_catalog comes first unless the path names it."""
+    path = draft.search_path if "pg_catalog" in draft.search_path else ("pg_catalog", *draft.search_path)
+    for schema in path:
+        if schema == "pg_catalog" and name.startswith("pg_"):
+            return schema
+        if draft.catalog.find(schema, name) is not None:
+            return schema
+    return None
+
+
+def _system_relation(draft: Draft, use: RelationUse, schema: str, name: str) -> Target:
+    guard = catalog_guard(schema, name, draft.catalog, draft.surroundings.visibility())
+    match guard.kind:
+        case "open":
+            return Target(use, Access.OPEN, schema, name)
+        case "filtered":
+            return Target(use, Access.CATALOG, schema, name, body=guard.sql)
+    raise draft.refuse(
+        "42501",
+        "pgwarden/catalogs",
+        f"{schema}.{name} is not readable under a policy",
+        detail=guard.reason,
+        at=use.location,
+        hint="Ask for it under the allow-everything policy.",
+    )
+
+
+def _user_relation(draft: Draft, use: RelationUse, relation: Relation) -> Target:
+    _require_allowed(draft, use, relation)
+    rule = merged_rule(draft, relation, use)
+    if relation.kind in _REASONS and not _is_named(draft, relation):
+        raise draft.refuse(
+            "0A000",
+            "pgwarden/relations",
+            f"{relation.schema}.{relation.name} can't be read through pgwarden: {_REASONS[relation.kind]}",
+            at=use.location,
+            hint=f"Name {relation.schema}.{relation.name} without a pattern under tables.allow to let it be read.",
+        )
+    if relation.kind == "v":
+        return _view(draft, use, relation, rule)
+    access = Access.OPEN if rule.is_open else Access.GUARDED
+    return Target(use, access, relation.schema, relation.name, relation, rule)
+
+
+def _require_allowed(draft: Draft, use: RelationUse, relation: Relation) -> None:
+    for named in (relation, *_ancestors(draft, relation)):
+        rule = draft.policy.table_rule(named.schema, named.name)
+        if not rule.is_allowed:
+            raise _denied(draft, use, rule)
+
+
+def _denied(draft: Draft, use: RelationUse, rule: TableRule) -> Exception:
+    message = f"table {rule.schema}.{rule.table} is not allowed for {draft.policy.principal.user}"
+    hint = f"Let a policy of this user allow {rule.schema}.{rule.table} under tables.allow, and none block it."
+    reason: RuleId | str = rule.denied_by or "pgwarden/default"
+    detail = "" if rule.denied_by else "No policy of this user allows any table."
+    return draft.refuse("42501", reason, message, detail=detail, hint=hint, at=use.location)
+
+
+def _is_named(draft: Draft, relation: Relation) -> bool:
+    return any(
+        pattern.schema == relation.schema and pattern.table == relation.name
+        for policy in draft.policy.policies
+        for pattern in policy.tables_allow or ()
+    )
+
+
+def _ancestors(draft: Draft, relation: Relation) -> list[Relation]:
+    found: list[Relation] = []
+    waiting = list(relation.parents)
+    while waiting:
+        parent = draft.catalog.by_oid.get(waiting.pop())
+        if parent is not None and parent not in found:
+            found.append(parent)
+            waiting.extend(parent.parents)
+    return found
+
+
+def merged_rule(draft: Draft, relation: Relation, use: RelationUse) -> MergedRule:
+    """The relation's own rule with its parents': a partition addressed by name is filtered like the whole."""
+    family = (relation, *_ancestors(draft, relation))
+    rules = [draft.policy.table_rule(member.schema, member.name) for member in family]
+    blocked: dict[str, RuleId] = {}
+    for rule in reversed(rules):
+        blocked.update(rule.blocked_columns)
+    masks = {}
+    for rule in reversed(rules):
+        masks.update(rule.masks)
+    filters = tuple(one for rule in rules for one in rule.filters)
+    merged = MergedRule(blocked, filters, {name: mask for name, mask in masks.items() if name not in blocked})
+    _spread_to_generated(relation, merged)
+    if use.node.get("inh"):
+        _require_plain_children(draft, relation, merged, use)
+    return merged
+
+
+def _spread_to_generated(relation: Relation, merged: MergedRule) -> None:
+    """A generated column shows what it is made from: it is blocked with it when that is blocked or masked."""
+    for column in relation.columns:
+        for origin in column.generated_from:
+            if origin in merged.blocked:
+                merged.blocked.setdefault(column.name, merged.blocked[origin])
+            elif origin in merged.masks and column.name not in merged.masks:
+                merged.blocked.setdefault(column.name, merged.masks[origin].rule)
+
+
+def _require_plain_children(draft: Draft, relation: Relation, merged: MergedRule, use: RelationUse) -> None:
+    """A scan of a parent shows its children's rows, so a rule that names a child alone would be passed by."""
+    waiting = list(relation.children)
+    while waiting:
+        child = draft.catalog.by_oid.get(waiting.pop())
+        if child is None:
+            continue
+        waiting.extend(child.children)
+        rule = draft.policy.table_rule(child.schema, child.name)
+        is_blocked = not rule.is_allowed and any(
+            pattern.matches(child.schema, child.name)
+            for policy in draft.policy.policies
+            for pattern, _ in policy.tables_block
+        )
+        own = set(rule.blocked_columns) - set(merged.blocked) or set(rule.masks) - set(merged.masks)
+        if is_blocked or own or any(one not in merged.filters for one in rule.filters):
+            raise draft.refuse(
+                "0A000",
+                "pgwarden/inheritance",
+                f"{child.schema}.{child.name} has rules of its own, so {relation.schema}.{relation.name} "
+                "can't be read as a whole",
+                at=use.location,
+                hint=f"Read {relation.schema}.{relation.name} with ONLY, or move the rule to it.",
+            )
+
+
+def _view(draft: Draft, use: RelationUse, relation: Relation, rule: MergedRule) -> Target:
+    """A view is its definition, compiled under the same policy, so that guards stand inside it."""
+    inner = draft.surroundings.expand_view(draft, relation, use)
+    if inner is None and rule.is_open:
+        return Target(use, Access.OPEN, relation.schema, relation.name, relation, rule)
+    return Target(use, Access.GUARDED, relation.schema, relation.name, relation, rule, body=inner or "")

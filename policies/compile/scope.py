@@ -1,0 +1,307 @@
+"""Reads one SELECT's tree with PostgreSQL's scoping: which names are relations, what refers to what, from where.
+
+A name is a CTE only where the server would see the CTE; every other RangeVar is a relation of the database. Knows no
+policy and no catalog.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from policies.compile.tree import Tree, is_node, node_kind, string_of, strings_of
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Everything a SELECT may be made of. A node that isn't here is refused: nothing passes unread.
+KNOWN_NODES = _words(
+    """
+    SelectStmt ResTarget ColumnRef A_Star String Integer Float Boolean BitString A_Const A_Expr BoolExpr NullTest
+    BooleanTest FuncCall TypeCast SubLink CaseExpr CaseWhen CoalesceExpr MinMaxExpr SQLValueFunction NamedArgExpr
+    A_ArrayExpr RowExpr A_Indirection A_Indices List SortBy WindowDef GroupingSet GroupingFunc JoinExpr RangeVar
+    RangeSubselect RangeFunction RangeTableSample RangeTableFunc RangeTableFuncCol CollateClause ParamRef XmlExpr
+    XmlSerialize CommonTableExpr LockingClause ColumnDef TypeName MultiAssignRef JsonTable JsonTableColumn JsonArgument
+    JsonFuncExpr JsonValueExpr JsonFormat JsonOutput JsonReturning JsonKeyValue JsonObjectConstructor
+    JsonArrayConstructor JsonArrayQueryConstructor JsonAggConstructor JsonObjectAgg JsonArrayAgg JsonIsPredicate
+    JsonParseExpr JsonScalarExpr JsonSerializeExpr JsonBehavior JsonTablePathSpec JsonConstructorExpr
+    """
+)
+
+
+class UnknownNode(Exception):
+    """A tree holds something the reader doesn't know. `location` is a byte offset, -1 when unknown."""
+
+    def __init__(self, kind: str, location: int = -1) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.location = location
+
+
+@dataclass(slots=True, eq=False)
+class Block:
+    """One SELECT block with its own FROM. `is_top`: its rows are the statement's rows, not those of a set operation."""
+
+    node: Tree
+    parent: Block | None
+    is_top: bool = False
+    items: list[FromItem] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class FromItem:
+    """What stands under an alias in FROM: kind is relation, cte, subquery, function or join."""
+
+    kind: str
+    alias: str
+    node: Tree
+    column_aliases: tuple[str, ...] = ()
+    cte: Tree | None = None
+
+
+@dataclass(slots=True, eq=False)
+class RelationUse:
+    """A RangeVar that names a relation. `holder[key]` is the node, so that a guard can be put in its place."""
+
+    node: Tree
+    holder: Any
+    key: Any
+    block: Block
+    item: FromItem
+    joins: tuple[Tree, ...]
+    is_sampled: bool
+    is_direct: bool  # in its block's FROM, or below joins only
+
+    @property
+    def location(self) -> int:
+        return int(self.node.get("location", -1))
+
+
+@dataclass(slots=True, eq=False)
+class Reference:
+    """A ColumnRef. `names` are its parts, None for a star; `clause` is the field of its block it stands in."""
+
+    names: tuple[str | None, ...]
+    node: Tree
+    block: Block | None
+    clause: str
+    is_plain_target: bool
+    output_name: str | None = None
+
+    @property
+    def location(self) -> int:
+        return int(self.node.get("location", -1))
+
+
+@dataclass(slots=True)
+class Facts:
+    """All that one reading found."""
+
+    relations: list[RelationUse] = field(default_factory=list)
+    references: list[Reference] = field(default_factory=list)
+    functions: list[Tree] = field(default_factory=list)
+    attributes: list[tuple[str, Tree, Block | None]] = field(default_factory=list)  # (x).name: name, A_Indirection
+    operators: list[Tree] = field(default_factory=list)
+    locking: list[Tree] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+    top: Block | None = None
+
+
+Ctes = Mapping[str, Tree | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the reader stands."""
+
+    ctes: Ctes
+    block: Block | None
+    clause: str
+
+
+def read_select(tree: Tree) -> Facts:
+    """Reads a SelectStmt's fields. Raises UnknownNode."""
+    reader = _Reader()
+    reader.select(tree, Place({}, None, ""), is_top=True)
+    return reader.facts
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.facts = Facts()
+
+    def select(self, tree: Tree, place: Place, *, is_top: bool = False) -> None:
+        if "intoClause" in tree:
+            raise UnknownNode("SELECT INTO")
+        ctes = self._with(tree.get("withClause"), place)
+        if tree.get("op", "SETOP_NONE") != "SETOP_NONE":
+            self._set_operation(tree, Place(ctes, place.block, place.clause))
+        else:
+            self._block(tree, Place(ctes, place.block, place.clause), is_top=is_top)
+
+    def _set_operation(self, tree: Tree, place: Place) -> None:
+        self.select(tree["larg"], place)
+        self.select(tree["rarg"], place)
+        # Its ORDER BY sees output columns only; a block without FROM items says so.
+        block = Block(tree, place.block)
+        for clause in ("sortClause", "limitOffset", "limitCount", "lockingClause"):
+            self.visit(tree, clause, Place(place.ctes, block, clause))
+
+    def _block(self, tree: Tree, place: Place, *, is_top: bool) -> None:
+        block = Block(tree, place.block, is_top)
+        self.facts.blocks.append(block)
+        if is_top:
+            self.facts.top = block
+        inside = Place(place.ctes, block, "fromClause")
+        sources = tree.get("fromClause") or []
+        for index in range(len(sources)):
+            self._source(sources, index, inside, (), is_direct=True)
+        for target in tree.get("targetList") or ():
+            self._target(target, Place(place.ctes, block, "targetList"))
+        for clause in tree:
+            if clause not in (
+                "fromClause",
+                "targetList",
+                "withClause",
+                "op",
+                "limitOption",
+                "all",
+                "larg",
+                "rarg",
+            ):
+                self.visit(tree, clause, Place(place.ctes, block, clause))
+
+    def _with(self, clause: Tree | None, place: Place) -> Ctes:
+        if not clause:
+            return place.ctes
+        tables = [node["CommonTableExpr"] for node in clause.get("ctes", ())]
+        visible: dict[str, Tree | None] = dict(place.ctes)
+        if clause.get("recursive"):
+            visible.update({cte["ctename"]: cte for cte in tables})
+        for cte in tables:
+            self._cte(cte, Place(dict(visible), place.block, "withClause"))
+            visible[cte["ctename"]] = cte
+        return visible
+
+    def _cte(self, cte: Tree, place: Place) -> None:
+        query = cte["ctequery"]
+        if not is_node(query, "SelectStmt"):
+            raise UnknownNode(node_kind(query) or "CTE", cte.get("location", -1))
+        self.select(query["SelectStmt"], place)
+
+    def _source(self, holder: Any, key: Any, place: Place, joins: tuple[Tree, ...], *, is_direct: bool) -> None:
+        kind = node_kind(holder[key])
+        node: Tree = holder[key][kind] if kind else {}
+        match kind:
+            case "RangeVar":
+                self._relation(node, holder, key, place, joins, is_direct=is_direct, is_sampled=False)
+            case "RangeTableSample" if is_node(node.get("relation"), "RangeVar"):
+                inner = node["relation"]["RangeVar"]
+                self._relation(inner, node, "relation", place, joins, is_direct=False, is_sampled=True)
+                for field_name in ("args", "repeatable"):
+                    self.visit(node, field_name, place)
+            case "JoinExpr":
+                self._source(node, "larg", place, (*joins, node), is_direct=is_direct)
+                self._source(node, "rarg", place, (*joins, node), is_direct=is_direct)
+                self._item("join", node, place, node)
+                if "join_using_alias" in node and place.block:
+                    place.block.items.append(FromItem("join", node["join_using_alias"].get("aliasname", ""), node))
+                self.visit(node, "quals", Place(place.ctes, place.block, "quals"))
+            case "RangeSubselect":
+                self.select(node["subquery"]["SelectStmt"], place)
+                self._item("subquery", node, place, node)
+            case "RangeFunction" | "RangeTableFunc" | "JsonTable":
+                self._item("function", node, place, node)
+                self.visit(holder, key, Place(place.ctes, place.block, "fromFunction"))
+            case _:
+                raise UnknownNode(kind or "FROM item", node.get("location", -1))
+
+    def _relation(
+        self,
+        node: Tree,
+        holder: Any,
+        key: Any,
+        place: Place,
+        joins: tuple[Tree, ...],
+        *,
+        is_direct: bool,
+        is_sampled: bool,
+    ) -> None:
+        assert place.block is not None
+        cte = place.ctes.get(node["relname"]) if "schemaname" not in node else None
+        item = self._item("cte" if cte is not None else "relation", node, place, node)
+        if cte is not None:
+            item.cte = cte
+            return
+        use = RelationUse(node, holder, key, place.block, item, joins, is_sampled, is_direct)
+        self.facts.relations.append(use)
+
+    @staticmethod
+    def _item(kind: str, node: Tree, place: Place, named: Tree) -> FromItem:
+        alias = named.get("alias", {})
+        name = alias.get("aliasname") or (node.get("relname", "") if kind in ("relation", "cte") else "")
+        item = FromItem(kind, name, node, strings_of(alias.get("colnames")))
+        if place.block is not None:
+            place.block.items.append(item)
+        return item
+
+    def _target(self, target: Tree, place: Place) -> None:
+        node = target["ResTarget"]
+        value = node.get("val")
+        if is_node(value, "ColumnRef"):
+            self._reference(value["ColumnRef"], place, is_plain=True, output_name=node.get("name"))
+        else:
+            self.visit(node, "val", place)
+        if node.get("indirection"):
+            raise UnknownNode("ResTarget.indirection", node.get("location", -1))
+
+    def _reference(self, node: Tree, place: Place, *, is_plain: bool = False, output_name: str | None = None) -> None:
+        names = tuple(string_of(part) for part in node["fields"])
+        self.facts.references.append(Reference(names, node, place.block, place.clause, is_plain, output_name))
+
+    def visit(self, holder: Any, key: Any, place: Place) -> None:
+        """Reads whatever stands at `holder[key]`, a node, a list or plain fields."""
+        value = holder[key] if not isinstance(holder, dict) else holder.get(key)
+        if isinstance(value, list):
+            for index in range(len(value)):
+                self.visit(value, index, place)
+        elif isinstance(value, dict):
+            kind = node_kind(value)
+            if kind is None:
+                self._fields(value, place)
+            else:
+                self._node(kind, value[kind], place)
+
+    def _fields(self, fields: Tree, place: Place) -> None:
+        if "relname" in fields:
+            raise UnknownNode("RangeVar", fields.get("location", -1))
+        for key in fields:
+            self.visit(fields, key, place)
+
+    def _node(self, kind: str, node: Tree, place: Place) -> None:
+        if kind not in KNOWN_NODES:
+            raise UnknownNode(kind, node.get("location", -1))
+        match kind:
+            case "SelectStmt":
+                self.select(node, place)
+                return
+            case "ColumnRef":
+                self._reference(node, place)
+                return
+            case "LockingClause":
+                self.facts.locking.append(node)
+                return
+            case "RangeVar":
+                raise UnknownNode(kind, node.get("location", -1))
+            case "FuncCall":
+                self.facts.functions.append(node)
+            case "A_Indirection":
+                for part in node.get("indirection", ()):
+                    if (name := string_of(part)) is not None:
+                        self.facts.attributes.append((name, node, place.block))
+            case "A_Expr":
+                self.facts.operators.append(node)
+        self._fields(node, place)

@@ -1,0 +1,156 @@
+"""What kinds of statements there are, which grant each needs, and which of them need none."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from policies.compile.draft import Refused
+from policies.compile.parse import Statement
+from policies.decision import Refusal
+from policies.model import EffectivePolicy, RuleId
+from policies.model import Statement as Grant
+
+_COMMANDS = {
+    "SelectStmt": "select",
+    "InsertStmt": "insert",
+    "UpdateStmt": "update",
+    "DeleteStmt": "delete",
+    "MergeStmt": "merge",
+    "CopyStmt": "copy",
+    "ExplainStmt": "explain",
+    "PrepareStmt": "prepare",
+    "ExecuteStmt": "execute",
+    "DeallocateStmt": "deallocate",
+    "DeclareCursorStmt": "declare",
+    "FetchStmt": "fetch",
+    "ClosePortalStmt": "close",
+    "ListenStmt": "listen",
+    "UnlistenStmt": "unlisten",
+    "NotifyStmt": "notify",
+    "CallStmt": "call",
+    "DoStmt": "do",
+    "VariableSetStmt": "set",
+    "VariableShowStmt": "show",
+    "DiscardStmt": "discard",
+    "CreateStmt": "create table",
+    "CreateTableAsStmt": "create table as",
+    "ViewStmt": "create view",
+    "TruncateStmt": "truncate",
+    "AlterTableStmt": "alter table",
+    "LockStmt": "lock",
+    "VacuumStmt": "vacuum",
+    "CheckPointStmt": "checkpoint",
+}
+_TRANSACTION = {
+    "TRANS_STMT_BEGIN": "begin",
+    "TRANS_STMT_START": "begin",
+    "TRANS_STMT_COMMIT": "commit",
+    "TRANS_STMT_ROLLBACK": "rollback",
+    "TRANS_STMT_SAVEPOINT": "savepoint",
+    "TRANS_STMT_RELEASE": "release",
+    "TRANS_STMT_ROLLBACK_TO": "rollback to",
+}
+_GRANTS = {
+    "SelectStmt": Grant.SELECT,
+    "InsertStmt": Grant.INSERT,
+    "UpdateStmt": Grant.UPDATE,
+    "DeleteStmt": Grant.DELETE,
+    "MergeStmt": Grant.MERGE,
+    "ExplainStmt": Grant.EXPLAIN,
+    "PrepareStmt": Grant.PREPARE,
+    "ExecuteStmt": Grant.PREPARE,
+    "DeclareCursorStmt": Grant.CURSOR,
+    "FetchStmt": Grant.CURSOR,
+    "ListenStmt": Grant.LISTEN,
+    "NotifyStmt": Grant.LISTEN,
+    "CallStmt": Grant.CALL,
+    "DoStmt": Grant.DO,
+}
+# They change nothing that a client may not change and show nothing: no grant needed.
+HARMLESS = frozenset({"ClosePortalStmt", "UnlistenStmt", "DeallocateStmt"})
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEffect:
+    """What a statement that isn't a query does to the session once it has succeeded."""
+
+    search_path: tuple[str, ...] | None = None
+    resets_search_path: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One statement out of `count` in a text, and the policy it is held against."""
+
+    statement: Statement
+    count: int
+    policy: EffectivePolicy
+    text: bytes
+
+    def refuse(self, sqlstate: str, rule: str | RuleId, message: str, *, hint: str = "", detail: str = "") -> Refused:
+        """The exception to raise; its place is the start of the statement."""
+        if isinstance(rule, RuleId):
+            detail = detail or f"Rule {rule.name} at {rule.source}."
+        before = self.text[: self.statement.start]
+        rest = self.text[self.statement.start : self.statement.end]
+        blanks = len(rest) - len(rest.lstrip())
+        position = len(before.decode("utf-8", "replace")) + blanks + 1
+        return Refused(Refusal(sqlstate, str(rule), message, detail, hint, position))
+
+
+def command_of(statement: Statement) -> str:
+    """The command in lower case, bounded: it is a metric's label and a record's field."""
+    if statement.kind == "TransactionStmt":
+        return _TRANSACTION.get(statement.tree.get("kind", ""), "prepare transaction")
+    if statement.kind in _COMMANDS:
+        return _COMMANDS[statement.kind]
+    words = re.sub(r"(?<!^)(?=[A-Z])", " ", statement.kind.removesuffix("Stmt"))
+    return words.lower()
+
+
+def grant_of(statement: Statement) -> Grant:
+    """The name under `statements:` that lets this kind run."""
+    tree = statement.tree
+    if statement.kind == "CopyStmt":
+        return Grant.COPY_FROM if tree.get("is_from") else Grant.COPY_TO
+    if statement.kind == "SelectStmt" and "intoClause" in tree:
+        return _creation(tree["intoClause"].get("rel", {}))
+    if statement.kind == "CreateStmt":
+        return _creation(tree.get("relation", {}))
+    if statement.kind == "CreateTableAsStmt":
+        return _creation(tree.get("into", {}).get("rel", {}))
+    return _GRANTS.get(statement.kind, Grant.DDL)
+
+
+def _creation(relation: dict[str, object]) -> Grant:
+    return Grant.TEMP_TABLES if relation.get("relpersistence") == "t" else Grant.DDL
+
+
+def is_transaction_control(statement: Statement) -> bool:
+    return statement.kind == "TransactionStmt" and statement.tree.get("kind") in _TRANSACTION
+
+
+def require_grant(request: Request) -> None:
+    """Raises Refused with 42501 when the policy doesn't grant this kind of statement."""
+    grant = grant_of(request.statement)
+    policy = request.policy
+    if grant in policy.statements or Grant.ALL in policy.statements:
+        return
+    raise request.refuse(
+        "42501",
+        policy.statements_rule or "pgwarden/default",
+        f"{command_of(request.statement)} statements are not allowed for {policy.principal.user}",
+        detail="" if policy.statements_rule else "No policy of this user allows any statement.",
+        hint=f"Let a policy of this user list {grant.value} under statements.",
+    )
+
+
+def refuse_unbuilt(request: Request) -> Refused:
+    """For a kind that is granted, but can't be guarded yet."""
+    return request.refuse(
+        "0A000",
+        "pgwarden/statements",
+        f"{command_of(request.statement)} statements can't be guarded by this version of pgwarden",
+        hint="They run under the allow-everything policy only.",
+    )

@@ -1,0 +1,74 @@
+"""Small tools over libpg_query's JSON trees: naming nodes, walking, comparing. Knows no policy and no scope."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+Tree = dict[str, Any]
+
+_PLACES = frozenset(
+    {"location", "stmt_location", "stmt_len", "rexpr_list_start", "rexpr_list_end", "list_start", "list_end"}
+)
+
+
+def node_kind(value: Any) -> str | None:
+    """``SelectStmt`` for ``{"SelectStmt": {...}}``, None for anything that isn't a node (fields start in lower case)."""
+    if isinstance(value, dict) and len(value) == 1:
+        (key,) = value
+        if key[:1].isupper():
+            return str(key)
+    return None
+
+
+def is_node(value: Any, kind: str) -> bool:
+    return isinstance(value, dict) and len(value) == 1 and kind in value
+
+
+def string_of(node: Any) -> str | None:
+    """The text of a String node, None for another node (A_Star, A_Indices, ...)."""
+    return node["String"].get("sval", "") if is_node(node, "String") else None
+
+
+def strings_of(nodes: list[Any] | None) -> tuple[str, ...]:
+    """The texts of a list of String nodes, e.g. a qualified name."""
+    return tuple(text for text in map(string_of, nodes or ()) if text is not None)
+
+
+def without_places(value: Any) -> Any:
+    """A copy without byte positions, so that two readings of differently written text compare equal."""
+    if isinstance(value, dict):
+        return {k: without_places(v) for k, v in value.items() if k not in _PLACES}
+    if isinstance(value, list):
+        return [without_places(v) for v in value]
+    return value
+
+
+def nodes_of(value: Any) -> Iterator[tuple[str, Tree]]:
+    """Every node below and at `value`, parents first, as (kind, fields)."""
+    stack = [value]
+    while stack:
+        current = stack.pop()
+        if isinstance(current, dict):
+            kind = node_kind(current)
+            if kind is not None:
+                yield kind, current[kind]
+            stack.extend(reversed(current.values()))
+        elif isinstance(current, list):
+            stack.extend(reversed(current))
+
+
+def contains(value: Any, kind: str) -> bool:
+    return any(found == kind for found, _ in nodes_of(value))
+
+
+def literal_text(node: Any) -> str | None:
+    """The text of a string constant, also under a cast to a string type; None for anything else."""
+    if is_node(node, "TypeCast"):
+        names = strings_of(node["TypeCast"].get("typeName", {}).get("names"))
+        if not names or names[-1] not in ("text", "varchar", "bpchar", "name", "unknown"):
+            return None
+        node = node["TypeCast"].get("arg")
+    if is_node(node, "A_Const") and "sval" in node["A_Const"]:
+        return str(node["A_Const"]["sval"].get("sval", ""))
+    return None
