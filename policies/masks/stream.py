@@ -1,0 +1,265 @@
+"""Masks over values on the wire, in text or binary format: the hot half, called once for every masked cell.
+
+Values are in UTF-8, the client_encoding that the gateway pins. Octets that aren't UTF-8 (they come from
+SQL_ASCII databases) count as one character each. Nothing here knows statements, sessions or NULLs, which
+never get here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Protocol
+
+from policies.masks import arrays, constants, forms
+from policies.masks.email import is_domain
+from policies.masks.fit import check_type
+from policies.masks.spec import Kind, kind_of
+from policies.masks.targets import Family, Target, target_of
+from policies.model import MaskSpec
+
+
+class StreamMask(Protocol):
+    """Masks one column's values as they pass."""
+
+    def mask(self, value: bytes, format_code: int) -> bytes | None:
+        """The value's replacement, in the same format; None means SQL NULL.
+
+        `value` is a DataRow's value, never NULL; `format_code` is 0 for text, 1 for binary. Raises ValueError
+        when the value isn't one of the column's type.
+        """
+
+
+def stream_form(spec: MaskSpec, type_oid: int, type_name: str) -> StreamMask | None:
+    """The mask over wire values; None when it can only work at the source.
+
+    That is so where a text form depends on settings of the session (DateStyle, TimeZone, extra_float_digits)
+    and for an operator's SQL. Constants of such types are sent in ISO form, moments in UTC. Raises MaskError
+    as `check_type` does.
+    """
+    check_type(spec, type_oid, type_name)
+    kind = kind_of(spec)
+    if kind is Kind.NULLIFY:
+        return NullMask()
+    target = target_of(type_oid, type_name)
+    assert target is not None  # check_type has refused other types
+    match kind:
+        case Kind.REDACT:
+            return _constant_mask(target, constants.redacted(target))
+        case Kind.CONSTANT:
+            return _constant_mask(target, constants.constant(target, spec.get("value")))
+        case Kind.HASH:
+            return _hash_mask(target, spec.get("salt", "").encode("utf-8"))
+        case Kind.EMAIL:
+            return _shaped(target, EmailMask())
+        case Kind.PARTIAL:
+            return _shaped(target, _partial_mask(spec))
+        case Kind.TRUNCATE if target.family is Family.INTEGER:
+            return BucketMask(target, spec.get("bucket"))
+        case _:
+            return None
+
+
+def _constant_mask(target: Target, value: constants.Constant) -> StreamMask:
+    if target.family is Family.BYTEA:
+        return ByteaMask(lambda _: value.binary)
+    return ConstantMask(value.text, value.binary)
+
+
+def _hash_mask(target: Target, salt: bytes) -> StreamMask:
+    match target.family:
+        case Family.UUID:
+            return UuidHashMask(salt)
+        case Family.BYTEA:
+            return ByteaMask(lambda octets: sha256(salt + octets).digest())
+        case _:
+            return _shaped(target, HashMask(salt))
+
+
+def _partial_mask(spec: MaskSpec) -> StreamMask:
+    return PartialMask(spec.get("keep_first", 0), spec.get("keep_last", 0), spec.get("fill", "*"))
+
+
+def _shaped(target: Target, inner: StreamMask) -> StreamMask:
+    """`inner` works on plain text; around it stands what the column's type adds to that."""
+    if target.is_padded:
+        return PaddedMask(inner, target.length)
+    if target.length is not None:
+        inner = CutMask(inner, target.length)
+    return ElementsMask(inner, target.element_oid) if target.element_oid else inner
+
+
+class NullMask:
+    __slots__ = ()
+
+    def mask(self, value: bytes, format_code: int) -> bytes | None:
+        return None
+
+
+class ConstantMask:
+    __slots__ = ("_forms",)
+
+    def __init__(self, text: bytes, binary: bytes) -> None:
+        self._forms = (text, binary)
+
+    def mask(self, value: bytes, format_code: int) -> bytes | None:
+        return self._forms[format_code]
+
+
+class ByteaMask:
+    """Works on octets; a text form goes out in the style it came in, so that bytea_output doesn't matter."""
+
+    __slots__ = ("_replace",)
+
+    def __init__(self, replace: Callable[[bytes], bytes]) -> None:
+        self._replace = replace
+
+    def mask(self, value: bytes, format_code: int) -> bytes | None:
+        if format_code:
+            return self._replace(value)
+        masked = self._replace(forms.bytea_value(value))
+        return forms.bytea_hex(masked) if forms.is_bytea_hex(value) else forms.bytea_escape(masked)
+
+
+class HashMask:
+    """64 hex digits of SHA-256 over salt and text."""
+
+    __slots__ = ("_salted",)
+
+    def __init__(self, salt: bytes) -> None:
+        self._salted = sha256(salt)
+
+    def mask(self, value: bytes, format_code: int) -> bytes | None:
+        digest = self._salted.copy()
+        digest.update(value)
+        return digest.hexdigest().encode("ascii")
+
+
+class UuidHashMask:
+    """The first 16 octets of SHA-256 over salt and the uuid's text, as a uuid."""
+
+    __slots__ = ("_salt",)
+
+    def __init__(self, salt: bytes) -> None:
+        self._salt = salt
+
+    def mask(self, value: bytes, format_code: int) -> bytes | None:
+        text = _hyphenated(value) if format_code else value
+        digest = sha256(self._salt + text).digest()[:16]
+        return digest if format_code else _hyphenated(digest)
+
+
+def _hyphenated(octets: bytes) -> bytes:
+    digits = octets.hex()
+    parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
+    return "-".join(parts).encode("ascii")
+
+
+class PartialMask:
+    """Keeps characters at the ends; a value that has no more than those is wholly filled."""
+
+    __slots__ = ("_ends", "_fill", "_first", "_last", "_text_fill")
+
+    def __init__(self, first: int, last: int, fill: str) -> None:
+        self._first = first
+        self._last = last
+        self._ends = first + last
+        self._text_fill = fill
+        self._fill = fill.encode("utf-8")
+
+    def mask(self, value: bytes, format_code: int) -> bytes | None:
+        if not value.isascii():
+            return self._mask_characters(value.decode("utf-8", "surrogateescape"))
+        length = len(value)
+        if length <= self._ends:
+            return self._fill * length
+        return value[: self._first] + self._fill * (length - self._ends) + value[length - self._last :]
+
+    def _mask_characters(self, value: str) -> bytes:
+        length = len(value)
+        if length <= self._ends:
+            return self._fill * length
+        filled = self._text_fill * (length - self._ends)
+        masked = value[: self._first] + filled + value[length - self._last :]
+        return masked.encode("utf-8", "surrogateescape")
+
+
+class EmailMask:
+    """``ada@example.com`` -> ``a***@example.com``; what isn't an address -> ``***``."""
+
+    __slots__ = ()
+
+    def mask(self, value: bytes, format_code: int) -> bytes | None:
+        local, _, domain = value.partition(b"@")
+        if not local or not is_domain(domain):
+            return b"***"
+        first = local[:1]
+        if first >= b"\x80":
+            first = local.decode("utf-8", "surrogateescape")[0].encode("utf-8", "surrogateescape")
+        return first + b"***@" + domain
+
+
+class BucketMask:
+    """The lower edge of an integer's bucket, at the least the least value of the type."""
+
+    __slots__ = ("_bucket", "_size", "_smallest")
+
+    def __init__(self, target: Target, bucket: int) -> None:
+        self._bucket = int(bucket)
+        self._size = target.size
+        self._smallest = target.smallest
+
+    def mask(self, value: bytes, format_code: int) -> bytes | None:
+        number = int.from_bytes(value, "big", signed=True) if format_code else int(value)
+        edge = max(number - number % self._bucket, self._smallest)
+        return edge.to_bytes(self._size, "big", signed=True) if format_code else b"%d" % edge
+
+
+class CutMask:
+    """varchar(n): a masked value that grew is cut to n characters, as a cast at the source cuts it."""
+
+    __slots__ = ("_inner", "_length")
+
+    def __init__(self, inner: StreamMask, length: int) -> None:
+        self._inner = inner
+        self._length = length
+
+    def mask(self, value: bytes, format_code: int) -> bytes | None:
+        masked = self._inner.mask(value, format_code)
+        if masked is None or len(masked) <= self._length:
+            return masked
+        return masked.decode("utf-8", "surrogateescape")[: self._length].encode("utf-8", "surrogateescape")
+
+
+class PaddedMask:
+    """bpchar: the wire carries the blanks at the end, but they don't belong to the value."""
+
+    __slots__ = ("_inner", "_length")
+
+    def __init__(self, inner: StreamMask, length: int | None) -> None:
+        self._inner = inner
+        self._length = length
+
+    def mask(self, value: bytes, format_code: int) -> bytes | None:
+        masked = self._inner.mask(value.rstrip(b" "), format_code)
+        if masked is None or self._length is None:
+            return masked
+        text = masked.decode("utf-8", "surrogateescape")
+        return text[: self._length].ljust(self._length).encode("utf-8", "surrogateescape")
+
+
+class ElementsMask:
+    """text[]: each element is masked, NULL elements stay; the result has one dimension that starts at 1."""
+
+    __slots__ = ("_element_oid", "_inner")
+
+    def __init__(self, inner: StreamMask, element_oid: int) -> None:
+        self._inner = inner
+        self._element_oid = element_oid
+
+    def mask(self, value: bytes, format_code: int) -> bytes | None:
+        read = arrays.read_binary if format_code else arrays.read_text
+        masked = [None if e is None else self._inner.mask(e, 0) for e in read(value)]
+        if format_code:
+            return arrays.write_binary(masked, self._element_oid)
+        return arrays.write_text(masked)
