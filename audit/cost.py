@@ -33,9 +33,7 @@ def price_list(
     return PriceList(_exact(per_second), _exact(per_gib_out), _exact(per_million_plan_units), currency)
 
 
-def cost_of(
-    prices: PriceList, *, server_time_us: int, bytes_out: int, plan_units: float | Decimal = 0
-) -> Decimal:
+def cost_of(prices: PriceList, *, server_time_us: int, bytes_out: int, plan_units: float | Decimal = 0) -> Decimal:
     """The price of one statement, rounded to 9 places (half to even).
 
     `server_time_us`: microseconds the server worked on it; `bytes_out`: bytes sent to the client;

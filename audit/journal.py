@@ -208,9 +208,7 @@ class Journal:
         needed = room_for(bodies)
         if self._active is not None and self._active.has_room(needed):
             return self._active
-        header = SegmentHeader(
-            self._state.next_sequence, self._state.position, self._state.records, self._state.hash
-        )
+        header = SegmentHeader(self._state.next_sequence, self._state.position, self._state.records, self._state.hash)
         try:
             fresh = ActiveSegment(self.directory, header, max(self._segment_bytes, HEADER_BYTES + needed))
         except JournalError:

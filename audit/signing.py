@@ -7,6 +7,7 @@ checkpoints) on another machine if the sidecar's own is not trusted.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,13 @@ def load_public_key(path: Path) -> Ed25519PublicKey:
     if not isinstance(key, Ed25519PublicKey):
         raise CorruptJournalError(f"{path.name} holds no Ed25519 key")
     return key
+
+
+def chain_name(public_key: Ed25519PublicKey, worker: int) -> str:
+    """The name of a worker's chain in the store: the key's fingerprint and the worker. A new key is a new
+    chain."""
+    raw = public_key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return f"{hashlib.sha256(raw).hexdigest()[:16]}/{worker}"
 
 
 def _signed_bytes(checkpoint: Checkpoint) -> bytes:

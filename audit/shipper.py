@@ -1,0 +1,142 @@
+"""Carries a worker's records from its journal to the store, each at least once, and lets go of what the store
+has.
+
+Knows no SQL. The store takes every record once however often it is sent, so a crash between sending and
+noting the position only repeats work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random as random_module
+from collections.abc import Callable
+from pathlib import Path
+
+from audit.batches import Batch, read_batch
+from audit.errors import AuditError
+from audit.journal import worker_directory
+from audit.record import Stage, Verdict
+from audit.segment import segment_path, sequences_in
+from audit.shipped import read_shipped, write_shipped
+from audit.signing import PUBLIC_KEY_FILE, chain_name, load_public_key
+from audit.store import Store
+
+BATCH_BYTES = 1 << 20
+_PAUSE_S = 0.1
+_PING_S = 5.0
+_FIRST_BACKOFF_S = 0.2
+_LONGEST_BACKOFF_S = 30.0
+_HOLD_US = 86_400_000_000  # an intent without an outcome keeps its segment for a day, not for ever
+
+
+class Shipper:
+    """Ships one worker's journal. `run` until cancelled; `ship_available` does one round by hand.
+
+    `written_position` gives the journal's position, from which the lag is counted. The journal must be open
+    (its recovery has run) before the shipper starts.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        worker: int,
+        store: Store,
+        *,
+        written_position: Callable[[], int],
+        pause_s: float = _PAUSE_S,
+        longest_backoff_s: float = _LONGEST_BACKOFF_S,
+        random: Callable[[], float] = random_module.random,
+    ) -> None:
+        self._directory = worker_directory(directory, worker)
+        self._chain = chain_name(load_public_key(directory / PUBLIC_KEY_FILE), worker)
+        self._store = store
+        self._written_position = written_position
+        self._pause_s = pause_s
+        self._longest_backoff_s = longest_backoff_s
+        self._random = random
+        self._position = read_shipped(self._directory)
+        self._open_intents: dict[str, tuple[int, int]] = {}
+        self._idle_s = 0.0
+        self.shipped_records = 0
+        self.damaged_records = 0
+        self.last_error: str | None = None
+
+    @property
+    def is_store_reachable(self) -> bool:
+        """Whether the last attempt to reach the store worked (False before the first)."""
+        return self._store.is_reachable
+
+    @property
+    def lag_bytes(self) -> int:
+        """Bytes of the journal that the store hasn't got yet."""
+        return max(0, self._written_position() - self._position.position)
+
+    async def run(self) -> None:
+        """Ships for ever. A store that is away or refuses is tried again, ever less often, with jitter."""
+        failures = 0
+        while True:
+            try:
+                shipped = await self.ship_available()
+                await self._keep_in_touch(shipped)
+            except (AuditError, OSError) as error:
+                self.last_error = str(error)
+                failures += 1
+                await asyncio.sleep(self._backoff_s(failures))
+                continue
+            failures, self.last_error = 0, None
+            await asyncio.sleep(self._pause_s)
+
+    async def ship_available(self) -> int:
+        """Sends everything that is in the journal now; gives how many records that were.
+
+        Raises StoreUnreachableError or StoreError; what was sent before stays noted.
+        """
+        count = 0
+        while True:
+            batch = await asyncio.to_thread(read_batch, self._directory, self._chain, self._position, BATCH_BYTES)
+            if batch.position == self._position:
+                return count
+            await self._ship(batch)
+            count += len(batch.records)
+
+    async def _ship(self, batch: Batch) -> None:
+        await self._store.copy_records(batch.records)
+        self._follow_intents(batch)
+        await asyncio.to_thread(write_shipped, self._directory, batch.position)
+        self._position = batch.position
+        self.shipped_records += len(batch.records)
+        self.damaged_records += batch.damaged
+        await asyncio.to_thread(self._delete_shipped)
+
+    async def _keep_in_touch(self, shipped: int) -> None:
+        """Without records to send, a lost store would go unnoticed: ask for a sign of life now and then."""
+        self._idle_s = 0.0 if shipped else self._idle_s + self._pause_s
+        if self._idle_s >= _PING_S or not self._store.is_reachable:
+            self._idle_s = 0.0
+            await self._store.ping()
+
+    def _follow_intents(self, batch: Batch) -> None:
+        """Remembers which segments hold intents whose outcome is still to come: recovery needs them."""
+        for chained in batch.records:
+            record = chained.record
+            if record.stage is Stage.INTENT and record.decision is not Verdict.DENY:
+                self._open_intents[record.statement_id] = (batch.position.sequence, record.at)
+            elif record.stage is Stage.OUTCOME:
+                self._open_intents.pop(record.statement_id, None)
+
+    def _delete_shipped(self) -> None:
+        """Deletes the segments before the shipped position: a later one exists, so they are sealed."""
+        oldest = self._oldest_needed()
+        for sequence in sequences_in(self._directory):
+            if sequence < oldest:
+                segment_path(self._directory, sequence).unlink(missing_ok=True)
+
+    def _oldest_needed(self) -> int:
+        newest_at = max((at for _, at in self._open_intents.values()), default=0)
+        held = [sequence for sequence, at in self._open_intents.values() if at > newest_at - _HOLD_US]
+        return min([self._position.sequence, *held])
+
+    def _backoff_s(self, failures: int) -> float:
+        """Doubles up to the longest, spread over half to one and a half times of it."""
+        plain_s = min(self._longest_backoff_s, _FIRST_BACKOFF_S * 2.0 ** min(failures - 1, 20))
+        return plain_s * (0.5 + self._random())

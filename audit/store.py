@@ -1,0 +1,250 @@
+"""The only SQL against the side store: schema, writing, reading, retention. Knows no journal files and no
+policies.
+
+Each task runs under its own narrow role, whatever the login of the DSN may do: the writer can INSERT and
+SELECT, the reader sees one tenant, the auditor sees all. Only migrations and retention run with the login's
+own rights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+import asyncpg
+
+from audit.errors import StoreError, StoreUnreachableError
+from audit.migrations import load_migrations, steps_between
+from audit.query import Filters
+from audit.record import Record
+from audit.store_rows import COLUMNS, ChainedRecord, chained_record_of, row_of
+
+Role = Literal["pgwarden_writer", "pgwarden_reader", "pgwarden_auditor"]
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+RETENTION_DAYS = 90
+_CONNECT_S = 5.0
+_COMMAND_S = 60.0
+_MIGRATION_LOCK = 0x70677764  # any number, the same for all pgwardens
+_FETCH_ROWS = 1000
+
+_MAKE_BATCH = "CREATE TEMPORARY TABLE IF NOT EXISTS pgwarden_batch (LIKE pgwarden.records) ON COMMIT DELETE ROWS"
+_MOVE_BATCH = """
+    INSERT INTO pgwarden.records
+    SELECT * FROM pg_temp.pgwarden_batch ORDER BY chain, sequence
+    ON CONFLICT DO NOTHING"""
+_QUERY = """
+    SELECT * FROM pgwarden.records
+    WHERE ($1::text IS NULL OR tenant = $1)
+      AND ($2::text IS NULL OR "user" = $2)
+      AND ($3::text IS NULL OR decision = $3)
+      AND ($4::text IS NULL OR stage = $4)
+      AND ($5::timestamptz IS NULL OR at >= $5)
+      AND ($6::timestamptz IS NULL OR at < $6)
+      AND ($7::text IS NULL OR EXISTS (
+            SELECT FROM unnest(tables || filtered_tables) AS used (name)
+            WHERE used.name = $7 OR right(used.name, length($7) + 1) = '.' || $7))
+      AND ($8::text IS NULL OR EXISTS (
+            SELECT FROM unnest(masked_columns) AS masked (name)
+            WHERE masked.name = $8 OR right(masked.name, length($8) + 1) = '.' || $8))
+    ORDER BY at DESC, id DESC LIMIT $9"""
+_CHAIN = """
+    SELECT * FROM pgwarden.records
+    WHERE ($1::text IS NULL OR chain = $1) AND sequence >= $2 ORDER BY chain, sequence, at, id"""
+
+# What a connection that is gone, refused or about to go says. Everything else isn't cured by waiting alone.
+_UNREACHABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+
+
+class Store:
+    """One side store. Every method raises StoreUnreachableError or StoreError; neither quotes data."""
+
+    def __init__(self, dsn: str, *, connect_timeout_s: float = _CONNECT_S) -> None:
+        self._dsn = dsn
+        self._connect_timeout_s = connect_timeout_s
+        self._writer: Connection | None = None
+        self._months: set[tuple[int, int]] = set()
+        self._is_reachable = False
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether the last thing asked of the store was answered."""
+        return self._is_reachable
+
+    async def migrate(self, target: int | None = None) -> int:
+        """Brings the schema to a version (None: the newest) and gives it. Several may call it at once.
+
+        Each step is a transaction of its own, so a failing one leaves the version before it.
+        """
+        async with self._connected() as connection:
+            await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
+            version = await _schema_version(connection)
+            for step in steps_between(load_migrations(), version, target):
+                async with connection.transaction():
+                    await connection.execute(step.script)
+                    await connection.execute("UPDATE pgwarden.schema_version SET version = $1", step.version)
+                version = step.version
+            self._months.clear()
+            return version
+
+    async def ensure_partitions(self, now: datetime, months_ahead: int = 2) -> list[str]:
+        """Makes the partitions of this month and the next ones; gives their names."""
+        async with self._writing() as connection:
+            return [await self._ensure_month(connection, month) for month in _months_from(now, months_ahead)]
+
+    async def copy_records(self, records: Sequence[ChainedRecord]) -> int:
+        """Stores records, each once however often it is sent; gives how many were new."""
+        if not records:
+            return 0
+        async with self._writing() as connection:
+            for month in sorted({_month_of(row.record) for row in records} - self._months):
+                await self._ensure_month(connection, month)
+            async with connection.transaction():
+                await connection.execute(_MAKE_BATCH)
+                await connection.copy_records_to_table(
+                    "pgwarden_batch", schema_name="pg_temp", columns=COLUMNS, records=map(row_of, records)
+                )
+                status = await connection.execute(_MOVE_BATCH)
+        return int(status.rsplit(" ", 1)[1])
+
+    async def ping(self) -> None:
+        """Asks the store for a sign of life over the writer's connection."""
+        async with self._writing() as connection:
+            await connection.execute("SELECT 1")
+
+    async def query(self, filters: Filters) -> list[Record]:
+        """The newest matching records, newest first. With a tenant, row-level security stands behind the
+        filter."""
+        role: Role = "pgwarden_reader" if filters.tenant is not None else "pgwarden_auditor"
+        async with self._connected(role) as connection:
+            await connection.execute("SELECT set_config('pgwarden.tenant', $1, false)", filters.tenant or "")
+            rows = await connection.fetch(_QUERY, *_query_arguments(filters))
+        return [chained_record_of(row).record for row in rows]
+
+    async def read_chain(self, chain: str | None = None, from_sequence: int = 1) -> AsyncIterator[ChainedRecord]:
+        """All records of a chain (None: of every chain) in the chain's order, without holding them in
+        memory."""
+        async with self._connected("pgwarden_auditor") as connection, connection.transaction(readonly=True):
+            async for row in connection.cursor(_CHAIN, chain, from_sequence, prefetch=_FETCH_ROWS):
+                yield chained_record_of(row)
+
+    async def has_dropped(self) -> bool:
+        """Whether retention has ever dropped a month: then chains may begin later than their first record."""
+        async with self._connected("pgwarden_auditor") as connection:
+            return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM pgwarden.dropped_partitions)"))
+
+    async def apply_retention(self, now: datetime, keep_days: int = RETENTION_DAYS) -> list[str]:
+        """Drops the months whose last record is older than `keep_days`; gives the partitions' names."""
+        async with self._connected() as connection:
+            before = now - timedelta(days=keep_days)
+            rows = await connection.fetch("SELECT * FROM pgwarden.drop_partitions($1)", before)
+        self._months.clear()
+        return [row[0] for row in rows]
+
+    async def close(self) -> None:
+        """Ends the writer's connection."""
+        writer, self._writer = self._writer, None
+        if writer is not None and not writer.is_closed():
+            writer.terminate()
+
+    async def _ensure_month(self, connection: Connection, month: tuple[int, int]) -> str:
+        first_day = datetime(*month, 1, tzinfo=UTC)
+        name: str = await connection.fetchval("SELECT pgwarden.ensure_partition($1)", first_day)
+        self._months.add(month)
+        return name
+
+    @asynccontextmanager
+    async def _connected(self, role: Role | None = None) -> AsyncIterator[Connection]:
+        """A connection for one task, under the role it needs."""
+        async with self._translated():
+            connection = await self._connect(role)
+            try:
+                yield connection
+            finally:
+                connection.terminate()
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[Connection]:
+        """The writer's lasting connection; after any error it is thrown away, its state being unknown."""
+        async with self._translated():
+            if self._writer is None or self._writer.is_closed():
+                self._writer = await self._connect("pgwarden_writer")
+            try:
+                yield self._writer
+            except BaseException:
+                await self.close()
+                self._months.clear()
+                raise
+
+    @asynccontextmanager
+    async def _translated(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except _UNREACHABLE as error:
+            self._is_reachable = False
+            raise StoreUnreachableError(f"the store can't be reached ({type(error).__name__})") from error
+        except asyncpg.PostgresError as error:
+            self._is_reachable = True
+            raise StoreError(f"the store refuses: {type(error).__name__} ({error.sqlstate})") from error
+        self._is_reachable = True
+
+    async def _connect(self, role: Role | None) -> Connection:
+        connection: Connection = await asyncpg.connect(
+            self._dsn,
+            timeout=self._connect_timeout_s,
+            command_timeout=_COMMAND_S,
+            server_settings={"application_name": "pgwarden audit", "TimeZone": "UTC"},
+        )
+        if role is not None:
+            try:
+                await connection.execute(f"SET ROLE {role}")
+            except BaseException:
+                connection.terminate()
+                raise
+        return connection
+
+
+async def _schema_version(connection: Connection) -> int:
+    """The version in force; makes the place where it is kept if there is none."""
+    await connection.execute("CREATE SCHEMA IF NOT EXISTS pgwarden")
+    await connection.execute("CREATE TABLE IF NOT EXISTS pgwarden.schema_version (version integer NOT NULL)")
+    version: int | None = await connection.fetchval("SELECT version FROM pgwarden.schema_version")
+    if version is None:
+        await connection.execute("INSERT INTO pgwarden.schema_version VALUES (0)")
+    return version or 0
+
+
+def _query_arguments(filters: Filters) -> tuple[Any, ...]:
+    return (
+        filters.tenant,
+        filters.user,
+        filters.decision,
+        filters.stage,
+        filters.since,
+        filters.until,
+        filters.table,
+        filters.column,
+        filters.limit,
+    )
+
+
+def _month_of(record: Record) -> tuple[int, int]:
+    at = datetime.fromtimestamp(record.at // 1_000_000, UTC)
+    return at.year, at.month
+
+
+def _months_from(now: datetime, months_ahead: int) -> list[tuple[int, int]]:
+    first = now.astimezone(UTC).year * 12 + now.astimezone(UTC).month - 1
+    return [(month // 12, month % 12 + 1) for month in range(first, first + months_ahead + 1)]
