@@ -1,4 +1,4 @@
-"""What can be wrong with policies. Every text here may be shown to an operator; none quotes data or secrets."""
+"""What can be wrong with policies. Every text may be shown to an operator; none quotes data or secrets."""
 
 from __future__ import annotations
 
@@ -48,4 +48,5 @@ class MissingAttributeError(PoliciesError):
         self.user = user
         self.attribute = attribute
         self.rule = rule
-        super().__init__(f"{rule.source}: rule {rule} needs attribute {attribute!r}, which user {user!r} lacks")
+        lack = f"needs attribute {attribute!r}, which user {user!r} lacks"
+        super().__init__(f"{rule.source}: rule {rule} {lack}")

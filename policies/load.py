@@ -1,0 +1,202 @@
+"""A folder of YAML files to one PolicySet, or all that is wrong with it at once.
+
+The folder is read flat, in order of file names: ``*.yaml`` and ``*.yml``, names that start with a dot left out
+(what editors and mounted config maps leave behind). A subfolder that holds such files is an error, because rules
+in it would silently not apply. Places are given as file names relative to the folder.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from policies.catalog_check import check_against_catalog
+from policies.errors import PolicyFileError, Problem, Severity
+from policies.fields import Fields, kind_of
+from policies.fingerprint import fingerprint_of
+from policies.known import Known
+from policies.model import ColumnName, Policy, PolicySet, Prices, Principal, Source
+from policies.names import parse_column
+from policies.policy_reader import read_policy
+from policies.principals import read_principal
+from policies.yaml_nodes import MAX_FILE_BYTES, Node, Scalar, read_yaml
+from policies.yaml_nodes import Mapping as MappingNode
+
+__all__ = ["check_against_catalog", "load_folder", "load_texts"]
+
+SECTIONS = ("principals", "tags", "policies", "prices")
+LATER_SECTIONS = ("budgets",)
+PRICE_KEYS = ("per_second", "per_gib_out", "per_million_plan_units", "currency")
+SUFFIXES = (".yaml", ".yml")
+MAX_FILES = 1_000
+
+_CURRENCY = re.compile(r"[A-Z]{3}\Z")
+
+
+def load_folder(
+    path: Path, env: Mapping[str, str], known_databases: Collection[str] | None = None
+) -> PolicySet:
+    """Raises PolicyFileError with every problem found; `env` serves values written as ``env:NAME``."""
+    problems: list[Problem] = []
+    contents = _read_files(path, problems)
+    return _load(contents, problems, env, known_databases)
+
+
+def load_texts(
+    contents: Mapping[str, bytes], env: Mapping[str, str], known_databases: Collection[str] | None = None
+) -> PolicySet:
+    """Like `load_folder`, over files already read: name to content. No I/O."""
+    return _load(contents, [], env, known_databases)
+
+
+def _read_files(folder: Path, problems: list[Problem]) -> dict[str, bytes]:
+    contents: dict[str, bytes] = {}
+    try:
+        entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
+        files = [entry for entry in entries if _is_policy_file(entry)]
+        for entry in entries:
+            _check_subfolder(entry, problems)
+    except OSError as error:
+        problems.append(_unreadable(folder.name or str(folder), error))
+        return {}
+    if not files or len(files) > MAX_FILES:
+        count = f"more than {MAX_FILES}" if files else "no"
+        problems.append(Problem(Source(folder.name, 1, 1), f"the folder holds {count} policy files (*.yaml)"))
+        return {}
+    for file in files:
+        try:
+            contents[file.name] = _read_file(file)
+        except OSError as error:
+            problems.append(_unreadable(file.name, error))
+    return contents
+
+
+def _is_policy_file(entry: Path) -> bool:
+    return entry.suffix in SUFFIXES and not entry.name.startswith(".") and not entry.is_dir()
+
+
+def _read_file(file: Path) -> bytes:
+    if not file.is_file():
+        raise OSError("not a regular file")
+    with file.open("rb") as stream:
+        return stream.read(MAX_FILE_BYTES + 1)
+
+
+def _check_subfolder(entry: Path, problems: list[Problem]) -> None:
+    if entry.name.startswith(".") or not entry.is_dir():
+        return
+    if any(_is_policy_file(inner) for inner in entry.iterdir()):
+        message = "policy files in a subfolder are not read; move them up"
+        problems.append(Problem(Source(f"{entry.name}/", 1, 1), message))
+
+
+def _unreadable(name: str, error: OSError) -> Problem:
+    return Problem(Source(name, 1, 1), f"can't be read: {error.strerror or error}")
+
+
+def _load(
+    contents: Mapping[str, bytes],
+    problems: list[Problem],
+    env: Mapping[str, str],
+    known_databases: Collection[str] | None,
+) -> PolicySet:
+    loader = _Loader(problems, env, known_databases)
+    policies = loader.load(contents)
+    if any(problem.severity is Severity.ERROR for problem in problems):
+        raise PolicyFileError(problems)
+    return policies
+
+
+class _Loader:
+    """Gathers the sections of all files, then reads policies, which refer to the rest."""
+
+    def __init__(
+        self, problems: list[Problem], env: Mapping[str, str], known_databases: Collection[str] | None
+    ) -> None:
+        self._fields = Fields(problems)
+        self._env = env
+        self._databases = known_databases
+        self._sections: dict[str, list[Node]] = {section: [] for section in SECTIONS}
+
+    def load(self, contents: Mapping[str, bytes]) -> PolicySet:
+        for file in sorted(contents):
+            self._add_file(contents[file], file)
+        principals = self._principals()
+        tags = self._tags()
+        prices = self._prices()
+        policies = self._policies(Known(tuple(principals.values()), tags, self._databases, self._env))
+        fingerprint = fingerprint_of(principals, policies, tags, prices)
+        return PolicySet(principals, policies, tags, prices, fingerprint)
+
+    def _add_file(self, data: bytes, file: str) -> None:
+        root = read_yaml(data, file, self._fields.problems)
+        entries = self._fields.mapping(root, "a policy file", SECTIONS, LATER_SECTIONS) if root else None
+        for section, node in (entries or {}).items():
+            if not _is_nothing(node):  # a section whose entries are all commented out
+                self._sections[section].append(node)
+
+    def _items(self, section: str) -> list[Node]:
+        nodes = self._sections[section]
+        return [item for node in nodes for item in self._fields.items(node, f"'{section}'") or ()]
+
+    def _principals(self) -> dict[str, Principal]:
+        principals: dict[str, Principal] = {}
+        places: dict[str, Source] = {}
+        for node in self._items("principals"):
+            principal = read_principal(self._fields, node, self._env)
+            if principal and self._is_new("user", principal.user, principal.source, places):
+                principals[principal.user] = principal
+        return principals
+
+    def _policies(self, known: Known) -> tuple[Policy, ...]:
+        policies: dict[str, Policy] = {}
+        places: dict[str, Source] = {}
+        for node in self._items("policies"):
+            policy = read_policy(self._fields, node, known)
+            if policy and self._is_new("policy", policy.name, policy.source, places):
+                policies[policy.name] = policy
+        return tuple(policies.values())
+
+    def _tags(self) -> dict[str, tuple[ColumnName, ...]]:
+        tags: dict[str, tuple[ColumnName, ...]] = {}
+        places: dict[str, Source] = {}
+        for section in self._sections["tags"]:
+            if not isinstance(section, MappingNode):
+                message = f"'tags' must be a mapping of tags to lists of columns, not {kind_of(section)}"
+                self._fields.report(section, message)
+                continue
+            for key, node in section.entries:
+                if self._is_new("tag", key.text, key.source, places):
+                    columns = self._fields.parsed(node, f"tag {key.text!r}", parse_column)
+                    tags[key.text] = tuple(column for _, column in columns)
+        return tags
+
+    def _is_new(self, what: str, name: str, source: Source, places: dict[str, Source]) -> bool:
+        """Notes the place of `name`, or reports that it was defined before."""
+        first = places.setdefault(name, source)
+        if first is not source:
+            self._fields.report(source, f"{what} {name!r} is defined twice (first at {first})")
+        return first is source
+
+    def _prices(self) -> Prices:
+        nodes = self._sections["prices"]
+        for node in nodes[1:]:
+            self._fields.report(node, f"prices are given twice (first at {nodes[0].source})")
+        entries = self._fields.mapping(nodes[0], "'prices'", PRICE_KEYS) if nodes else None
+        amounts = {
+            key: self._fields.price(node, f"'{key}'") or 0.0
+            for key, node in (entries or {}).items()
+            if key != "currency"
+        }
+        return Prices(**amounts, currency=self._currency((entries or {}).get("currency")))
+
+    def _currency(self, node: Node | None) -> str:
+        currency = self._fields.text(node, "'currency'")
+        if node and currency and not _CURRENCY.match(currency):
+            self._fields.report(node, "'currency' must be three capital letters, such as USD")
+        return currency or Prices().currency
+
+
+def _is_nothing(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.value is None

@@ -1,0 +1,256 @@
+"""Reads one entry of `policies` into a Policy. Knows the keys and what they mean, not files or catalogs.
+
+Rule ids are ``<policy>/<key>[<index>]``, e.g. ``analysts/tables.block[1]``: indexes count from 0 in the list as
+written.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from policies.errors import PoliciesError
+from policies.fields import Fields, closest
+from policies.guard_reader import GuardReader
+from policies.known import Known
+from policies.model import (
+    Limits,
+    Policy,
+    RuleId,
+    Statement,
+    Subjects,
+    TablePattern,
+)
+from policies.names import parse_column, parse_function_pattern, parse_table_pattern
+from policies.principals import read_name
+from policies.subjects import ANY_DATABASE, is_for_principal
+from policies.yaml_nodes import Mapping as MappingNode
+from policies.yaml_nodes import Node, Scalar, Sequence
+
+T = TypeVar("T")
+
+KEYS = (
+    "name",
+    "database",
+    "subjects",
+    "except",
+    "statements",
+    "tables",
+    "columns",
+    "rows",
+    "masks",
+    "functions",
+    "limits",
+)
+LATER_KEYS = ("when", "mode")
+LIMIT_KEYS = ("rows", "runtime")
+LATER_LIMIT_KEYS = ("bytes", "concurrent", "statements_per_minute", "cost")
+SUBJECT_KEYS = ("any", "users", "teams", "tenants", "roles")
+
+MAX_ROWS = 2**63 - 1
+MAX_RUNTIME_MS = 2**31 - 1  # statement_timeout is a 32-bit number of milliseconds
+RESERVED_NAME = "pgwarden"  # built-in rules are called pgwarden/…
+
+_RUNTIME = re.compile(r"([0-9]{1,12})\s*(ms|s|min|m|h)\Z", re.ASCII)
+_UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "min": 60_000, "h": 3_600_000}
+_NAME = re.compile(r"[^\s/\[\]](?:[^/\[\]\t\n\r]*[^\s/\[\]])?\Z")
+
+
+def read_policy_name(fields: Fields, node: Node | None) -> str | None:
+    """A name that can stand in a rule id."""
+    name = read_name(fields, node, "'name'")
+    if name is None or node is None:
+        return None
+    if not _NAME.match(name) or name == RESERVED_NAME:
+        fields.report(node, f"{name!r} can't name a policy: no '/', '[' or ']', and not {RESERVED_NAME!r}")
+        return None
+    return name
+
+
+def read_policy(fields: Fields, node: Node, known: Known) -> Policy | None:
+    """One policy, or None when it has no usable name or no subjects."""
+    entries = fields.mapping(node, "a policy", KEYS, LATER_KEYS)
+    if entries is None:
+        return None
+    name = read_policy_name(fields, fields.require(entries, "name", "a policy", node))
+    subjects_node = fields.require(entries, "subjects", "a policy", node)
+    reader = _Reader(fields, name or "?", entries, known)
+    subjects, except_ = reader.subjects(subjects_node)
+    policy = reader.policy(subjects, except_, node)
+    return policy if name else None
+
+
+class _Reader:
+    """The parts of one policy."""
+
+    def __init__(self, fields: Fields, name: str, entries: dict[str, Node], known: Known) -> None:
+        self._fields = fields
+        self._name = name
+        self._entries = entries
+        self._known = known
+
+    def policy(self, subjects: Subjects, except_: Subjects | None, node: Node) -> Policy:
+        matching = tuple(p for p in self._known.principals if is_for_principal(subjects, except_, p))
+        guards = GuardReader(self._fields, self._name, self._known, matching)
+        tables = self._group("tables", ("allow", "block"))
+        columns = self._group("columns", ("block",))
+        functions = self._group("functions", ("allow",))
+        return Policy(
+            name=self._name,
+            database=self._database(),
+            subjects=subjects,
+            source=node.source,
+            except_=except_,
+            statements=self._statements(self._entries.get("statements")),
+            statements_rule=self._rule("statements", self._entries.get("statements")),
+            tables_allow=self._patterns(tables.get("allow")),
+            tables_allow_rule=self._rule("tables.allow", tables.get("allow")),
+            tables_block=self._listed("tables.block", tables.get("block"), parse_table_pattern),
+            columns_block=self._listed("columns.block", columns.get("block"), parse_column),
+            rows=guards.rows(self._entries.get("rows")),
+            masks=guards.masks(self._entries.get("masks")),
+            functions_allow=self._functions(functions.get("allow")),
+            functions_allow_rule=self._rule("functions.allow", functions.get("allow")),
+            limits=self._limits(),
+        )
+
+    def _rule(self, part: str, node: Node | None) -> Any:
+        return RuleId(f"{self._name}/{part}", node.source) if node else None
+
+    def _group(self, key: str, known: tuple[str, ...]) -> dict[str, Node]:
+        node = self._entries.get(key)
+        entries = self._fields.mapping(node, f"'{key}'", known) if node else None
+        return entries or {}
+
+    def _database(self) -> str:
+        node = self._entries.get("database")
+        name = read_name(self._fields, node, "'database'")
+        databases = self._known.databases
+        if node is None or name is None or name == ANY_DATABASE:
+            return ANY_DATABASE
+        if databases is not None and name not in databases:
+            self._fields.report(node, f"unknown database {name!r}{closest(name, databases)}")
+        return name
+
+    # Subjects
+
+    def subjects(self, node: Node | None) -> tuple[Subjects, Subjects | None]:
+        """`except` may stand beside `subjects` or inside it; both together count."""
+        nested: Node | None = None
+        if isinstance(node, MappingNode) and (nested := node.get("except")):
+            own = tuple(entry for entry in node.entries if entry[0].text != "except")
+            node = MappingNode(own, node.source)
+        subjects = self._subjects(node, "'subjects'") if node else Subjects()
+        excepted = [
+            self._subjects(part, "'except'") for part in (nested, self._entries.get("except")) if part
+        ]
+        return subjects, _united(excepted)
+
+    def _subjects(self, node: Node, what: str) -> Subjects:
+        entries = self._fields.mapping(node, what, SUBJECT_KEYS)
+        if entries is None:
+            return Subjects()
+        is_any = self._fields.boolean(entries["any"], "'any'") if "any" in entries else False
+        names = {key: self._subject_names(key, entries.get(key)) for key in SUBJECT_KEYS[1:]}
+        if is_any is False and not any(names.values()) and not any(_is_filled(n) for n in entries.values()):
+            self._fields.report(node, f"{what} names nobody")
+        return Subjects(any=bool(is_any), **names)
+
+    def _subject_names(self, key: str, node: Node | None) -> tuple[str, ...]:
+        """A name that no principal bears is a typo: the policy would silently not apply."""
+        known = self._known.names(key)
+        names = self._fields.parsed(node, f"'{key}'", str)
+        for item, name in names:
+            if name not in known:
+                self._fields.report(item, f"no principal has {key[:-1]} {name!r}{closest(name, known)}")
+        return tuple(name for _, name in names)
+
+    # Statements, tables, columns, functions
+
+    def _statements(self, node: Node | None) -> frozenset[Statement] | None:
+        if node is None:
+            return None
+        return frozenset(kind for _, kind in self._fields.parsed(node, "'statements'", _statement))
+
+    def _patterns(self, node: Node | None) -> tuple[TablePattern, ...] | None:
+        if node is None:
+            return None
+        parsed = self._fields.parsed(node, "'tables.allow'", parse_table_pattern)
+        return tuple(pattern for _, pattern in parsed)
+
+    def _functions(self, node: Node | None) -> tuple[str, ...] | None:
+        if node is None:
+            return None
+        parsed = self._fields.parsed(node, "'functions.allow'", parse_function_pattern)
+        return tuple(pattern for _, pattern in parsed)
+
+    def _listed(self, part: str, node: Node | None, parse: Any) -> tuple[tuple[Any, RuleId], ...]:
+        places = _places(node)
+        return tuple(
+            (value, RuleId(f"{self._name}/{part}[{places.get(id(item), 0)}]", item.source))
+            for item, value in self._fields.parsed(node, f"'{part}'", parse)
+        )
+
+    # Limits
+
+    def _limits(self) -> Limits:
+        node = self._entries.get("limits")
+        entries = self._fields.mapping(node, "'limits'", LIMIT_KEYS, LATER_LIMIT_KEYS) if node else None
+        limits = Limits()
+        if entries and (rows_node := entries.get("rows")):
+            rows = self._fields.whole_number(rows_node, "'limits.rows'", MAX_ROWS)
+            limits = replace(limits, rows=rows, rows_rule=self._rule("limits.rows", rows_node))
+        if entries and (runtime_node := entries.get("runtime")):
+            runtime_s = self._runtime_s(runtime_node)
+            rule = self._rule("limits.runtime", runtime_node)
+            limits = replace(limits, runtime_s=runtime_s, runtime_rule=rule)
+        return limits
+
+    def _runtime_s(self, node: Node) -> float | None:
+        value = node.value if isinstance(node, Scalar) else None
+        match = _RUNTIME.match(value) if isinstance(value, str) else None
+        runtime_ms = int(match[1]) * _UNIT_MS[match[2]] if match else 0
+        if 1 <= runtime_ms <= MAX_RUNTIME_MS:
+            return runtime_ms / 1000
+        form = "must be a time with its unit, such as 500ms, 30s, 5m or 1h, above 0 and below 24 days"
+        self._fields.report(node, f"'limits.runtime' {form}")
+        return None
+
+
+class _UnknownStatementError(PoliciesError):
+    pass
+
+
+def _statement(text: str) -> Statement:
+    try:
+        return Statement(text)
+    except ValueError:
+        raise _UnknownStatementError(
+            f"unknown statement {text!r}{closest(text, Statement)} (known: {', '.join(Statement)})"
+        ) from None
+
+
+def _united(parts: list[Subjects]) -> Subjects | None:
+    if not parts:
+        return None
+    return Subjects(
+        any=any(part.any for part in parts),
+        users=tuple(user for part in parts for user in part.users),
+        teams=tuple(team for part in parts for team in part.teams),
+        tenants=tuple(tenant for part in parts for tenant in part.tenants),
+        roles=tuple(role for part in parts for role in part.roles),
+    )
+
+
+def _is_filled(node: Node) -> bool:
+    """Something stands there; what is wrong with it has been told already."""
+    return not (isinstance(node, Sequence) and not node.items) and not (
+        isinstance(node, Scalar) and node.value is False
+    )
+
+
+def _places(node: Node | None) -> dict[int, int]:
+    """Index of each item in a list by the item's identity; an alias used twice counts where it stands first."""
+    items = node.items if isinstance(node, Sequence) else ()
+    return {id(item): index for index, item in reversed(list(enumerate(items)))}

@@ -1,0 +1,248 @@
+"""Several policies to one effective policy for a principal on a database; then what it says of a table. Pure.
+
+The most restrictive of each part wins: allow lists intersect, blocks unite, filters are ANDed, limits take the
+minimum, the stronger mask wins. A part that a policy leaves out is no opinion; a part that no policy has allows
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from policies.errors import MissingAttributeError
+from policies.expressions import expression_attributes
+from policies.fingerprint import fingerprint_of
+from policies.masks import stronger
+from policies.model import (
+    EffectivePolicy,
+    Limits,
+    MaskRule,
+    Policy,
+    PolicySet,
+    Principal,
+    RuleId,
+    Statement,
+    TablePattern,
+    TableRule,
+)
+from policies.subjects import is_for
+
+T = TypeVar("T", int, float)
+
+ALL_STATEMENTS = frozenset(Statement)
+ALL_FUNCTIONS = "*"
+
+
+def resolve(policies: PolicySet, user: str, database: str) -> EffectivePolicy | None:
+    """The effective policy, or None for an unknown user.
+
+    Raises MissingAttributeError when a filter or mask that applies needs an attribute which the principal lacks.
+    """
+    principal = policies.principals.get(user)
+    if principal is None:
+        return None
+    matching = tuple(policy for policy in policies.policies if is_for(policy, principal, database))
+    _check_attributes(matching, principal)
+    statements, statements_rule = _statements(matching)
+    functions, functions_rule = _functions(matching)
+    return EffectivePolicy(
+        principal=principal,
+        database=database,
+        policies=matching,
+        statements=statements,
+        statements_rule=statements_rule,
+        functions_allow=functions,
+        functions_rule=functions_rule,
+        limits=_limits(matching),
+        fingerprint=_fingerprint(principal, database, matching),
+        is_everything=_is_everything(matching, statements, functions),
+    )
+
+
+def resolve_table(policy: EffectivePolicy, schema: str, table: str) -> TableRule:
+    """What the effective policy says about one relation; nothing else of it when the relation is denied."""
+    is_allowed, denied_by = _table_access(policy.policies, schema, table)
+    if not is_allowed:
+        return TableRule(schema, table, is_allowed=False, denied_by=denied_by)
+    return TableRule(
+        schema,
+        table,
+        is_allowed=True,
+        denied_by=None,
+        blocked_columns=_blocked_columns(policy.policies, schema, table),
+        filters=tuple(
+            rule for p in policy.policies for rule in p.rows if (rule.schema, rule.table) == (schema, table)
+        ),
+        masks=_masks(policy.policies, schema, table),
+    )
+
+
+def statement_denied_by(policy: EffectivePolicy, kind: Statement) -> RuleId | None:
+    """The first rule that leaves `kind` out; None when it is allowed or no policy names any statement."""
+    for part in policy.policies:
+        if part.statements is not None and kind not in _expanded(part.statements):
+            return part.statements_rule
+    return None
+
+
+def is_function_allowed(policy: EffectivePolicy, schema: str, name: str) -> bool:
+    """Whether the policies allow a user function of this schema; built-in ones are the compiler's business."""
+    return any(_covers(pattern, f"{schema}.{name}") for pattern in policy.functions_allow)
+
+
+def function_denied_by(policy: EffectivePolicy, schema: str, name: str) -> RuleId | None:
+    """The first rule that leaves the function out; None when it is allowed or no policy names any function."""
+    for part in policy.policies:
+        allowed = part.functions_allow
+        if allowed is not None and not any(_covers(pattern, f"{schema}.{name}") for pattern in allowed):
+            return part.functions_allow_rule
+    return None
+
+
+def _expanded(statements: frozenset[Statement]) -> frozenset[Statement]:
+    return ALL_STATEMENTS if Statement.ALL in statements else statements
+
+
+def _statements(policies: Sequence[Policy]) -> tuple[frozenset[Statement], RuleId | None]:
+    """The intersection, and the rule that narrowed it last; nothing when no policy has an opinion."""
+    allowed: frozenset[Statement] | None = None
+    rule: RuleId | None = None
+    for policy in policies:
+        if policy.statements is None:
+            continue
+        narrowed = _expanded(policy.statements) & (ALL_STATEMENTS if allowed is None else allowed)
+        if narrowed != allowed:
+            allowed, rule = narrowed, policy.statements_rule
+    return allowed or frozenset(), rule
+
+
+def _functions(policies: Sequence[Policy]) -> tuple[tuple[str, ...], RuleId | None]:
+    allowed: tuple[str, ...] | None = None
+    rule: RuleId | None = None
+    for policy in policies:
+        if policy.functions_allow is None:
+            continue
+        own = policy.functions_allow
+        narrowed = own if allowed is None else _function_intersection(allowed, own)
+        if narrowed != allowed:
+            allowed, rule = narrowed, policy.functions_allow_rule
+    return allowed or (), rule
+
+
+def _function_intersection(left: Iterable[str], right: Sequence[str]) -> tuple[str, ...]:
+    """Patterns that both sides cover: of each pair the narrower one."""
+    both = [b if _covers(a, b) else a for a in left for b in right if _covers(a, b) or _covers(b, a)]
+    return tuple(dict.fromkeys(both))
+
+
+def _covers(pattern: str, other: str) -> bool:
+    """Whether `pattern` allows all that `other`, a name or a pattern, allows. A schema contains no dot."""
+    if pattern in (ALL_FUNCTIONS, other):
+        return True
+    schema, _, name = pattern.partition(".")
+    return name == "*" and other.partition(".")[0] == schema
+
+
+def _table_access(policies: Sequence[Policy], schema: str, table: str) -> tuple[bool, RuleId | None]:
+    """Allowed or not, and by which rule not. A block is named before an allow list that leaves the table out."""
+    for policy in policies:
+        for pattern, rule in policy.tables_block:
+            if pattern.matches(schema, table):
+                return False, rule
+    opinions = [policy for policy in policies if policy.tables_allow is not None]
+    for policy in opinions:
+        if not any(pattern.matches(schema, table) for pattern in policy.tables_allow or ()):
+            return False, policy.tables_allow_rule
+    return bool(opinions), None
+
+
+def _blocked_columns(policies: Sequence[Policy], schema: str, table: str) -> dict[str, RuleId]:
+    blocked: dict[str, RuleId] = {}
+    for policy in policies:
+        for column, rule in policy.columns_block:
+            if (column.schema, column.table) == (schema, table):
+                blocked.setdefault(column.column, rule)
+    return blocked
+
+
+def _masks(policies: Sequence[Policy], schema: str, table: str) -> dict[str, MaskRule]:
+    masks: dict[str, MaskRule] = {}
+    for policy in policies:
+        for rule in policy.masks:
+            column = rule.column
+            if (column.schema, column.table) == (schema, table):
+                masks[column.column] = _stronger(masks.get(column.column), rule)
+    return masks
+
+
+def _stronger(known: MaskRule | None, other: MaskRule) -> MaskRule:
+    """Of equal masks the first rule is named."""
+    if known is None:
+        return other
+    return known if stronger(known.mask, other.mask) == known.mask else other
+
+
+def _limits(policies: Sequence[Policy]) -> Limits:
+    rows, rows_rule = _minimum((p.limits.rows, p.limits.rows_rule) for p in policies)
+    runtime_s, runtime_rule = _minimum((p.limits.runtime_s, p.limits.runtime_rule) for p in policies)
+    return Limits(rows, runtime_s, rows_rule, runtime_rule)
+
+
+def _minimum(limits: Iterable[tuple[T | None, RuleId | None]]) -> tuple[T | None, RuleId | None]:
+    least: T | None = None
+    least_rule: RuleId | None = None
+    for value, rule in limits:
+        if value is not None and (least is None or value < least):
+            least, least_rule = value, rule
+    return least, least_rule
+
+
+def _check_attributes(policies: Sequence[Policy], principal: Principal) -> None:
+    for expression, rule in _expressions(policies):
+        for attribute in sorted(expression_attributes(expression)):
+            if attribute not in principal.attributes:
+                raise MissingAttributeError(principal.user, attribute, rule)
+
+
+def _expressions(policies: Sequence[Policy]) -> Iterable[tuple[str, RuleId]]:
+    for policy in policies:
+        for row_filter in policy.rows:
+            yield row_filter.expression, row_filter.rule
+        for mask in policy.masks:
+            expression = mask.mask.get("expression")
+            if isinstance(expression, str):
+                yield expression, mask.rule
+
+
+def _fingerprint(principal: Principal, database: str, policies: Sequence[Policy]) -> str:
+    """Covers all that a plan or a refusal is made from, so also the places that refusals quote.
+
+    The SCRAM verifier is left out: a changed password doesn't change a decision.
+    """
+    identity = (principal.user, principal.tenant, principal.team, tuple(sorted(principal.roles)))
+    return fingerprint_of(identity, principal.attributes, database, tuple(policies), with_places=True)
+
+
+def _is_everything(
+    policies: Sequence[Policy], statements: frozenset[Statement], functions: tuple[str, ...]
+) -> bool:
+    """Nothing at all may be narrowed: then, and only then, bytes pass unread."""
+    return (
+        statements == ALL_STATEMENTS
+        and ALL_FUNCTIONS in functions
+        and _is_every_table(policies)
+        and not any(_narrows(policy) for policy in policies)
+    )
+
+
+def _is_every_table(policies: Sequence[Policy]) -> bool:
+    everything = TablePattern("*", "*")
+    opinions = [policy.tables_allow for policy in policies if policy.tables_allow is not None]
+    return bool(opinions) and all(everything in patterns for patterns in opinions)
+
+
+def _narrows(policy: Policy) -> bool:
+    limits = policy.limits
+    has_limit = limits.rows is not None or limits.runtime_s is not None
+    return has_limit or bool(policy.tables_block or policy.columns_block or policy.rows or policy.masks)
