@@ -20,6 +20,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from policies.errors import PoliciesError
 from policies.literals import LiteralError, array_literal, list_literal, scalar_literal
 from policies.model import Value
+from policies.qualification import CLOSERS, OPENERS, STRINGS, ascii_lower, called_functions, qualified_names
 
 # Limits that no sensible policy reaches; they keep the parsers away from their recursion limits.
 MAX_LENGTH = 20_000
@@ -29,49 +30,6 @@ MAX_DEPTH = 60
 _SPACES = " \t\n\r\f\v"
 
 _GAP_PROBLEM = "the expression contains a comment or a character that PostgreSQL doesn't skip"
-
-_OPENERS = {TokenType.L_PAREN: TokenType.R_PAREN, TokenType.L_BRACKET: TokenType.R_BRACKET}
-_CLOSERS = frozenset(_OPENERS.values())
-_STRINGS = frozenset(
-    {
-        TokenType.STRING,
-        TokenType.BYTE_STRING,
-        TokenType.UNICODE_STRING,
-        TokenType.NATIONAL_STRING,
-        TokenType.HEREDOC_STRING,
-        TokenType.RAW_STRING,
-        TokenType.BIT_STRING,
-        TokenType.HEX_STRING,
-    }
-)
-
-# Words that may stand before "(" without naming a function that lives in a schema: syntax of the grammar itself.
-_SYNTAX = frozenset(
-    """
-    all and any array as between by case cast coalesce collate cross distinct else end escape except exists
-    extract fetch filter first for from full group grouping greatest having ilike in inner intersect is isnull
-    join json_array json_arrayagg json_exists json_object json_objectagg json_query json_scalar json_serialize
-    json_table json_value last lateral least left_join like limit natural normalize not notnull nullif nulls
-    of offset on operator or order over overlaps partition position rollup row rows select sets similar some
-    symmetric then to treat trim union unique using values when where window with within xmlconcat xmlelement
-    xmlexists xmlforest xmlparse xmlpi xmlroot xmlserialize xmltable
-    bigint bit boolean char character dec decimal double float int integer interval national nchar numeric
-    precision real setof smallint time timestamp varchar varying
-    """.split()
-)
-# Calls that have a special grammar when one of these words stands among their arguments.
-_SPECIAL_CALLS = {
-    "substring": frozenset({"from", "for", "similar"}),
-    "overlay": frozenset({"placing"}),
-}
-# Built-in types whose names are ordinary identifiers, so that search_path decides about them.
-_TYPES = frozenset(
-    """
-    bool bpchar bytea cidr date daterange float4 float8 inet int2 int4 int4range int8 int8range json jsonb
-    jsonpath macaddr macaddr8 money name numrange oid regclass regconfig regproc regrole regtype text
-    timestamptz timetz tsquery tsrange tstzrange tsvector uuid varbit xml
-    """.split()
-)
 
 
 class ExpressionError(PoliciesError):
@@ -104,7 +62,7 @@ def bind_expression(expression: str, attributes: Mapping[str, Value], column_sql
     parentheses.
     """
     tokens = _read(expression)
-    splices = list(_qualifications(tokens))
+    splices = [_Splice(start, start, "pg_catalog.") for start in qualified_names(tokens)]
     for placeholder in _placeholders(tokens, expression):
         text = _bound(placeholder, attributes, column_sql)
         splices.append(_apart(expression, placeholder, text))
@@ -153,22 +111,12 @@ def expression_tables(expression: str) -> set[str]:
 
 def expression_functions(expression: str) -> set[str]:
     """Functions called without a schema, folded: the names that `bind_expression` takes from pg_catalog."""
-    tokens = _read(expression)
-    return {_folded_token(tokens[index]) for index in _calls(tokens)}
+    return called_functions(_read(expression))
 
 
 def _folded(identifier: exp.Expr) -> str:
     name = identifier.name
-    return name if identifier.args.get("quoted") else _ascii_lower(name)
-
-
-def _ascii_lower(name: str) -> str:
-    """PostgreSQL folds ASCII letters only (in UTF-8 databases)."""
-    return "".join(c.lower() if c.isascii() else c for c in name)
-
-
-def _folded_token(token: Token) -> str:
-    return token.text if token.token_type is TokenType.IDENTIFIER else _ascii_lower(token.text)
+    return name if identifier.args.get("quoted") else ascii_lower(name)
 
 
 def _read(expression: str) -> list[Token]:
@@ -203,9 +151,9 @@ def _check_gaps(expression: str, tokens: Sequence[Token]) -> None:
 def _check_nesting(tokens: Sequence[Token]) -> None:
     expected: list[TokenType] = []
     for token in tokens:
-        if closer := _OPENERS.get(token.token_type):
+        if closer := OPENERS.get(token.token_type):
             expected.append(closer)
-        elif token.token_type in _CLOSERS and (not expected or expected.pop() is not token.token_type):
+        elif token.token_type in CLOSERS and (not expected or expected.pop() is not token.token_type):
             raise ExpressionError("the expression's parentheses or brackets don't match")
         if len(expected) > MAX_DEPTH:
             raise ExpressionError(f"the expression is nested deeper than {MAX_DEPTH}")
@@ -249,7 +197,7 @@ def _placeholder(tokens: Sequence[Token], index: int, expression: str, is_in: bo
         raise ExpressionError("an attribute is written {name}, with letters, digits and underscores")
     before = tokens[index - 1].token_type if index else None
     after = tokens[index + 3].token_type if index + 3 < len(tokens) else None
-    if {before, after} & (_STRINGS | {TokenType.R_BRACE, TokenType.L_BRACE, TokenType.VAR, TokenType.IDENTIFIER}):
+    if {before, after} & (STRINGS | {TokenType.R_BRACE, TokenType.L_BRACE, TokenType.VAR, TokenType.IDENTIFIER}):
         _check_neighbours(tokens, index)
     is_item = before in (TokenType.L_PAREN, TokenType.COMMA) and after in (TokenType.R_PAREN, TokenType.COMMA)
     return _Placeholder(name, index, tokens[index].start, tokens[index + 2].end + 1, is_in and is_item)
@@ -260,9 +208,9 @@ def _check_neighbours(tokens: Sequence[Token], index: int) -> None:
     it."""
     before = tokens[index - 1] if index else None
     after = tokens[index + 3] if index + 3 < len(tokens) else None
-    if before and before.token_type in _STRINGS | {TokenType.R_BRACE}:
+    if before and before.token_type in STRINGS | {TokenType.R_BRACE}:
         raise ExpressionError("an attribute can't stand directly after a string or another attribute")
-    if after and after.token_type in _STRINGS | {TokenType.L_BRACE}:
+    if after and after.token_type in STRINGS | {TokenType.L_BRACE}:
         raise ExpressionError("an attribute can't stand directly before a string or another attribute")
     if (
         before
@@ -306,102 +254,6 @@ def _apply(expression: str, splices: Sequence[_Splice]) -> str:
         parts += expression[end : splice.start], splice.text
         end = splice.end
     return "".join([*parts, expression[end:]])
-
-
-def _qualifications(tokens: Sequence[Token]) -> Iterator[_Splice]:
-    for index in sorted({*_calls(tokens), *_type_names(tokens)}):
-        start = tokens[index].start
-        yield _Splice(start, start, "pg_catalog.")
-
-
-def _calls(tokens: Sequence[Token]) -> Iterator[int]:
-    """Indexes of tokens that name an unqualified function."""
-    for index in range(len(tokens) - 1):
-        if tokens[index + 1].token_type is TokenType.L_PAREN and _is_call(tokens, index):
-            yield index
-
-
-def _is_call(tokens: Sequence[Token], index: int) -> bool:
-    token = tokens[index]
-    is_quoted = token.token_type is TokenType.IDENTIFIER
-    if not is_quoted and (not _is_word(token.text) or _ascii_lower(token.text) in _SYNTAX):
-        return False
-    before = tokens[index - 1] if index else None
-    if before is not None and not _may_precede_call(before):
-        return False
-    close = _closing(tokens, index + 1)
-    if _is_cte(tokens, close):
-        return False
-    special = _SPECIAL_CALLS.get("" if is_quoted else _ascii_lower(token.text), frozenset())
-    return not special & {_ascii_lower(word) for word in _words_inside(tokens, index + 1, close)}
-
-
-def _is_word(text: str) -> bool:
-    return (text[:1].isalpha() or text[:1] == "_") and text.replace("$", "_").isidentifier()
-
-
-def _may_precede_call(before: Token) -> bool:
-    """A name after a dot is qualified; after a name, a literal, ``)``, AS or ``::`` it is an alias or a
-    type."""
-    if before.token_type in (TokenType.VAR, TokenType.IDENTIFIER):
-        return before.token_type is TokenType.VAR and _ascii_lower(before.text) in _SYNTAX
-    return before.token_type not in _STRINGS | {
-        TokenType.DOT,
-        TokenType.DCOLON,
-        TokenType.ALIAS,
-        TokenType.R_PAREN,
-        TokenType.R_BRACKET,
-        TokenType.NUMBER,
-    }
-
-
-def _closing(tokens: Sequence[Token], opening: int) -> int:
-    depth = 0
-    for index in range(opening, len(tokens)):
-        depth += (tokens[index].token_type in _OPENERS) - (tokens[index].token_type in _CLOSERS)
-        if depth == 0:
-            return index
-    raise ExpressionError("the expression's parentheses or brackets don't match")
-
-
-def _is_cte(tokens: Sequence[Token], close: int) -> bool:
-    """``name(columns) AS (``"""
-    following = [token.token_type for token in tokens[close + 1 : close + 3]]
-    return following == [TokenType.ALIAS, TokenType.L_PAREN]
-
-
-def _words_inside(tokens: Sequence[Token], opening: int, close: int) -> Iterator[str]:
-    """Texts of the tokens directly inside a pair of parentheses, not deeper."""
-    depth = 0
-    for token in tokens[opening + 1 : close]:
-        depth += (token.token_type in _OPENERS) - (token.token_type in _CLOSERS)
-        if depth == 0 and token.token_type not in _STRINGS | {TokenType.IDENTIFIER}:
-            yield token.text
-
-
-def _type_names(tokens: Sequence[Token]) -> Iterator[int]:
-    """Indexes of built-in types' names after ``::``, in CAST(... AS ...) and before a string."""
-    openers: list[bool] = []
-    for index, token in enumerate(tokens):
-        before = tokens[index - 1].token_type if index else None
-        match token.token_type:
-            case TokenType.L_PAREN:
-                openers.append(index > 0 and tokens[index - 1].text.lower() == "cast")
-            case TokenType.R_PAREN:
-                openers.pop()
-        is_cast = before is TokenType.DCOLON or (before is TokenType.ALIAS and bool(openers) and openers[-1])
-        if (is_cast or _is_typed_literal(tokens, index)) and _is_builtin_type(token):
-            yield index
-
-
-def _is_typed_literal(tokens: Sequence[Token], index: int) -> bool:
-    if index + 1 == len(tokens) or tokens[index + 1].token_type is not TokenType.STRING:
-        return False
-    return index == 0 or tokens[index - 1].token_type is not TokenType.DOT
-
-
-def _is_builtin_type(token: Token) -> bool:
-    return token.token_type is not TokenType.IDENTIFIER and _ascii_lower(token.text) in _TYPES
 
 
 def _tree(expression: str) -> exp.Expression:

@@ -102,10 +102,9 @@ def _masked_text(kind: Kind, spec: MaskSpec, text: str) -> str:
 def _each_element(kind: Kind, spec: MaskSpec, column: str) -> str:
     item = f"{_ITEMS}.item"
     masked = _masked_text(kind, spec, _text(item))
-    return (
-        f"ARRAY(SELECT CASE WHEN {item} IS NULL THEN NULL ELSE {masked} END"
-        f" FROM pg_catalog.unnest({column}) AS {_ITEMS}(item))"
-    )
+    shown = f"CASE WHEN {item} IS NULL THEN NULL ELSE {masked} END"
+    # Every part is a quoted reference, a literal or our own text.
+    return f"ARRAY(SELECT {shown} FROM pg_catalog.unnest({column}) AS {_ITEMS}(item))"  # noqa: S608
 
 
 def _partial(text: str, first: int, last: int, fill: str) -> str:
