@@ -1,0 +1,75 @@
+"""What one principal may see of the catalogs, as OIDs and column numbers; made once per policy and snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from policies.catalog import Catalog, Relation
+from policies.model import EffectivePolicy, TableRule
+
+
+@dataclass(frozen=True, slots=True)
+class Visibility:
+    """`visible` has tables, views, sequences and their indexes; `changed` those of them that a policy filters,
+    masks or blocks in part (their statistics and bounds stay hidden). `blocked` and `masked` are (relation OID,
+    attnum) pairs; a generated column that reads one of them is in the same set."""
+
+    visible: frozenset[int] = frozenset()
+    changed: frozenset[int] = frozenset()
+    blocked: frozenset[tuple[int, int]] = frozenset()
+    masked: frozenset[tuple[int, int]] = frozenset()
+
+
+def visibility_of(policy: EffectivePolicy, catalog: Catalog) -> Visibility:
+    """A child inherits its parents' rules; a parent of a hidden or changed child counts as changed."""
+    rules = {relation.oid: _rules(policy, catalog, relation) for relation in catalog.relations}
+    visible = [r for r in catalog.relations if all(rule.is_allowed for rule in rules[r.oid])]
+    names = {relation.oid for relation in visible}
+    touched = {oid for oid, found in rules.items() if not all(rule.is_open for rule in found)}
+    touched |= {relation.oid for relation in catalog.relations if relation.kind == "m"}
+    changed = [r for r in visible if r.oid in touched or touched.intersection(_descendants(catalog, r))]
+    blocked = _pairs(visible, rules, lambda rule: rule.blocked_columns)
+    return Visibility(
+        visible=frozenset(names).union(*(relation.index_oids for relation in visible)),
+        changed=frozenset(r.oid for r in changed).union(*(relation.index_oids for relation in changed)),
+        blocked=blocked,
+        masked=_pairs(visible, rules, lambda rule: rule.masks) - blocked,
+    )
+
+
+def _rules(policy: EffectivePolicy, catalog: Catalog, relation: Relation) -> tuple[TableRule, ...]:
+    above = _closure(relation.parents, lambda oid: catalog.by_oid[oid].parents if oid in catalog.by_oid else ())
+    found = [catalog.by_oid[oid] for oid in sorted(above) if oid in catalog.by_oid]
+    return tuple(policy.table_rule(r.schema, r.name) for r in (relation, *found))
+
+
+def _descendants(catalog: Catalog, relation: Relation) -> set[int]:
+    return _closure(relation.children, lambda oid: catalog.by_oid[oid].children if oid in catalog.by_oid else ())
+
+
+def _closure(start: Iterable[int], step: Callable[[int], Iterable[int]]) -> set[int]:
+    found: set[int] = set()
+    waiting = list(start)
+    while waiting:
+        oid = waiting.pop()
+        if oid not in found:
+            found.add(oid)
+            waiting.extend(step(oid))
+    return found
+
+
+def _pairs(
+    relations: Iterable[Relation],
+    rules: Mapping[int, tuple[TableRule, ...]],
+    columns_of: Callable[[TableRule], Iterable[str]],
+) -> frozenset[tuple[int, int]]:
+    pairs: set[tuple[int, int]] = set()
+    for relation in relations:
+        names = {name for rule in rules[relation.oid] for name in columns_of(rule)}
+        pairs.update(
+            (relation.oid, column.attnum)
+            for column in relation.columns
+            if column.name in names or names.intersection(column.generated_from)
+        )
+    return frozenset(pairs)
