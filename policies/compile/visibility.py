@@ -27,7 +27,8 @@ def visibility_of(policy: EffectivePolicy, catalog: Catalog) -> Visibility:
     visible = [r for r in catalog.relations if all(rule.is_allowed for rule in rules[r.oid])]
     names = {relation.oid for relation in visible}
     touched = {oid for oid, found in rules.items() if not all(rule.is_open for rule in found)}
-    touched |= {relation.oid for relation in catalog.relations if relation.kind == "m"}
+    # What a view reads may be hidden, and its definition would tell.
+    touched |= {relation.oid for relation in catalog.relations if relation.kind in ("m", "v")}
     changed = [r for r in visible if r.oid in touched or touched.intersection(_descendants(catalog, r))]
     blocked = _pairs(visible, rules, lambda rule: rule.blocked_columns)
     return Visibility(
