@@ -231,13 +231,21 @@ def _json(target: Target, value: Any) -> Constant:
 def _document(text: str) -> Any:
     """Parsed JSON, refused where PostgreSQL would refuse it: NaN, NUL characters, lone surrogates."""
     try:
-        document = json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
+        document = json.loads(text, parse_float=_json_number, parse_constant=_no_constant)
         problem = text_problem(forms.jsonb_text(document)) or text_problem(text)
     except (ValueError, RecursionError):
         problem = "isn't JSON"
     if problem is not None or "\\u0000" in text:
         _refuse("valid JSON in a string, such as '\"hidden\"' or '{}'")
     return document
+
+
+def _json_number(text: str) -> Decimal:
+    """A number with a point or an exponent; one that PostgreSQL would write with thousands of digits is refused."""
+    number = Decimal(text)
+    if number and abs(_exponent(number)) + len(number.as_tuple().digits) > _MAX_DIGITS:
+        raise ValueError(text)
+    return number
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -166,7 +166,7 @@ def jsonb_text(value: Any) -> str:
         case int():
             return str(value)
         case Decimal():
-            return format(value, "f")
+            return format(value if value else abs(value), "f")  # numeric has no negative zero
         case str():
             return _json_string(value)
         case Mapping():
