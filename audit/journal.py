@@ -71,7 +71,7 @@ class Journal:
         self._is_new_file = False
         self._is_full = False
         self._is_closed = False
-        self._checkpointed_records = 0
+        self._checkpointed_records = 0  # so the first sync signs what an earlier run left unsigned
         self._checkpoint_due_us = 0
         self._commit = GroupCommit(self._sync, 0.0 if durability == "strict" else _GATHER_S)
 
@@ -162,7 +162,6 @@ class Journal:
     def _recover(self) -> None:
         leftovers = recover(self.directory)
         self._state = leftovers.state
-        self._checkpointed_records = leftovers.state.records
         if leftovers.state.record_id:
             self.ids.go_on_after(leftovers.state.record_id)
         self._pending = recovery_records(leftovers)

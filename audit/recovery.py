@@ -99,8 +99,7 @@ def _note_damage(reader: SegmentReader, survey: _Survey) -> None:
     if not reader.has_bytes_after(end):
         os.truncate(reader.path, end)
         return
-    behind = reader.whole_frames_after(end)
-    kind = f"damaged, {behind} whole records behind it" if behind else "torn"
+    kind = "torn" if reader.offset_behind(end) is None else "damaged, with whole records behind it,"
     survey.notes.append(f"segment {reader.header.sequence}: {kind} at offset {end}; the chain skips it")
 
 

@@ -171,13 +171,16 @@ class SegmentReader:
             offset += len(data)
         return False
 
-    def whole_frames_after(self, offset: int) -> int:
-        """How many valid frames stand behind the damaged one at `offset`: a torn tail has none."""
-        data = os.pread(self._file, _LENGTH.size, offset)
-        if len(data) < _LENGTH.size:
-            return 0
-        behind = offset + frame_bytes(_LENGTH.unpack(data)[0])
-        return sum(1 for _ in self.frames(behind))
+    def offset_behind(self, offset: int) -> int | None:
+        """Where the next frame stands if the damaged one at `offset` has a true length; None if none stands there.
+
+        A torn tail has nothing whole behind it; an edited record has.
+        """
+        head = os.pread(self._file, _LENGTH.size, offset)
+        if len(head) < _LENGTH.size or head == bytes(_LENGTH.size):
+            return None
+        behind = offset + frame_bytes(_LENGTH.unpack(head)[0])
+        return behind if next(self.frames(behind), None) is not None else None
 
 
 def _scan(data: bytes, base: int, is_cut: bool) -> Scan:
