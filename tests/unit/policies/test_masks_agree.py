@@ -333,7 +333,7 @@ HOSTILE = """
     CREATE SCHEMA evil;
     CREATE FUNCTION evil.left(text, int) RETURNS text LANGUAGE sql AS 'SELECT $1';
     CREATE FUNCTION evil.textcat(text, text) RETURNS text LANGUAGE sql AS 'SELECT $2';
-    CREATE FUNCTION evil.same(int, int) RETURNS bool LANGUAGE sql AS 'SELECT true';
+    CREATE FUNCTION evil.same(int, int) RETURNS bool LANGUAGE sql AS 'SELECT false';
     CREATE OPERATOR evil.> (LEFTARG = int, RIGHTARG = int, FUNCTION = evil.same);
     CREATE DOMAIN evil.text AS pg_catalog.varchar(1);
     CREATE TEMP TABLE uuid (x int);
