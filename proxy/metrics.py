@@ -54,9 +54,7 @@ class Metrics:
         )
         self.rows = Counter("pgwarden_rows_total", "Rows sent to clients", registry=registry)
         self.sent_bytes = Counter("pgwarden_sent_bytes_total", "Bytes sent to clients", registry=registry)
-        self.masked_cells = Counter(
-            "pgwarden_masked_cells_total", "Cells masked in the stream", registry=registry
-        )
+        self.masked_cells = Counter("pgwarden_masked_cells_total", "Cells masked in the stream", registry=registry)
         self.sessions = Gauge("pgwarden_sessions", "Sessions open now", registry=registry)
         self.logins = _counter(registry, "logins", "Logins by outcome", "outcome", OUTCOMES)
         self.journal_lag_bytes = Gauge(
@@ -69,16 +67,12 @@ class Metrics:
             "1 while records cannot be written and statements are refused",
             registry=registry,
         )
-        self.store_reachable = Gauge(
-            "pgwarden_store_reachable", "1 while the audit store answers", registry=registry
-        )
+        self.store_reachable = Gauge("pgwarden_store_reachable", "1 while the audit store answers", registry=registry)
         self.policy_loads = _counter(registry, "policy_loads", "Policy loads by outcome", "outcome", OUTCOMES)
         self.plan_cache = _counter(registry, "plan_cache", "Plan cache look-ups", "outcome", ("hit", "miss"))
 
 
-def _counter(
-    registry: CollectorRegistry, name: str, text: str, label: str, values: tuple[str, ...]
-) -> Counter:
+def _counter(registry: CollectorRegistry, name: str, text: str, label: str, values: tuple[str, ...]) -> Counter:
     counter = Counter(f"pgwarden_{name}_total", text, [label], registry=registry)
     for value in values:
         counter.labels(value)

@@ -1,0 +1,159 @@
+"""The configuration: every key, every source in its order, every problem with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxy.config import Address, Config, ConfigError, SqlText, TlsMode, load_config
+
+FULL = """\
+listen: 0.0.0.0:6432
+admin: {listen: "[::1]:9187"}
+tls: {mode: require, certificate: tls.crt, key: tls.key, client_ca: ca.crt}
+databases:
+  shop: {upstream: "postgresql://gateway@db.internal:5432/shop?sslmode=verify-full", password_file: pg}
+policies: rules/
+audit: {directory: var/j, store: "postgresql://pgwarden@audit.internal/pgwarden", durability: strict, sql_text: digest}
+workers: 1
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    for name in ("tls.crt", "tls.key", "ca.crt"):
+        (folder / name).touch()
+    (folder / "pg").write_text("s3cret\n")
+    file = folder / "pgwarden.yaml"
+    file.write_text(text)
+    return file
+
+
+def load(folder: Path, text: str, environment: dict[str, str] | None = None, **more: object) -> Config:
+    secrets = folder / "secrets"
+    return load_config(write(folder, text), environment or {}, secrets=secrets, **more)  # type: ignore[arg-type]
+
+
+def problems(folder: Path, text: str, environment: dict[str, str] | None = None) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(folder, text, environment)
+    return [line.replace(f"{folder}/", "") for line in caught.value.problems]
+
+
+def test_every_key_is_read(tmp_path: Path) -> None:
+    config = load(tmp_path, FULL)
+    assert config.listen == Address("0.0.0.0", 6432)
+    assert config.admin.listen == Address("::1", 9187)
+    assert config.tls.mode is TlsMode.REQUIRE
+    assert config.tls.client_ca == tmp_path / "ca.crt"
+    assert config.policies == tmp_path / "rules"
+    assert config.audit.directory == tmp_path / "var/j"
+    assert config.audit.durability == "strict"
+    assert config.audit.sql_text is SqlText.DIGEST
+    assert config.databases is not None
+    server = config.databases["shop"].server
+    assert (server.host, server.port, server.user, server.database) == ("db.internal", 5432, "gateway", "shop")
+    assert (server.sslmode, server.password) == ("verify-full", "s3cret")
+
+
+def test_without_a_file_everything_has_a_default_on_loopback(tmp_path: Path) -> None:
+    config = load_config(None, {}, secrets=tmp_path / "none", base=tmp_path)
+    assert config.listen == Address("127.0.0.1", 6432)
+    assert config.admin.listen == Address("127.0.0.1", 9187)
+    assert config.databases is None
+    assert config.audit.store is None
+    assert config.audit.directory == tmp_path / "var/journal"
+
+
+def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
+    assert load(tmp_path, "# nothing yet\n").workers == 1
+
+
+def test_the_nearer_source_wins(tmp_path: Path) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "pgwarden_listen").write_text("127.0.0.1:2\n")
+    text = "listen: 127.0.0.1:1\n"
+    assert load(tmp_path, text).listen.port == 2
+    environment = {"PGWARDEN_LISTEN": "127.0.0.1:3"}
+    assert load(tmp_path, text, environment).listen.port == 3
+    assert load(tmp_path, text, environment, overrides={"listen": "127.0.0.1:4"}).listen.port == 4
+
+
+def test_the_environment_reaches_inner_keys_and_leaves_their_neighbours(tmp_path: Path) -> None:
+    environment = {
+        "PGWARDEN_AUDIT__SQL_TEXT": "full",
+        "PGWARDEN_DATABASES__SHOP__UPSTREAM": "postgresql://other@elsewhere/shop2",
+        "PGWARDEN_TOKEN_KEY": "a key that only a mask knows of",
+    }
+    config = load(tmp_path, FULL, environment)
+    assert config.audit.sql_text is SqlText.FULL
+    assert config.audit.durability == "strict"
+    assert config.databases is not None
+    assert config.databases["shop"].server.host == "elsewhere"
+    assert config.databases["shop"].server.password == "s3cret"
+
+
+def test_a_secret_file_reaches_inner_keys(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "pgwarden_audit__store").write_text("postgresql://w:pw@h/store\n")
+    assert load(tmp_path, "").audit.store == "postgresql://w:pw@h/store"
+
+
+def test_unknown_keys_are_refused_with_their_place(tmp_path: Path) -> None:
+    text = "listn: 0.0.0.0:1\naudit:\n  durabilty: strict\ndatabases:\n  shop: {upstream: postgresql://a@b/c, pw: x}\n"
+    found = problems(tmp_path, text)
+    assert [line.split(": unknown key")[0] for line in sorted(found)] == [
+        "pgwarden.yaml:1:1: listn",
+        "pgwarden.yaml:3:3: audit.durabilty",
+        "pgwarden.yaml:5:40: databases.shop.pw",
+    ]
+
+
+def test_an_unknown_inner_key_in_the_environment_is_refused_by_its_name(tmp_path: Path) -> None:
+    assert problems(tmp_path, "", {"PGWARDEN_AUDIT__DURABILTY": "strict"}) == [
+        "PGWARDEN_AUDIT__DURABILTY: audit.durabilty: unknown key; known here: directory, store, durability, sql_text"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "place_and_start"),
+    [
+        ("listen: 6432\n", "pgwarden.yaml:1:1: listen: expected host:port"),
+        ("listen: a:99999\n", "pgwarden.yaml:1:1: listen: expected host:port"),
+        ("workers: 2\n", "pgwarden.yaml:1:1: workers: this version runs one worker"),
+        ("\nworkers: 0\n", "pgwarden.yaml:2:1: workers: this version runs one worker"),
+        ("audit: {sql_text: redacted}\n", "pgwarden.yaml:1:9: audit.sql_text: Input should be 'full' or 'digest'"),
+        ("tls: {mode: require}\n", "pgwarden.yaml:1:1: tls: mode require needs certificate and key"),
+        ("tls: {key: absent.key}\n", "pgwarden.yaml:1:7: tls.key: no such file"),
+        ("databases: {}\n", "pgwarden.yaml:1:1: databases: name at least one database"),
+        ("listen: a:1\nlisten: a:2\n", "pgwarden.yaml:2:1: listen: this key stands here twice"),
+        ("- listen\n", "pgwarden.yaml:1:1: expected keys and values"),
+        ("listen: [\n", "pgwarden.yaml:2:1: "),
+        ("audit: {store: 'mysql://x/y'}\n", "pgwarden.yaml:1:9: audit.store: expected a URL that starts with postgres"),
+    ],
+)
+def test_bad_values_are_refused_with_their_place(tmp_path: Path, text: str, place_and_start: str) -> None:
+    found = problems(tmp_path, text)
+    assert len(found) == 1
+    assert found[0].startswith(place_and_start)
+
+
+def test_a_bad_upstream_names_the_parameter_and_quotes_no_password(tmp_path: Path) -> None:
+    text = "databases: {shop: {upstream: 'postgresql://u:hunter2@h/d?sslmod=require'}}\n"
+    (found,) = problems(tmp_path, text)
+    assert "'sslmod' is not known" in found
+    assert "hunter2" not in found
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load_config(tmp_path / "absent.yaml", {})
+
+
+def test_no_secret_shows_in_the_text_of_a_config(tmp_path: Path) -> None:
+    text = "databases: {shop: {upstream: 'postgresql://u:hunter2@h/d'}}\naudit: {store: 'postgresql://u:hunter3@h/d'}\n"
+    config = load(tmp_path, text)
+    assert config.databases is not None
+    shown = f"{config!r} {config} {config.databases['shop'].server!r} {config.databases['shop'].server.safe_text()}"
+    assert "hunter" not in shown
