@@ -10,9 +10,16 @@ BEGIN
         EXCEPTION WHEN duplicate_object OR unique_violation THEN
             NULL;
         END;
-        IF NOT pg_has_role(current_user, name, 'MEMBER') THEN
-            EXECUTE format('GRANT %I TO CURRENT_USER', name);
-        END IF;
+        -- Since PostgreSQL 16 who makes a role may hand it on, but not become it without this grant.
+        BEGIN
+            IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+                EXECUTE format('GRANT %I TO CURRENT_USER', name);
+            END IF;
+        EXCEPTION WHEN insufficient_privilege THEN
+            IF NOT pg_has_role(current_user, name, 'MEMBER') THEN
+                RAISE;
+            END IF;
+        END;
     END LOOP;
     EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO pgwarden_writer', current_database());
 END
