@@ -21,7 +21,7 @@ MAX_TEXT_CHARACTERS = 20_000
 
 def closest(word: str, known: Iterable[str]) -> str:
     """``; did you mean 'x'?`` or nothing."""
-    matches = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    matches = get_close_matches(word, [str(name) for name in known], n=1, cutoff=0.6)
     return f"; did you mean {matches[0]!r}?" if matches else ""
 
 

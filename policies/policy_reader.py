@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from policies.errors import PoliciesError
 from policies.fields import Fields, closest
@@ -27,8 +27,6 @@ from policies.principals import read_name
 from policies.subjects import ANY_DATABASE, is_for_principal
 from policies.yaml_nodes import Mapping as MappingNode
 from policies.yaml_nodes import Node, Scalar, Sequence
-
-T = TypeVar("T")
 
 KEYS = (
     "name",
@@ -153,7 +151,8 @@ class _Reader:
             return Subjects()
         is_any = self._fields.boolean(entries["any"], "'any'") if "any" in entries else False
         names = {key: self._subject_names(key, entries.get(key)) for key in SUBJECT_KEYS[1:]}
-        if is_any is False and not any(names.values()) and not any(_is_filled(n) for n in entries.values()):
+        is_filled = isinstance(node, MappingNode) and any(_is_filled(value) for _, value in node.entries)
+        if not is_filled:
             self._fields.report(node, f"{what} names nobody")
         return Subjects(any=bool(is_any), **names)
 
