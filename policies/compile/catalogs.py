@@ -175,11 +175,14 @@ def visible_argument(rule: VisibleArgument, arguments: tuple[str, ...], catalog:
     scope = _scope(catalog, visible)
     body = _FILTERED["pg_catalog", rule.relation](scope)
     first, *others = rule.columns
-    tests = [f"shown.{first} = CAST(({arguments[0]}) AS pg_catalog.{rule.cast})"]
-    tests += [f"shown.{column} = ({text})" for column, text in zip(others, arguments[1:], strict=True)]
+    # The arguments stand in a FROM item of their own, where no name of the guard can capture theirs.
+    given = [f"CAST(({arguments[0]}) AS pg_catalog.{rule.cast}) AS {first}"]
+    given += [f"({text}) AS {column}" for column, text in zip(others, arguments[1:], strict=True)]
+    tests = [f"shown.{column} OPERATOR(pg_catalog.=) given.{column}" for column in rule.columns]
     if rule.is_open_only:
         tests.append(scope.is_open(f"shown.{first}"))
-    return f"(SELECT shown.{first} FROM ({body}) AS shown WHERE {' AND '.join(tests)} LIMIT 1)"
+    sources = f"(SELECT {', '.join(given)}) AS given, ({body}) AS shown"
+    return f"(SELECT shown.{first} FROM {sources} WHERE {' AND '.join(tests)} LIMIT 1)"
 
 
 def _scope(catalog: Catalog, visible: Visibility) -> _Scope:

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from policies.catalog import Catalog, Relation
 from policies.compile.cache import Key, PlanCache
-from policies.compile.catalogs import Visibility
 from policies.compile.draft import Access, Draft, Refused, Splice
 from policies.compile.everything import decide_everything
 from policies.compile.parse import ParseError, Statement, Token, deep_recursion, parse, scan
@@ -25,6 +24,7 @@ from policies.compile.statements import (
 )
 from policies.compile.surroundings import Surroundings
 from policies.compile.verify import verify
+from policies.compile.visibility import Visibility
 from policies.decision import Decision, Plan, Refusal
 from policies.model import EffectivePolicy
 
@@ -108,8 +108,7 @@ class _Compilation:
         """The Decision for a refused text; its plans tell what is known of the statements."""
         known = self.plans[: len(self.statements)]
         plans = [*known, *(self._bare_plan(statement) for statement in self.statements[len(known) :])]
-        decision = Decision(self.sql, tuple(plans), refusal, (), self.policy.fingerprint, self.catalog.version)
-        return decision
+        return Decision(self.sql, tuple(plans), refusal, (), self.policy.fingerprint, self.catalog.version)
 
     def _text_of(self, statement: Statement) -> str:
         return self.text[statement.start : statement.end].decode("utf-8", "replace").strip()

@@ -62,6 +62,7 @@ class Target:
     rule: MergedRule | None = None
     body: str = ""
     stream: frozenset[str] = frozenset()
+    needed: frozenset[str] | None = None  # None: all visible columns
 
     @property
     def item(self) -> FromItem:
@@ -117,6 +118,7 @@ class Draft:
     splices: list[Splice] = field(default_factory=list)
     column_masks: list[ColumnMask] = field(default_factory=list)
     templates: list[Any] = field(default_factory=list)
+    lent_relations: set[tuple[str, str]] = field(default_factory=set)  # read by look-ups of our own
     inner: InnerFacts = field(default_factory=InnerFacts)
     is_fenced: bool = False
     token_index: dict[int, int] = field(default_factory=dict)

@@ -402,6 +402,4 @@ REVIEWED_REFUSED: frozenset[str] = frozenset(name for names in REASONS.values() 
 
 def reason(name: str) -> str:
     """Why the built-in function `name` is refused; names nobody has reviewed have the plainest reason."""
-    return next(
-        (text for text, names in REASONS.items() if name in names), "is not on the list of reviewed functions"
-    )
+    return next((text for text, names in REASONS.items() if name in names), "is not on the list of reviewed functions")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from policies.catalog import Catalog, Relation
-from policies.compile.catalogs import Visibility
 from policies.compile.draft import Draft
 from policies.compile.scope import RelationUse
+from policies.compile.visibility import Visibility, visibility_of
 from policies.model import EffectivePolicy
 
 # Views of views: deeper than any sane schema, shallow enough to stay quick.

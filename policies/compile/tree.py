@@ -13,7 +13,7 @@ _PLACES = frozenset(
 
 
 def node_kind(value: Any) -> str | None:
-    """``SelectStmt`` for ``{"SelectStmt": {...}}``, None for anything that isn't a node (fields start in lower case)."""
+    """``SelectStmt`` for ``{"SelectStmt": {...}}``, None for anything else (fields start in lower case)."""
     if isinstance(value, dict) and len(value) == 1:
         (key,) = value
         if key[:1].isupper():

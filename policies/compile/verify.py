@@ -34,6 +34,7 @@ def _is_same(new: Statement, old: Statement, draft: Draft | None) -> bool:
 
 def _stands_guarded(tree: Any, draft: Draft) -> bool:
     allowed = {(target.schema, target.name) for target in draft.targets if target.access is Access.OPEN}
+    allowed |= draft.lent_relations
     waiting = list(draft.templates)
     for relation in _bare_relations(tree, waiting):
         if "schemaname" in relation and (relation["schemaname"], relation["relname"]) not in allowed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from policies.compile.draft import Draft
+from policies.compile.rules.arguments import guard_arguments
 from policies.compile.rules.columns import check_columns
 from policies.compile.rules.fences import choose_fence
 from policies.compile.rules.functions import check_attributes, check_functions
@@ -16,6 +17,7 @@ from policies.compile.rules.names import shorten_names
 from policies.compile.rules.relations import resolve_relations
 from policies.compile.rules.settings import check_discard, check_set, check_show
 from policies.compile.statements import Request, SessionEffect
+from policies.compile.usage import narrow_guards
 
 RULES: tuple[Callable[[Draft], None], ...] = (
     check_functions,
@@ -25,6 +27,8 @@ RULES: tuple[Callable[[Draft], None], ...] = (
     check_columns,
     choose_masks,
     choose_fence,
+    narrow_guards,
+    guard_arguments,
     guard_relations,
     shorten_names,
     restore_dependencies,

@@ -5,13 +5,17 @@ Attribute notation calls functions too: ``('/etc/passwd'::text).pg_read_file`` i
 
 from __future__ import annotations
 
-from policies.compile.builtins import ALLOWED, SETTING_READABLE
+from policies.compile.builtins import (
+    ALLOWED,
+    ALLOWED_ON_VISIBLE,
+    SETTING_READABLE,
+    SETTING_READERS,
+    SETTING_WRITERS,
+    SETTINGS_SETTABLE,
+)
 from policies.compile.draft import Draft, Target
 from policies.compile.scope import FromItem, Reference
 from policies.compile.tree import Tree, is_node, literal_text, string_of, strings_of
-
-# Functions that read one setting named by their first argument.
-_SETTING_READERS = frozenset({"current_setting"})
 
 
 def check_functions(draft: Draft) -> None:
@@ -38,8 +42,11 @@ def check_attributes(draft: Draft) -> None:
 def _check_call(draft: Draft, call: Tree) -> None:
     *schema, name = strings_of(call["funcname"])
     location = call.get("location", -1)
-    if name in _SETTING_READERS and schema in ([], ["pg_catalog"]):
-        _check_setting(draft, call)
+    is_builtin = schema == ["pg_catalog"] or (not schema and name not in draft.catalog.user_functions)
+    if is_builtin and name in SETTING_READERS | SETTING_WRITERS:
+        _check_setting(draft, call, name)
+    elif is_builtin and name in ALLOWED_ON_VISIBLE:
+        return  # rules/arguments looks after it
     elif not _is_allowed(draft, schema[-1] if schema else None, name):
         raise _refused(draft, ".".join((*schema, name)), location)
 
@@ -60,15 +67,21 @@ def _is_granted(draft: Draft, schema: str, name: str) -> bool:
     return f"{schema}.{name}" in patterns or f"{schema}.*" in patterns
 
 
-def _check_setting(draft: Draft, call: Tree) -> None:
-    arguments = call.get("args") or [None]
-    name = literal_text(arguments[0])
-    if name is None or name.lower() not in SETTING_READABLE:
+def _check_setting(draft: Draft, call: Tree, name: str) -> None:
+    """Settings by literal name only, and none that changes what statements mean."""
+    arguments = [literal_text(argument) for argument in call.get("args") or ()]
+    setting = (arguments[0] if arguments else None) or ""
+    if name in SETTING_READERS:
+        is_fine = setting.lower() in SETTING_READABLE
+    else:
+        check = SETTINGS_SETTABLE.get(setting.lower())
+        is_fine = check is not None and len(arguments) > 1 and arguments[1] is not None and check(arguments[1])
+    if not is_fine:
         raise draft.refuse(
             "42501",
             "pgwarden/settings",
-            "this setting is not readable under a policy",
-            hint="Name one of the readable settings as a literal.",
+            f"{name} is not allowed for this setting under a policy",
+            hint="Name one of the allowed settings as a literal.",
             at=call.get("location", -1),
         )
 

@@ -9,8 +9,12 @@ from policies.catalog import Column
 from policies.compile.draft import Access, Draft, Target
 from policies.compile.scope import Block, Reference
 from policies.compile.tree import is_node, node_kind, strings_of
+from policies.compile.usage import is_used_as_row
 from policies.decision import ColumnMask
 from policies.masks import StreamMask, stream_form
+
+# The stream form of these prints as ISO and UTC; the source form prints as the session asked.
+_PRINTED_BY_SESSION = frozenset({1082, 1114, 1184})
 
 
 def choose_masks(draft: Draft) -> None:
@@ -26,7 +30,7 @@ def choose_masks(draft: Draft) -> None:
 def _choose(draft: Draft, top: Block, target: Target) -> None:
     assert target.relation is not None
     assert target.rule is not None
-    if _is_used_as_row(draft, target):
+    if is_used_as_row(draft, target):
         return
     chosen = set()
     for column in target.visible_columns:
@@ -42,7 +46,9 @@ def _choose(draft: Draft, top: Block, target: Target) -> None:
 def _stream_mask(target: Target, column: Column) -> StreamMask | None:
     assert target.rule is not None
     rule = target.rule.masks.get(column.name)
-    return stream_form(rule.mask, column.type_oid, column.type_name) if rule else None
+    if rule is None or column.type_oid in _PRINTED_BY_SESSION:
+        return None
+    return stream_form(rule.mask, column.type_oid, column.type_name)
 
 
 def _add(draft: Draft, mask: ColumnMask) -> None:
@@ -72,23 +78,6 @@ def _stands_plainly(target: Target) -> bool:
     if use.is_sampled or not use.is_direct or use.item.column_aliases:
         return False
     return not any("alias" in join or "join_using_alias" in join or join.get("isNatural") for join in use.joins)
-
-
-def _is_used_as_row(draft: Draft, target: Target) -> bool:
-    """``c``, ``(c).email``, ``row_to_json(c)``, ``f(c.*)``, ``c.row_to_json``: any use of the alias as a whole."""
-    alias = target.item.alias
-    columns = {column.name for column in target.visible_columns}
-    for reference in draft.facts.references:
-        *qualifier, last = reference.names
-        is_ours = bool(qualifier) and qualifier[-1] == alias
-        is_output = reference.is_plain_target and reference.block is target.use.block
-        if reference.names == (alias,):
-            return True
-        if last is None and not is_output and (is_ours or not reference.is_plain_target):
-            return True
-        if is_ours and last is not None and last not in columns:
-            return True
-    return False
 
 
 def _is_only_put_out(draft: Draft, top: Block, target: Target, column: str) -> bool:

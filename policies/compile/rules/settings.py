@@ -46,7 +46,7 @@ def _search_path(request: Request, tree: Tree) -> SessionEffect:
     if tree.get("kind") != "VAR_SET_VALUE":
         return SessionEffect(resets_search_path=True)
     names = [_constant(node) for node in tree.get("args", ())]
-    if any(name is None or name.startswith("pg_temp") for name in names):
+    if any(name is None or name.startswith("pg_temp") for name in names) or "pg_catalog" in names[1:]:
         raise request.refuse("0A000", "pgwarden/search_path", "this search_path can't be followed")
     return SessionEffect(search_path=tuple(name for name in names if name and name != "$user"))
 

@@ -1,0 +1,94 @@
+"""Functions that tell about one object by OID get NULL for an object that the principal may not see.
+
+``pg_get_constraintdef(oid)`` would quote a CHECK of a hidden table; its first argument is looked up in the guarded
+catalog instead.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from policies.compile.builtins import ALLOWED_ON_VISIBLE, VisibleArgument
+from policies.compile.catalogs import visible_argument
+from policies.compile.draft import Draft, Splice
+from policies.compile.parse import parse
+from policies.compile.tree import Tree, contains, is_node, nodes_of, strings_of
+
+# Stand-ins for the arguments while the look-up's own text is parsed; no client's statement has so many parameters.
+_FIRST, _SECOND = 60_001, 60_002
+
+
+def guard_arguments(draft: Draft) -> None:
+    """Splices a look-up around the first argument of each such call. Raises Refused for forms it can't edit."""
+    if "*" in draft.policy.functions_allow:
+        return
+    for call in draft.facts.functions:
+        rule = ALLOWED_ON_VISIBLE.get(strings_of(call["funcname"])[-1])
+        if rule is not None:
+            _guard(draft, call, rule)
+
+
+def _guard(draft: Draft, call: Tree, rule: VisibleArgument) -> None:
+    arguments = call.get("args") or []
+    wanted = len(rule.columns)
+    if len(arguments) < wanted or any(is_node(argument, "NamedArgExpr") for argument in arguments):
+        raise _refused(draft, call)
+    if wanted > 1 and contains(arguments[1], "SubLink"):
+        raise _refused(draft, call)
+    extents = _extents(draft, call, wanted)
+    second = draft.text[slice(*extents[1])].decode() if wanted > 1 else ""
+    sql = visible_argument(rule, _stand_ins(wanted), draft.catalog, draft.surroundings.visibility())
+    before, after = sql.replace(f"${_SECOND}", second).split(f"${_FIRST}")
+    start, end = extents[0]
+    draft.splices += [Splice(start, start, before), Splice(end, end, after)]
+    tree = parse(f"SELECT {sql}")[0].tree["targetList"][0]["ResTarget"]["val"]
+    draft.lent_relations.update(
+        (relation["schemaname"], relation["relname"]) for kind, relation in nodes_of(tree) if kind == "RangeVar"
+    )
+    copied = copy.deepcopy(arguments[1]) if wanted > 1 else None
+    arguments[0] = _filled(tree, {_FIRST: arguments[0], _SECOND: copied})
+
+
+def _stand_ins(count: int) -> tuple[str, ...]:
+    return (f"${_FIRST}", f"${_SECOND}")[:count]
+
+
+def _filled(value: Any, arguments: dict[int, Any]) -> Any:
+    """The tree with the stand-ins replaced by the argument nodes themselves, so that later edits reach them."""
+    if is_node(value, "ParamRef"):
+        return arguments.get(value["ParamRef"].get("number"), value)
+    if isinstance(value, dict):
+        return {key: _filled(entry, arguments) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_filled(entry, arguments) for entry in value]
+    return value
+
+
+def _extents(draft: Draft, call: Tree, count: int) -> list[tuple[int, int]]:
+    """The bytes of the first arguments, found by counting brackets from the call's opening one."""
+    index = draft.token_at(call.get("location", -1)) + 2 * len(strings_of(call["funcname"])) - 1
+    if draft.tokens[index].word != "(":
+        raise _refused(draft, call)
+    extents = []
+    depth, first = 0, index + 1
+    for position in range(index + 1, len(draft.tokens)):
+        word = draft.tokens[position].word
+        if depth == 0 and word in (",", ")"):
+            extents.append((draft.tokens[first].start, draft.tokens[position - 1].end))
+            first = position + 1
+            if len(extents) == count:
+                return extents
+        depth += (word in ("(", "[")) - (word in (")", "]"))
+    raise _refused(draft, call)
+
+
+def _refused(draft: Draft, call: Tree) -> Exception:
+    name = strings_of(call["funcname"])[-1]
+    return draft.refuse(
+        "0A000",
+        "pgwarden/functions",
+        f"this form of {name} can't be guarded",
+        at=call.get("location", -1),
+        hint=f"Call {name} with plain positional arguments.",
+    )
