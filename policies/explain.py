@@ -1,0 +1,258 @@
+"""Tells people what a decision means: whose policy, which rules, what goes upstream, or why nothing does.
+
+Pure: no I/O and no decision of its own. Attribute values and secret parameters of masks are not shown; the
+rewritten statement is, with the values that its filters and masks were bound to: the output is for operators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from policies.catalog import Catalog
+from policies.decision import Decision, Plan, Refusal
+from policies.model import EffectivePolicy, Limits, MaskSpec, RuleId, Statement, TableRule
+
+_SECRET_PARAMETERS = frozenset({"salt", "key"})
+_TAB_COLUMNS = 4
+_CONTEXT_CHARACTERS = 100  # how much of a long line stands around a caret
+
+
+def explain(decision: Decision, policy: EffectivePolicy, sql: str, catalog: Catalog | None = None) -> str:
+    """The explanation as text for a terminal. With a catalog it also tells where each mask is applied."""
+    return "\n".join(_lines(explain_data(decision, policy, sql, catalog)))
+
+
+def explain_data(
+    decision: Decision, policy: EffectivePolicy, sql: str, catalog: Catalog | None = None
+) -> dict[str, Any]:
+    """The same as plain values that JSON can carry; keys are stable."""
+    return {
+        "principal": _principal(policy),
+        "database": policy.database,
+        "policy_fingerprint": policy.fingerprint,
+        "policies": [{"name": p.name, "source": str(p.source)} for p in policy.policies],
+        "is_everything": policy.is_everything,
+        "statements": _statements(policy),
+        "functions": {"allow": list(policy.functions_allow), "rule": _rule(policy.functions_rule)},
+        "limits": _limits(policy.limits),
+        "sql": sql,
+        "decision": _verdict(decision),
+        "rewritten_sql": decision.text if decision.refusal is None and decision.text != sql else None,
+        "plans": [_plan(plan, policy, catalog) for plan in decision.plans],
+        "refusal": _refusal(decision.refusal, sql) if decision.refusal else None,
+    }
+
+
+def _principal(policy: EffectivePolicy) -> dict[str, Any]:
+    principal = policy.principal
+    return {
+        "user": principal.user,
+        "tenant": principal.tenant,
+        "team": principal.team,
+        "roles": list(principal.roles),
+        "attributes": sorted(principal.attributes),
+    }
+
+
+def _statements(policy: EffectivePolicy) -> dict[str, Any]:
+    is_all = Statement.ALL in policy.statements
+    allowed = [Statement.ALL] if is_all else [kind for kind in Statement if kind in policy.statements]
+    return {"allow": [kind.value for kind in allowed], "rule": _rule(policy.statements_rule)}
+
+
+def _rule(rule: RuleId | None) -> dict[str, str] | None:
+    return {"id": rule.name, "source": str(rule.source)} if rule else None
+
+
+def _limits(limits: Limits) -> dict[str, Any]:
+    given = {
+        "rows": (limits.rows, limits.rows_rule),
+        "runtime_s": (limits.runtime_s, limits.runtime_rule),
+    }
+    return {
+        name: {"value": value, "rule": _rule(rule)}
+        for name, (value, rule) in given.items()
+        if value is not None
+    }
+
+
+def _verdict(decision: Decision) -> str:
+    if decision.refusal is not None:
+        return "deny"
+    has_stream_mask = any(plan.column_masks for plan in decision.plans)
+    is_rewritten = decision.edits or any(plan.is_rewritten for plan in decision.plans)
+    return "rewrite" if is_rewritten or has_stream_mask else "allow"
+
+
+def _plan(plan: Plan, policy: EffectivePolicy, catalog: Catalog | None) -> dict[str, Any]:
+    streamed = _streamed(plan, catalog)
+    rules = [_table_rule(name, policy, catalog) for name in plan.tables]
+    return {
+        "command": plan.command,
+        "rule_ids": list(plan.rule_ids),
+        "tables": [_table(rule) for rule in rules],
+        "masked_columns": [
+            {"column": name, "where": _where(name, streamed)} for name in plan.masked_columns
+        ],
+    }
+
+
+def _streamed(plan: Plan, catalog: Catalog | None) -> frozenset[str] | None:
+    """Names of the columns masked in the stream; None when there are such, but no catalog to name them."""
+    if catalog is None:
+        return None if plan.column_masks else frozenset()
+    names: set[str] = set()
+    for mask in plan.column_masks:
+        relation = catalog.by_oid.get(mask.table_oid)
+        if relation is not None:
+            table = f"{relation.schema}.{relation.name}"
+            names |= {f"{table}.{c.name}" for c in relation.columns if c.attnum == mask.attnum}
+    return frozenset(names)
+
+
+def _where(column: str, streamed: frozenset[str] | None) -> str:
+    if streamed is None:
+        return "stream or source"
+    return "stream" if column in streamed else "source"
+
+
+def _table_rule(name: str, policy: EffectivePolicy, catalog: Catalog | None) -> TableRule:
+    """`name` is a plan's ``schema.table``; with a catalog, names with dots in them are told apart too."""
+    relations = catalog.relations if catalog else ()
+    exact = next(((r.schema, r.name) for r in relations if f"{r.schema}.{r.name}" == name), None)
+    schema, table = exact or (name.partition(".")[0], name.partition(".")[2])
+    return policy.table_rule(schema, table)
+
+
+def _table(rule: TableRule) -> dict[str, Any]:
+    return {
+        "table": f"{rule.schema}.{rule.table}",
+        "is_allowed": rule.is_allowed,
+        "denied_by": _rule(rule.denied_by),
+        "filters": [{"expression": f.expression, "rule": _rule(f.rule)} for f in rule.filters],
+        "blocked_columns": [
+            {"column": name, "rule": _rule(blocked_by)}
+            for name, blocked_by in sorted(rule.blocked_columns.items())
+        ],
+        "masks": [
+            {"column": name, "mask": _mask(mask.mask), "rule": _rule(mask.rule)}
+            for name, mask in sorted(rule.masks.items())
+        ],
+    }
+
+
+def _mask(spec: MaskSpec) -> dict[str, Any]:
+    hidden = {name: "(secret)" for name, _ in spec.parameters if name in _SECRET_PARAMETERS}
+    return {"kind": spec.kind, **dict(spec.parameters), **hidden}
+
+
+def _refusal(refusal: Refusal, sql: str) -> dict[str, Any]:
+    line, column = _line_and_column(sql, refusal.position)
+    return {
+        "sqlstate": refusal.sqlstate,
+        "rule": refusal.rule,
+        "message": refusal.message,
+        "detail": refusal.detail,
+        "hint": refusal.hint,
+        "position": refusal.position,
+        "line": line,
+        "column": column,
+    }
+
+
+def _line_and_column(sql: str, position: int) -> tuple[int, int]:
+    """From 1; (0, 0) when the position is unknown."""
+    if not 1 <= position <= len(sql) + 1:
+        return 0, 0
+    before = sql[: position - 1]
+    return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+
+
+# The text form
+
+
+def _lines(data: Mapping[str, Any]) -> Iterator[str]:
+    yield from _who(data)
+    yield ""
+    yield f"decision    {data['decision']}"
+    for plan in data["plans"]:
+        yield from _plan_lines(plan)
+    if data["refusal"]:
+        yield from _refusal_lines(data["refusal"], data["sql"])
+    elif data["rewritten_sql"] is not None:
+        yield "goes upstream"
+        yield from ("  " + line for line in data["rewritten_sql"].splitlines())
+
+
+def _who(data: Mapping[str, Any]) -> Iterator[str]:
+    principal = data["principal"]
+    parts = [f"{key} {principal[key]}" for key in ("tenant", "team") if principal[key]]
+    parts += [f"roles {', '.join(principal['roles'])}"] if principal["roles"] else []
+    yield f"user        {principal['user']}" + (f" ({'; '.join(parts)})" if parts else "")
+    yield f"database    {data['database']}"
+    matched = [f"{policy['name']} ({policy['source']})" for policy in data["policies"]]
+    yield f"policies    {', '.join(matched) or 'none matches: nothing is allowed'}"
+    yield f"statements  {_allowed(data['statements'])}"
+    yield f"functions   {_allowed(data['functions'])}"
+    for name, limit in data["limits"].items():
+        yield f"limit       {name} {limit['value']}{_by(limit['rule'])}"
+    if data["is_everything"]:
+        yield "everything is allowed: bytes pass unchanged and are recorded"
+
+
+def _allowed(part: Mapping[str, Any]) -> str:
+    return (", ".join(part["allow"]) or "none") + _by(part["rule"])
+
+
+def _by(rule: Mapping[str, str] | None) -> str:
+    return f"  [{rule['id']} {rule['source']}]" if rule else ""
+
+
+def _plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
+    yield f"statement   {plan['command']}"
+    where = {entry["column"]: entry["where"] for entry in plan["masked_columns"]}
+    for table in plan["tables"]:
+        yield from _table_lines(table, where)
+
+
+def _table_lines(table: Mapping[str, Any], where: Mapping[str, str]) -> Iterator[str]:
+    name = table["table"]
+    if not table["is_allowed"]:
+        yield f"  {name}: not allowed{_by(table['denied_by'])}"
+        return
+    is_open = not (table["filters"] or table["blocked_columns"] or table["masks"])
+    yield f"  {name}: {'as it is' if is_open else 'guarded'}"
+    for entry in table["filters"]:
+        yield f"    only rows where {entry['expression']}{_by(entry['rule'])}"
+    for entry in table["blocked_columns"]:
+        yield f"    without column {entry['column']}{_by(entry['rule'])}"
+    for entry in table["masks"]:
+        place = where.get(f"{name}.{entry['column']}")
+        at = f" at the {place}" if place == "source" else f" in the {place}" if place else ""
+        yield f"    {entry['column']} masked by {_mask_text(entry['mask'])}{at}{_by(entry['rule'])}"
+
+
+def _mask_text(mask: Mapping[str, Any]) -> str:
+    parameters = ", ".join(f"{name}: {value}" for name, value in mask.items() if name != "kind")
+    return f"{mask['kind']} ({parameters})" if parameters else str(mask["kind"])
+
+
+def _refusal_lines(refusal: Mapping[str, Any], sql: str) -> Iterator[str]:
+    yield f"refused     {refusal['sqlstate']} by {refusal['rule']}"
+    for key in ("message", "detail", "hint"):
+        if refusal[key]:
+            yield f"  {key + ':':9}{refusal[key]}"
+    if refusal["line"]:
+        yield from _caret(sql, refusal["line"], refusal["column"])
+
+
+def _caret(sql: str, line: int, column: int) -> Iterator[str]:
+    """The line as psql shows it: cut around the place when it is long, a caret below the place."""
+    text = sql.split("\n")[line - 1].rstrip("\r")
+    start = max(0, column - 1 - _CONTEXT_CHARACTERS // 2)
+    shown = text[start : start + _CONTEXT_CHARACTERS]
+    prefix = f"  LINE {line}: {'...' if start else ''}"
+    ahead = shown[: column - 1 - start].expandtabs(_TAB_COLUMNS)
+    yield prefix + shown.expandtabs(_TAB_COLUMNS) + ("..." if start + len(shown) < len(text) else "")
+    yield " " * (len(prefix) + len(ahead)) + "^"
