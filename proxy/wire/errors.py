@@ -8,6 +8,7 @@ from proxy.wire.sqlstates import sqlstate_meaning
 
 __all__ = [
     "PROTOCOL_VIOLATION",
+    "AuthenticationFailed",
     "LocalProtocolError",
     "ProtocolViolation",
     "WireError",
@@ -33,6 +34,12 @@ class WireError(Exception):
 
 class ProtocolViolation(WireError):
     """The peer sent what the protocol doesn't allow. The text never quotes the peer's bytes."""
+
+
+class AuthenticationFailed(ProtocolViolation):
+    """The peer spoke correctly and didn't prove who it is. One text for every reason: it tells nothing of users."""
+
+    sqlstate = "28P01"
 
 
 class LocalProtocolError(WireError):

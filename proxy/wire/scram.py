@@ -1,0 +1,275 @@
+"""SCRAM-SHA-256 (RFC 5802, RFC 7677) at both ends, without channel binding, and the old MD5 answer.
+
+Bytes in, bytes out: what goes between the SASL messages' headers. Randomness is passed in. It must not know who
+the principals are: it gets a stored verifier, or None for a user there is none of.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from proxy.wire.errors import AuthenticationFailed, LocalProtocolError, ProtocolViolation
+from proxy.wire.saslprep import prepare_password
+
+SCRAM_SHA_256: Final = b"SCRAM-SHA-256"
+DEFAULT_ITERATIONS: Final = 4096
+MAX_ITERATIONS: Final = 1_000_000
+"""What ScramClient computes at most: about half a second. A hostile server could ask for hours."""
+
+MAX_MESSAGE_BYTES: Final = 65_535  # PG_MAX_SASL_MESSAGE_LENGTH
+_KEY_BYTES: Final = 32
+_SALT_BYTES: Final = 16
+
+# RFC 5802, section 7. A nonce is printable ASCII but the comma; extensions are read and ignored, as PostgreSQL does.
+_NONCE: Final = rb"[!-+\--~]+"
+_VERIFIER: Final = re.compile(r"SCRAM-SHA-256\$([0-9]{1,9}):([^$:]+)\$([^$:]+):([^$:]+)", re.ASCII)
+_CLIENT_FIRST: Final = re.compile(rb"([ny],,)(n=[^,\0]*,r=(" + _NONCE + rb")(?:,[A-Za-z]=[^,\0]+)*)")
+_CLIENT_FINAL: Final = re.compile(
+    rb"(c=([A-Za-z0-9+/=]+),r=(" + _NONCE + rb")(?:,[A-Za-oq-z]=[^,\0]+)*),p=([A-Za-z0-9+/]{43}=)"
+)
+_SERVER_FIRST: Final = re.compile(
+    rb"r=(" + _NONCE + rb"),s=([A-Za-z0-9+/=]+),i=([1-9][0-9]{0,9})(?:,[A-Za-z]=[^,\0]+)*"
+)
+_SERVER_FINAL: Final = re.compile(rb"v=([A-Za-z0-9+/]{43}=)(?:,[A-Za-z]=[^,\0]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """What is stored of a password: enough to check a proof, not enough to make one."""
+
+    iterations: int
+    salt: bytes
+    stored_key: bytes
+    server_key: bytes
+
+    @classmethod
+    def parse(cls, text: str) -> "Verifier":
+        """Reads "SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey", as in pg_authid.rolpassword.
+
+        Raises LocalProtocolError for anything else.
+        """
+        match = _VERIFIER.fullmatch(text)
+        if match is None:
+            raise LocalProtocolError("not a SCRAM-SHA-256 verifier")
+        salt, stored_key, server_key = (_unbase64(part.encode()) for part in match.groups()[1:])
+        if int(match[1]) < 1 or not salt or {len(stored_key), len(server_key)} != {_KEY_BYTES}:
+            raise LocalProtocolError("not a SCRAM-SHA-256 verifier")
+        return cls(int(match[1]), salt, stored_key, server_key)
+
+    def __str__(self) -> str:
+        salt, stored, server = (_base64(part).decode() for part in (self.salt, self.stored_key, self.server_key))
+        return f"SCRAM-SHA-256${self.iterations}:{salt}${stored}:{server}"
+
+
+def make_verifier(password: str, iterations: int = DEFAULT_ITERATIONS, salt: bytes = b"") -> str:
+    """The verifier to store for `password`. `salt` is random, 16 bytes as PostgreSQL's; leaving it out is an error."""
+    if not salt or iterations < 1:
+        raise LocalProtocolError("a verifier needs a salt and at least one iteration")
+    salted = _salted_password(password, salt, iterations)
+    stored_key = hashlib.sha256(_hmac(salted, b"Client Key")).digest()
+    return str(Verifier(iterations, salt, stored_key, _hmac(salted, b"Server Key")))
+
+
+def make_nonce(random_bytes: bytes) -> bytes:
+    """A nonce as either end needs it, of `random_bytes` (18 of them, as in PostgreSQL)."""
+    return _base64(random_bytes)
+
+
+def md5_password(user: str, password: str, salt: bytes) -> bytes:
+    """The answer to AuthenticationMD5Password: "md5" and md5(md5(password + user) + salt) in hexadecimal."""
+    inner = hashlib.md5(password.encode() + user.encode(), usedforsecurity=False).hexdigest()
+    return b"md5" + hashlib.md5(inner.encode() + salt, usedforsecurity=False).hexdigest().encode()
+
+
+class ScramServer:
+    """One exchange with a client: `respond` to its first message, then to its final one.
+
+    With `verifier` None (no such user, or a user without a password) the exchange is doomed: it goes as any other
+    and fails at the proof, so that answers and work don't tell which users there are. For that, `secret` must be the
+    same in every process that answers for one database: the user's salt comes of it, and real salts don't change.
+    `fake_iterations` is what the real verifiers have.
+    """
+
+    def __init__(
+        self,
+        verifier: str | None,
+        user: str,
+        secret: bytes,
+        nonce: bytes,
+        fake_iterations: int = DEFAULT_ITERATIONS,
+    ) -> None:
+        self._nonce = _checked_nonce(nonce)
+        self._is_doomed = verifier is None
+        fake = _fake_verifier(user, secret, fake_iterations)
+        self._verifier = fake if verifier is None else Verifier.parse(verifier)
+        self._header = b""
+        self._full_nonce = b""
+        self._auth_start = b""
+        self._is_over = False
+        self._is_authenticated = False
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether the client has proved that it knows the password."""
+        return self._is_authenticated
+
+    @property
+    def is_final_next(self) -> bool:
+        """Whether the next answer of `respond` is the last: AuthenticationSASLFinal rather than SASLContinue."""
+        return bool(self._auth_start)
+
+    def respond(self, message: bytes | None) -> bytes:
+        """The answer to the client's message; None is a SASLInitialResponse without data, answered by b"".
+
+        Raises ProtocolViolation for a malformed message, AuthenticationFailed (28P01) for a wrong proof.
+        """
+        if self._is_over:
+            raise LocalProtocolError("the SCRAM exchange is over")
+        if message is None:
+            return self._challenge_empty()
+        if len(message) > MAX_MESSAGE_BYTES:
+            raise ProtocolViolation("SCRAM message is too long")
+        return self._respond_final(message) if self._auth_start else self._respond_first(message)
+
+    def _challenge_empty(self) -> bytes:
+        if self._auth_start:
+            raise ProtocolViolation("malformed SCRAM message: empty")
+        return b""
+
+    def _respond_first(self, message: bytes) -> bytes:
+        if message.startswith(b"p"):
+            raise ProtocolViolation("SCRAM channel binding was not offered")
+        match = _CLIENT_FIRST.fullmatch(message)
+        if match is None:
+            raise ProtocolViolation("malformed SCRAM message: client-first-message")
+        self._header = match[1]
+        self._full_nonce = match[3] + self._nonce
+        answer = b"r=%b,s=%b,i=%d" % (self._full_nonce, _base64(self._verifier.salt), self._verifier.iterations)
+        self._auth_start = match[2] + b"," + answer + b","
+        return answer
+
+    def _respond_final(self, message: bytes) -> bytes:
+        self._is_over = True  # one guess for one nonce, however it ends
+        match = _CLIENT_FINAL.fullmatch(message)
+        if match is None:
+            raise ProtocolViolation("malformed SCRAM message: client-final-message")
+        # The header comes again under the proof: a man in the middle who changed "y,," to "n,," is found here.
+        if match[2] != _base64(self._header) or not hmac.compare_digest(match[3], self._full_nonce):
+            raise ProtocolViolation("SCRAM nonce or channel binding does not match")
+        auth = self._auth_start + match[1]
+        is_proved = self._is_proved(auth, _unbase64(match[4]))
+        if self._is_doomed or not is_proved:
+            raise AuthenticationFailed("password authentication failed")
+        self._is_authenticated = True
+        return b"v=" + _base64(_hmac(self._verifier.server_key, auth))
+
+    def _is_proved(self, auth: bytes, proof: bytes) -> bool:
+        client_key = _xor(proof, _hmac(self._verifier.stored_key, auth))
+        return hmac.compare_digest(hashlib.sha256(client_key).digest(), self._verifier.stored_key)
+
+
+class ScramClient:
+    """One exchange with a server: `first`, `final` (of its first answer), `verify` (its last): all three.
+
+    PostgreSQL ignores `user` and takes the startup packet's. `header` is "n,," (no channel binding here) or "y,,"
+    (this end could, the server didn't offer).
+    """
+
+    def __init__(self, password: str, nonce: bytes, user: str = "", header: bytes = b"n,,") -> None:
+        if header not in (b"n,,", b"y,,"):
+            raise LocalProtocolError("unknown SCRAM header")
+        self._password = password
+        self._header = header
+        self._nonce = _checked_nonce(nonce)
+        self._first_bare = b"n=" + user.replace("=", "=3D").replace(",", "=2C").encode() + b",r=" + self._nonce
+        self._server_signature = b""
+        self._is_authenticated = False
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether the server has proved that it knows the verifier. Without it the other end may be anyone."""
+        return self._is_authenticated
+
+    def first(self) -> bytes:
+        """client-first-message."""
+        return self._header + self._first_bare
+
+    def final(self, server_first: bytes) -> bytes:
+        """client-final-message, the answer to server-first-message; ProtocolViolation if that is malformed."""
+        match = _SERVER_FIRST.fullmatch(server_first)
+        if match is None or len(server_first) > MAX_MESSAGE_BYTES:
+            raise ProtocolViolation("malformed SCRAM message: server-first-message")
+        nonce, iterations = match[1], int(match[3])
+        if not nonce.startswith(self._nonce) or nonce == self._nonce:
+            raise ProtocolViolation("SCRAM nonce does not match")
+        if iterations > MAX_ITERATIONS:
+            raise ProtocolViolation("SCRAM iteration count is above the limit")
+        salted = _salted_password(self._password, _salt_of(match[2]), iterations)
+        without_proof = b"c=" + _base64(self._header) + b",r=" + nonce
+        auth = self._first_bare + b"," + server_first + b"," + without_proof
+        self._server_signature = _hmac(_hmac(salted, b"Server Key"), auth)
+        return without_proof + b",p=" + _base64(_proof(salted, auth))
+
+    def verify(self, server_final: bytes) -> None:
+        """Checks server-final-message: AuthenticationFailed if the server doesn't know the verifier."""
+        if not self._server_signature:
+            raise LocalProtocolError("the SCRAM exchange has not come to its end")
+        if server_final.startswith(b"e="):
+            raise AuthenticationFailed("the server refused the SCRAM exchange")
+        match = _SERVER_FINAL.fullmatch(server_final)
+        if match is None:
+            raise ProtocolViolation("malformed SCRAM message: server-final-message")
+        if not hmac.compare_digest(_unbase64(match[1]) or b"", self._server_signature):
+            raise AuthenticationFailed("the server does not know the SCRAM verifier")
+        self._is_authenticated = True
+
+
+def _fake_verifier(user: str, secret: bytes, iterations: int) -> Verifier:
+    salt = _hmac(secret, user.encode("utf-8", "surrogateescape"))[:_SALT_BYTES]
+    return Verifier(iterations, salt, bytes(_KEY_BYTES), bytes(_KEY_BYTES))
+
+
+def _checked_nonce(nonce: bytes) -> bytes:
+    if re.fullmatch(_NONCE, nonce) is None:
+        raise LocalProtocolError("a SCRAM nonce is printable ASCII without commas; see make_nonce")
+    return nonce
+
+
+def _salt_of(text: bytes) -> bytes:
+    salt = _unbase64(text)
+    if not salt:
+        raise ProtocolViolation("malformed SCRAM message: salt")
+    return salt
+
+
+def _proof(salted: bytes, auth: bytes) -> bytes:
+    client_key = _hmac(salted, b"Client Key")
+    return _xor(client_key, _hmac(hashlib.sha256(client_key).digest(), auth))
+
+
+def _salted_password(password: str, salt: bytes, iterations: int) -> bytes:
+    return hashlib.pbkdf2_hmac("sha256", prepare_password(password), salt, iterations)
+
+
+def _hmac(key: bytes, data: bytes) -> bytes:
+    return hmac.digest(key, data, "sha256")
+
+
+def _xor(left: bytes, right: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(left, right, strict=True))
+
+
+def _base64(data: bytes) -> bytes:
+    return base64.b64encode(data)
+
+
+def _unbase64(text: bytes) -> bytes:
+    # Empty for what isn't base64: every caller refuses empty.
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except binascii.Error:
+        return b""
