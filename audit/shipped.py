@@ -22,7 +22,7 @@ class ShippedPosition(msgspec.Struct, frozen=True, kw_only=True):
 
     sequence: int = 1
     offset: int = HEADER_BYTES
-    position: int = 0
+    position: int = HEADER_BYTES
     records: int = 0
     hash: str = NO_HASH.hex()
 
