@@ -100,6 +100,18 @@ last_value
 """
 )
 
+_COLUMNS = _words(
+    """
+    table_catalog table_schema table_name column_name ordinal_position column_default is_nullable data_type
+    character_maximum_length character_octet_length numeric_precision numeric_precision_radix numeric_scale
+    datetime_precision interval_type interval_precision character_set_catalog character_set_schema
+    character_set_name collation_catalog collation_schema collation_name domain_catalog domain_schema domain_name
+    udt_catalog udt_schema udt_name scope_catalog scope_schema scope_name maximum_cardinality dtd_identifier
+    is_self_referencing is_identity identity_generation identity_start identity_increment identity_maximum
+    identity_minimum identity_cycle is_generated generation_expression is_updatable
+    """
+)
+
 _CLASS = "'pg_catalog.pg_class'::pg_catalog.regclass"
 # Catalogs whose comments tell nothing about a table.
 _COMMENTED = "pg_am pg_cast pg_collation pg_conversion pg_extension pg_language pg_namespace pg_opclass pg_operator"
@@ -174,15 +186,14 @@ def visible_argument(rule: VisibleArgument, arguments: tuple[str, ...], catalog:
     """
     scope = _scope(catalog, visible)
     body = _FILTERED["pg_catalog", rule.relation](scope)
-    first, *others = rule.columns
-    # The arguments stand in a FROM item of their own, where no name of the guard can capture theirs.
-    given = [f"CAST(({arguments[0]}) AS pg_catalog.{rule.cast}) AS {first}"]
-    given += [f"({text}) AS {column}" for column, text in zip(others, arguments[1:], strict=True)]
-    tests = [f"shown.{column} OPERATOR(pg_catalog.=) given.{column}" for column in rule.columns]
-    if rule.is_open_only:
-        tests.append(scope.is_open(f"shown.{first}"))
-    sources = f"(SELECT {', '.join(given)}) AS given, ({body}) AS shown"
-    return f"(SELECT shown.{first} FROM {sources} WHERE {' AND '.join(tests)} LIMIT 1)"
+    # The client's text must not meet a column of ours: an unqualified ``oid`` in it means the client's own.
+    names = [f'"pgwarden {number}"' for number in range(len(rule.columns))]
+    listed = ", ".join(f"shown.{column} AS {name}" for column, name in zip(rule.columns, names, strict=True))
+    conditions = f" WHERE {scope.is_open(f'shown.{rule.columns[0]}')}" if rule.is_open_only else ""
+    tests = [f"{names[0]} = CAST(({arguments[0]}) AS pg_catalog.{rule.cast})"]
+    tests += [f"{name} = ({text})" for name, text in zip(names[1:], arguments[1:], strict=True)]
+    source = f'(SELECT {listed} FROM ({body}) AS shown{conditions}) AS "pgwarden shown"'
+    return f"(SELECT {names[0]} FROM {source} WHERE {' AND '.join(tests)} LIMIT 1)"
 
 
 def _scope(catalog: Catalog, visible: Visibility) -> _Scope:
@@ -357,6 +368,21 @@ def _information(name: str, *conditions: Callable[[_Scope], str]) -> Guard:
     return guard
 
 
+def _columns(scope: _Scope) -> str:
+    """Defaults and generating expressions of secret columns are NULL, as pg_attrdef hides them."""
+    secret = (
+        "EXISTS (SELECT 1 FROM pg_catalog.pg_attribute AS sa JOIN pg_catalog.pg_class AS sc ON sc.oid = sa.attrelid"
+        " JOIN pg_catalog.pg_namespace AS sn ON sn.oid = sc.relnamespace"
+        " WHERE sn.nspname = x.table_schema::pg_catalog.name AND sc.relname = x.table_name::pg_catalog.name"
+        " AND sa.attname = x.column_name::pg_catalog.name"
+        f" AND {scope.has_pair('sa.attrelid', lambda a: f'{a} = sa.attnum', secret=True)})"
+    )
+    replaced = {
+        name: f"CASE WHEN {secret} THEN NULL ELSE x.{name} END" for name in ("column_default", "generation_expression")
+    }
+    return f"SELECT {_listed(_COLUMNS, 'x', replaced)} FROM information_schema.columns AS x WHERE {_by_column(scope)}"
+
+
 def _by_table(scope: _Scope) -> str:
     return _shown(scope, "x.table_schema", "x.table_name")
 
@@ -435,7 +461,7 @@ _FILTERED: Mapping[tuple[str, str], Guard] = {
     ),
     ("pg_catalog", "pg_indexes"): _rows("pg_indexes", lambda s: _shown(s, "x.schemaname", "x.indexname")),
     ("information_schema", "tables"): _information("tables", _by_table),
-    ("information_schema", "columns"): _information("columns", _by_column),
+    ("information_schema", "columns"): _columns,
     ("information_schema", "column_privileges"): _information("column_privileges", _by_column),
     ("information_schema", "role_column_grants"): _information("role_column_grants", _by_column),
     ("information_schema", "table_privileges"): _information("table_privileges", _by_table),

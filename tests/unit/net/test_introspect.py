@@ -1,0 +1,96 @@
+"""The snapshot against what real servers hold."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from catalog_servers import catalog_dsn
+
+from policies.catalog import Catalog, Relation
+from proxy.embedded import find_free_port
+from proxy.net.introspect import CatalogReadError, read_catalog
+
+__all__ = ["catalog_dsn"]
+
+
+async def _relation(dsn: str, name: str) -> tuple[Catalog, Relation]:
+    catalog = await read_catalog(dsn, database="shop")
+    relation = catalog.find("shop", name)
+    assert relation is not None
+    return catalog, relation
+
+
+async def test_columns_skip_dropped_ones_and_resolve_domains(catalog_dsn: str) -> None:
+    _, customers = await _relation(catalog_dsn, "customers")
+    assert [c.name for c in customers.columns] == ["id", "email", "name", "upper_name", "canary_ssn", "note"]
+    assert [c.attnum for c in customers.columns] == [1, 3, 4, 5, 6, 7]
+    email = customers.column("email")
+    assert email is not None
+    assert (email.type_oid, email.type_name) == (1043, "character varying(60)")
+    assert email.domain_oid >= 16384
+    name = customers.column("name")
+    assert name is not None
+    assert (name.is_not_null, name.domain_oid) == (True, 0)
+
+
+async def test_generated_columns_name_what_they_read(catalog_dsn: str) -> None:
+    _, customers = await _relation(catalog_dsn, "customers")
+    generated = customers.column("upper_name")
+    assert generated is not None
+    assert (generated.is_generated, generated.generated_from) == (True, ("name",))
+
+
+async def test_keys_partitions_and_indexes(catalog_dsn: str) -> None:
+    catalog, parts = await _relation(catalog_dsn, "parts")
+    child = catalog.find("shop", "parts_1")
+    assert child is not None
+    assert (parts.kind, parts.primary_key) == ("p", ("year", "id"))
+    assert (parts.children, child.parents) == ((child.oid,), (parts.oid,))
+    customers = catalog.find("shop", "customers")
+    assert customers is not None
+    assert len(customers.index_oids) == 3
+
+
+async def test_view_definitions_are_qualified(catalog_dsn: str) -> None:
+    catalog, view = await _relation(catalog_dsn, "names")
+    assert view.view_definition is not None
+    assert "shop.customers" in view.view_definition
+    assert [r.kind for r in catalog.relations if r.view_definition is not None] == ["v", "m"]
+
+
+async def test_functions_operators_types_and_path(catalog_dsn: str) -> None:
+    catalog = await read_catalog(catalog_dsn, database="shop")
+    assert catalog.user_functions == {"twice": frozenset({"shop"}), "more": frozenset({"shop"})}
+    assert {"pg_read_file", "twice", "lower"} <= catalog.function_names
+    assert catalog.user_operators == {"@#@"}  # ### calls an internal function
+    assert {"mail", "mail2", "mood", "pair"} <= catalog.user_types
+    assert "customers" not in catalog.user_types
+    assert catalog.search_path == ("public",)
+    assert {"shop", "public", "pg_catalog", "information_schema"} <= catalog.schemas
+    assert {r.schema for r in catalog.relations} == {"shop"}
+
+
+async def test_version_rises_only_with_a_difference(catalog_dsn: str) -> None:
+    first = await read_catalog(catalog_dsn, database="shop")
+    assert first.version == 1
+    assert await read_catalog(catalog_dsn, database="shop", previous=first) is first
+    with psycopg.connect(catalog_dsn, autocommit=True) as connection:
+        connection.execute("CREATE TABLE shop.later (id int)")
+        try:
+            second = await read_catalog(catalog_dsn, database="shop", previous=first)
+        finally:
+            connection.execute("DROP TABLE shop.later")
+    assert second.version == 2
+    assert second.find("shop", "later") is not None
+
+
+async def test_a_locked_view_ends_in_an_error_and_no_wait_without_end(catalog_dsn: str) -> None:
+    with psycopg.connect(catalog_dsn) as connection:
+        connection.execute("LOCK TABLE shop.customers IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(CatalogReadError, match="lock timeout"):
+            await read_catalog(catalog_dsn, database="shop")
+
+
+async def test_an_unreachable_server_is_one_kind_of_error() -> None:
+    with pytest.raises(CatalogReadError, match="catalog of shop"):
+        await read_catalog(f"postgresql://ada@127.0.0.1:{find_free_port()}/shop", database="shop")
