@@ -14,6 +14,18 @@ from enum import StrEnum
 
 from policies.catalog import Catalog
 from policies.compile.builtins import SETTING_READABLE, VisibleArgument
+from policies.compile.catalog_lists import (
+    INFORMATION_COLUMNS,
+    OPEN_CATALOG,
+    OPEN_INFORMATION,
+    PG_ATTRIBUTE_16,
+    PG_ATTRIBUTE_18,
+    PG_CLASS,
+    PG_PROC,
+    PG_SEQUENCES,
+    PG_STAT_ACTIVITY,
+    words,
+)
 from policies.compile.visibility import Visibility, visibility_of
 
 __all__ = ["CatalogGuard", "GuardKind", "Visibility", "catalog_guard", "visibility_of", "visible_argument"]
@@ -33,84 +45,6 @@ class CatalogGuard:
     sql: str = ""
     reason: str = ""
 
-
-def _words(text: str) -> list[str]:
-    return text.split()
-
-
-# No names or contents of users' tables, no passwords, no paths. Comments on shared objects are the operator's words.
-_OPEN_CATALOG = frozenset(
-    _words("""
-    pg_aggregate pg_am pg_amop pg_amproc pg_auth_members pg_available_extension_versions pg_available_extensions
-    pg_cast pg_collation pg_conversion pg_database pg_enum pg_event_trigger pg_extension pg_foreign_data_wrapper
-    pg_group pg_language pg_namespace pg_opclass pg_operator pg_opfamily pg_publication pg_publication_namespace
-    pg_range pg_roles pg_shdescription pg_tablespace pg_timezone_abbrevs pg_timezone_names pg_transform pg_ts_config
-    pg_ts_config_map pg_ts_dict pg_ts_parser pg_ts_template pg_user
-    """)
-)
-_OPEN_INFORMATION = frozenset(
-    _words("""
-    administrable_role_authorizations applicable_roles character_sets collation_character_set_applicability
-    collations domain_constraints domain_udt_usage domains enabled_roles information_schema_catalog_name parameters
-    role_routine_grants role_udt_grants routine_privileges schemata sql_features sql_implementation_info sql_parts
-    sql_sizing transforms udt_privileges
-    """)
-)
-
-_PG_CLASS = _words(
-    """
-oid relname relnamespace reltype reloftype relowner relam relfilenode reltablespace relpages reltuples relallvisible
-relallfrozen reltoastrelid relhasindex relisshared relpersistence relkind relnatts relchecks relhasrules
-relhastriggers relhassubclass relrowsecurity relforcerowsecurity relispopulated relreplident relispartition
-relrewrite relfrozenxid relminmxid relacl reloptions relpartbound
-"""
-)
-_PG_ATTRIBUTE_16 = _words(
-    """
-attrelid attname atttypid attstattarget attlen attnum attndims attcacheoff atttypmod attbyval attalign attstorage
-attcompression attnotnull atthasdef atthasmissing attidentity attgenerated attisdropped attislocal attinhcount
-attcollation attacl attoptions attfdwoptions attmissingval
-"""
-)
-_PG_ATTRIBUTE_18 = _words(
-    """
-attrelid attname atttypid attlen attnum attcacheoff atttypmod attndims attbyval attalign attstorage attcompression
-attnotnull atthasdef atthasmissing attidentity attgenerated attisdropped attislocal attinhcount attcollation
-attstattarget attacl attoptions attfdwoptions attmissingval
-"""
-)
-_PG_PROC = _words(
-    """
-oid proname pronamespace proowner prolang procost prorows provariadic prosupport prokind prosecdef proleakproof
-proisstrict proretset provolatile proparallel pronargs pronargdefaults prorettype proargtypes proallargtypes
-proargmodes proargnames proargdefaults protrftypes prosrc probin prosqlbody proconfig proacl
-"""
-)
-_PG_STAT_ACTIVITY = _words(
-    """
-datid datname pid leader_pid usesysid usename application_name client_addr client_hostname client_port backend_start
-xact_start query_start state_change wait_event_type wait_event state backend_xid backend_xmin query_id query
-backend_type
-"""
-)
-_PG_SEQUENCES = _words(
-    """
-schemaname sequencename sequenceowner data_type start_value min_value max_value increment_by cycle cache_size
-last_value
-"""
-)
-
-_COLUMNS = _words(
-    """
-    table_catalog table_schema table_name column_name ordinal_position column_default is_nullable data_type
-    character_maximum_length character_octet_length numeric_precision numeric_precision_radix numeric_scale
-    datetime_precision interval_type interval_precision character_set_catalog character_set_schema
-    character_set_name collation_catalog collation_schema collation_name domain_catalog domain_schema domain_name
-    udt_catalog udt_schema udt_name scope_catalog scope_schema scope_name maximum_cardinality dtd_identifier
-    is_self_referencing is_identity identity_generation identity_start identity_increment identity_maximum
-    identity_minimum identity_cycle is_generated generation_expression is_updatable
-    """
-)
 
 _CLASS = "'pg_catalog.pg_class'::pg_catalog.regclass"
 # Catalogs whose comments tell nothing about a table.
@@ -170,7 +104,7 @@ Guard = Callable[[_Scope], str]
 
 def catalog_guard(schema: str, name: str, catalog: Catalog, visible: Visibility) -> CatalogGuard:
     """What stands for `schema.name`, one of pg_catalog or information_schema. Never raises."""
-    opened = {"pg_catalog": _OPEN_CATALOG, "information_schema": _OPEN_INFORMATION}.get(schema, frozenset())
+    opened = {"pg_catalog": OPEN_CATALOG, "information_schema": OPEN_INFORMATION}.get(schema, frozenset())
     if name in opened:
         return CatalogGuard(GuardKind.OPEN)
     guard = _FILTERED.get((schema, name))
@@ -224,7 +158,7 @@ def _listed(columns: Iterable[str], alias: str, replaced: Mapping[str, str]) -> 
 
 def _pg_class(scope: _Scope) -> str:
     hidden = f"(c.oid >= 16384 AND NOT {scope.is_open('c.oid')})"
-    columns = [c for c in _PG_CLASS if c != "relallfrozen" or scope.server_version >= 180000]
+    columns = [c for c in PG_CLASS if c != "relallfrozen" or scope.server_version >= 180000]
     replaced = {
         column: f"CASE WHEN {hidden} THEN {value} ELSE c.{column} END"
         for column, value in (
@@ -249,7 +183,7 @@ def _pg_class(scope: _Scope) -> str:
 
 def _pg_attribute(scope: _Scope) -> str:
     # attmissingval holds a value of the table's rows.
-    columns = _PG_ATTRIBUTE_16 if scope.server_version < 170000 else _PG_ATTRIBUTE_18
+    columns = PG_ATTRIBUTE_16 if scope.server_version < 170000 else PG_ATTRIBUTE_18
     columns = [c for c in columns if c != "attcacheoff" or scope.server_version < 180000]
     composite = "EXISTS (SELECT 1 FROM pg_catalog.pg_class AS k WHERE k.oid = t.attrelid AND k.relkind = 'c')"
     return (
@@ -262,7 +196,7 @@ def _pg_attribute(scope: _Scope) -> str:
 
 def _pg_proc(scope: _Scope) -> str:
     replaced = {c: f"CASE WHEN p.oid < 16384 THEN p.{c} END" for c in ("prosrc", "probin", "prosqlbody")}
-    return f"SELECT {_listed(_PG_PROC, 'p', replaced)} FROM pg_catalog.pg_proc AS p"
+    return f"SELECT {_listed(PG_PROC, 'p', replaced)} FROM pg_catalog.pg_proc AS p"
 
 
 def _pg_type(scope: _Scope) -> str:
@@ -298,7 +232,7 @@ def _pg_trigger(scope: _Scope) -> str:
 
 
 def _pg_description(scope: _Scope) -> str:
-    kinds = ", ".join(f"'pg_catalog.{name}'::pg_catalog.regclass" for name in _words(f"{_COMMENTED} {_COMMENTED_MORE}"))
+    kinds = ", ".join(f"'pg_catalog.{name}'::pg_catalog.regclass" for name in words(f"{_COMMENTED} {_COMMENTED_MORE}"))
     column = scope.has_pair("d.objoid", lambda a: f"{a} = d.objsubid")
     table = (
         f"d.classoid = {_CLASS} AND {scope.is_visible('d.objoid')} AND NOT {column}"
@@ -320,7 +254,7 @@ def _pg_depend(scope: _Scope) -> str:
 
 def _pg_stat_activity(scope: _Scope) -> str:
     # The server knows the rewritten text only, with its filters in it.
-    columns = _listed(_PG_STAT_ACTIVITY, "s", {"query": "NULL::pg_catalog.text"})
+    columns = _listed(PG_STAT_ACTIVITY, "s", {"query": "NULL::pg_catalog.text"})
     return f"SELECT {columns} FROM pg_catalog.pg_stat_activity AS s WHERE s.pid = pg_catalog.pg_backend_pid()"
 
 
@@ -380,7 +314,7 @@ def _columns(scope: _Scope) -> str:
     replaced = {
         name: f"CASE WHEN {secret} THEN NULL ELSE x.{name} END" for name in ("column_default", "generation_expression")
     }
-    return f"SELECT {_listed(_COLUMNS, 'x', replaced)} FROM information_schema.columns AS x WHERE {_by_column(scope)}"
+    return f"SELECT {_listed(INFORMATION_COLUMNS, 'x', replaced)} FROM information_schema.columns AS x WHERE {_by_column(scope)}"
 
 
 def _by_table(scope: _Scope) -> str:
@@ -396,7 +330,7 @@ def _by_constraint(scope: _Scope) -> str:
 
 
 def _pg_sequences(scope: _Scope) -> str:
-    columns = _listed(_PG_SEQUENCES, "x", {"last_value": "NULL::pg_catalog.int8"})
+    columns = _listed(PG_SEQUENCES, "x", {"last_value": "NULL::pg_catalog.int8"})
     return f"SELECT {columns} FROM pg_catalog.pg_sequences AS x WHERE {_shown(scope, 'x.schemaname', 'x.sequencename')}"
 
 
