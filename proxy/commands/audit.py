@@ -1,0 +1,110 @@
+"""`pgwarden audit query` and `pgwarden audit verify`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audit.findings import Report
+from audit.query import DEFAULT_LIMIT, Filters, as_csv, as_json_lines, as_table, parse_decision, parse_moment
+from audit.record import Record
+from audit.store import Store
+from audit.verify import verify as verify_records
+from proxy.commands.options import ConfigOption, read_config
+from proxy.commands.outcome import ExitCode, clear_errors, print_out
+from proxy.places import store_dsn
+
+app = typer.Typer(help="Ask the records, and check that nobody changed them.", no_args_is_help=True)
+
+
+@app.command()
+def query(
+    config: ConfigOption = None,
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant's records.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
+    decision: Annotated[str | None, typer.Option(help="allow, rewrite, deny or hold.")] = None,
+    since: Annotated[str | None, typer.Option(help="An age (90s, 1h, 2d) or an ISO 8601 time.")] = None,
+    until: Annotated[str | None, typer.Option(help="The same; records at that moment don't count.")] = None,
+    table: Annotated[str | None, typer.Option(help="Statements that used it: shop.customers.")] = None,
+    column: Annotated[str | None, typer.Option(help="Statements that had it masked: shop.customers.email.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = DEFAULT_LIMIT,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="CSV with a header.")] = False,
+) -> None:
+    """What was asked, by whom, what was decided, and what it cost; newest first.
+
+    \b
+    Examples:
+      pgwarden audit query --config pgwarden.yaml --tenant acme --decision deny --since 1h
+      pgwarden audit query --config pgwarden.yaml --column shop.customers.email --json | jq .user
+    """
+    if as_json and csv:
+        raise typer.BadParameter("choose one of --json and --csv")
+    with clear_errors():
+        now = datetime.now(UTC)
+        filters = Filters(
+            tenant=tenant,
+            user=user,
+            decision=parse_decision(decision) if decision else None,
+            since=parse_moment(since, now) if since else None,
+            until=parse_moment(until, now) if until else None,
+            table=table,
+            column=column,
+            limit=limit,
+        )
+        with store_dsn(read_config(config)) as dsn:
+            records = asyncio.run(_ask(dsn, filters))
+    print_out(_formatted(records, as_json=as_json, as_csv_text=csv))
+
+
+async def _ask(dsn: str, filters: Filters) -> list[Record]:
+    store = Store(dsn)
+    try:
+        return await store.query(filters)
+    finally:
+        await store.close()
+
+
+def _formatted(records: list[Record], *, as_json: bool, as_csv_text: bool) -> str:
+    if as_json:
+        return as_json_lines(records)
+    return as_csv(records) if as_csv_text else as_table(records)
+
+
+@app.command()
+def verify(
+    config: ConfigOption = None,
+    journal_only: Annotated[bool, typer.Option("--journal-only", help="Leave the store out.")] = False,
+) -> None:
+    """Checks every record's hash, chain and signature, in the journal and in the store, each against the other.
+
+    Ends with 0 only when everything holds, with 3 when a record was edited, removed, moved or cut off.
+
+    \b
+    Example:
+      pgwarden audit verify --config pgwarden.yaml
+    """
+    with clear_errors():
+        read = read_config(config)
+        if journal_only:
+            report = asyncio.run(_verify(read.audit.directory, None))
+        else:
+            with store_dsn(read) as dsn:
+                report = asyncio.run(_verify(read.audit.directory, dsn))
+    print_out("\n".join(report.lines()))
+    sys.stdout.flush()
+    raise typer.Exit(ExitCode.OK if report.ok else ExitCode.FINDINGS)
+
+
+async def _verify(journal: Path, dsn: str | None) -> Report:
+    store = Store(dsn) if dsn is not None else None
+    try:
+        return await verify_records(journal, store)
+    finally:
+        if store is not None:
+            await store.close()
