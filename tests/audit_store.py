@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the side store: one server per run, a fresh database per test."""
+"""A real PostgreSQL for the side store: a server per version and run, a fresh database per test."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ import pytest
 
 from audit.store import Store
 from proxy.embedded import EmbeddedServer
+from proxy.installation import find_system, find_wheel
 
 _NUMBERS = itertools.count()
 
 
-@pytest.fixture(scope="session")
-def store_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
-    with EmbeddedServer(tmp_path_factory.mktemp("store"), settings={"fsync": "off"}) as server:
+_INSTALLATIONS = {found.version: found for found in (find_wheel(), find_system()) if found is not None}
+
+
+@pytest.fixture(scope="session", params=list(_INSTALLATIONS.values()), ids=list(_INSTALLATIONS))
+def store_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """A server of the wheel's PostgreSQL, and another of the installed one where there is one."""
+    directory = tmp_path_factory.mktemp("store")
+    with EmbeddedServer(directory, request.param, settings={"fsync": "off"}) as server:
         yield server
 
 
