@@ -6,6 +6,7 @@ written.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from policies.yaml_nodes import Mapping as MappingNode
 from policies.yaml_nodes import Node, Scalar
 from policies.yaml_nodes import Sequence as SequenceNode
 
+_QUOTED_PLACEHOLDER = re.compile(r"'\{([A-Za-z_][A-Za-z0-9_]*)\}'")
 _SECRET_PARAMETERS = frozenset({"salt", "key"})
 
 
@@ -61,8 +63,15 @@ class GuardReader:
         except PoliciesError as error:
             self._fields.report(node, f"the expression can't be used: {error}")
             return
+        self._report_quoted(node, expression)
         if not self._report_lacking(node, expression):
             self._check_binding(node, expression, has_column)
+
+    def _report_quoted(self, node: Node, expression: str) -> None:
+        """``'{tenant_id}'`` is a text with braces to the server; that of a known attribute is a slip."""
+        attributes = {name for principal in self._known.principals for name in principal.attributes}
+        for name in sorted(attributes & set(_QUOTED_PLACEHOLDER.findall(expression))):
+            self._fields.report(node, f"'{{{name}}}' in quotes is plain text; write {{{name}}} without quotes")
 
     def _report_lacking(self, node: Node, expression: str) -> bool:
         is_lacking = False
@@ -74,7 +83,10 @@ class GuardReader:
         return is_lacking
 
     def _check_binding(self, node: Node, expression: str, has_column: bool) -> None:
-        for principal in self._matching:
+        """Principals with equal values need one try: there may be thousands of them."""
+        names = sorted(expression_attributes(expression))
+        distinct = {tuple(repr(p.attributes[name]) for name in names): p for p in reversed(self._matching)}
+        for principal in reversed(distinct.values()):
             try:
                 bind_expression(expression, principal.attributes, "x" if has_column else None)
             except PoliciesError as error:

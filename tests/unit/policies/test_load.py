@@ -187,6 +187,11 @@ FAULTY_PARTS = [
         "8:30",
         "attribute 'region' is needed here, but 'ada' lacks it",
     ),
+    (
+        "    rows:\n      - {table: a.b, filter: \"x = '{tenant_id}'\"}",
+        "8:30",
+        "'{tenant_id}' in quotes is plain text; write {tenant_id} without quotes",
+    ),
     ("    masks:\n      - {column: a.b.c}", "8:9", "needs 'mask'"),
     ("    masks:\n      - {mask: {kind: redact}}", "8:9", "needs either 'column' or 'tag'"),
     ("    masks:\n      - {column: a.b.c, tag: t, mask: {kind: redact}}", "8:9", "needs either"),
@@ -341,6 +346,10 @@ def test_many_users_lacking_an_attribute_are_counted() -> None:
     text = f"principals:\n{users}policies:\n  - name: p\n    subjects: {{any: true}}\n"
     (problem,) = problems(text + "    rows: [{table: a.b, filter: 'x = {t}'}]\n")
     assert "'u0', 'u1', 'u2', 'u3', 'u4' and 3 more lack it" in problem
+
+
+def test_an_array_literal_is_no_quoted_attribute() -> None:
+    assert load(FRAME + "    rows: [{table: a.b, filter: \"regions && '{eu}'\"}]\n").policies[0].rows
 
 
 def test_an_attribute_with_quotes_loads_as_it_is() -> None:
