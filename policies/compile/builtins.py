@@ -111,11 +111,12 @@ _CATALOG = """
 acldefault aclexplode format_type has_any_column_privilege has_column_privilege has_database_privilege
 has_foreign_data_wrapper_privilege has_function_privilege has_language_privilege has_schema_privilege
 has_sequence_privilege has_server_privilege has_table_privilege has_tablespace_privilege has_type_privilege
-makeaclitem oidvectortypes pg_basetype pg_collation_for pg_collation_is_visible pg_column_is_updatable
-pg_column_size pg_conversion_is_visible pg_function_is_visible pg_get_expr pg_get_function_arguments
-pg_get_function_identity_arguments pg_get_function_result pg_get_keywords pg_get_userbyid pg_has_role
-pg_index_column_has_property pg_index_has_property pg_indexam_has_property pg_opclass_is_visible
-pg_operator_is_visible pg_opfamily_is_visible pg_options_to_table pg_partition_ancestors pg_partition_root
+makeaclitem oidvectortypes pg_available_extension_versions pg_available_extensions pg_basetype
+pg_collation_for pg_collation_is_visible pg_column_is_updatable pg_column_size pg_conversion_is_visible
+pg_function_is_visible pg_get_expr pg_get_function_arguments pg_get_function_identity_arguments
+pg_get_function_result pg_get_keywords pg_get_userbyid pg_has_role pg_index_column_has_property
+pg_index_has_property pg_indexam_has_property pg_opclass_is_visible pg_operator_is_visible
+pg_opfamily_is_visible pg_options_to_table pg_partition_ancestors pg_partition_root
 pg_relation_is_publishable pg_relation_is_updatable pg_size_bytes pg_size_pretty
 pg_statistics_obj_is_visible pg_table_is_visible pg_ts_config_is_visible pg_ts_dict_is_visible
 pg_ts_parser_is_visible pg_ts_template_is_visible pg_type_is_visible pg_typeof shobj_description
@@ -172,6 +173,7 @@ _VIEW = VisibleArgument("pg_class", is_open_only=True)
 ALLOWED_ON_VISIBLE: Mapping[str, VisibleArgument] = {
     "pg_get_constraintdef": VisibleArgument("pg_constraint"),
     "pg_get_indexdef": VisibleArgument("pg_index", ("indexrelid",)),
+    "pg_get_ruledef": VisibleArgument("pg_rewrite"),
     "pg_get_triggerdef": VisibleArgument("pg_trigger"),
     "pg_get_partkeydef": VisibleArgument("pg_partitioned_table", ("partrelid",)),
     "pg_get_partition_constraintdef": _VIEW,
@@ -232,9 +234,9 @@ SAFE_OPERATORS: frozenset[str] = PATTERN_OPERATORS | _names("= <> != < <= > >= ?
 # output).
 SAFE_FUNCTIONS: frozenset[str] = _names(
     """
-        ascii bit_length btrim char_length character_length initcap left lower ltrim md5 now octet_length
-    replace reverse     right rtrim sign statement_timestamp strpos to_hex transaction_timestamp translate
-    upper isfinite host family     masklen jsonb_typeof pg_typeof sha256
+            ascii bit_length btrim char_length character_length initcap left lower ltrim md5 now
+    octet_length     replace reverse     right rtrim sign statement_timestamp strpos to_hex
+    transaction_timestamp translate     upper isfinite host family     masklen jsonb_typeof pg_typeof sha256
     """
 )
 
@@ -242,8 +244,8 @@ SAFE_FUNCTIONS: frozenset[str] = _names(
 # rights.
 SETTING_READABLE: frozenset[str] = _names(
     """
-        application_name array_nulls block_size bytea_output client_encoding client_min_messages datestyle
-    default_table_access_method default_text_search_config default_transaction_deferrable
+            application_name array_nulls block_size bytea_output client_encoding client_min_messages
+    datestyle     default_table_access_method default_text_search_config default_transaction_deferrable
     default_transaction_isolation default_transaction_read_only default_with_oids escape_string_warning
     extra_float_digits idle_in_transaction_session_timeout idle_session_timeout in_hot_standby
     integer_datetimes     intervalstyle is_superuser jit lc_collate lc_ctype lc_messages lc_monetary

@@ -314,7 +314,8 @@ def _columns(scope: _Scope) -> str:
     replaced = {
         name: f"CASE WHEN {secret} THEN NULL ELSE x.{name} END" for name in ("column_default", "generation_expression")
     }
-    return f"SELECT {_listed(INFORMATION_COLUMNS, 'x', replaced)} FROM information_schema.columns AS x WHERE {_by_column(scope)}"
+    columns = _listed(INFORMATION_COLUMNS, "x", replaced)
+    return f"SELECT {columns} FROM information_schema.columns AS x WHERE {_by_column(scope)}"
 
 
 def _by_table(scope: _Scope) -> str:

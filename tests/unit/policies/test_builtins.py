@@ -31,7 +31,7 @@ VOLATILE = {
 }  # fmt: skip
 DANGEROUS = (
     "^pg_(ls|read|stat_|sleep|advisory|try_advisory|wal|logical|replication|create|drop|cancel|terminate|reload|rotate"
-    "|export|notify|lock|show|get_(viewdef_|ruledef|functiondef|function_sqlbody|sequence_data)|current_logfile)"
+    "|export|notify|lock|show|get_(viewdef_|functiondef|function_sqlbody|sequence_data)|current_logfile)"
     "|^lo_|^(lowrite|loread|nextval|setval|currval|lastval|current_query|ts_stat|ts_rewrite)$|_to_xml|^txid_"
     "|^binary_upgrade|^dblink|^inet_(server|client)|^pg_input_|recv$|_send$|handler$|_in$|_out$"
 )
