@@ -163,6 +163,7 @@ class VisibleArgument:
     columns: tuple[str, ...] = ("oid",)
     cast: str = "oid"
     is_open_only: bool = False
+    result: str = ""  # what the function's first parameter takes, when that isn't the first column's type
 
 
 _SIZE = VisibleArgument("pg_class", cast="regclass", is_open_only=True)
@@ -177,6 +178,10 @@ ALLOWED_ON_VISIBLE: Mapping[str, VisibleArgument] = {
     "pg_get_triggerdef": VisibleArgument("pg_trigger"),
     "pg_get_partkeydef": VisibleArgument("pg_partitioned_table", ("partrelid",)),
     "pg_get_partition_constraintdef": _VIEW,
+    # Takes names, not OIDs: SQLAlchemy asks it about each column with a default.
+    "pg_get_serial_sequence": VisibleArgument(
+        "pg_attribute", ("attrelid", "attname"), cast="regclass", result="pg_catalog.regclass::pg_catalog.text"
+    ),
     "pg_get_statisticsobjdef": VisibleArgument("pg_statistic_ext"),
     "pg_get_statisticsobjdef_columns": VisibleArgument("pg_statistic_ext"),
     "pg_get_viewdef": _VIEW,

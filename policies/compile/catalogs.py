@@ -127,7 +127,8 @@ def visible_argument(rule: VisibleArgument, arguments: tuple[str, ...], catalog:
     tests = [f"{names[0]} = CAST(({arguments[0]}) AS pg_catalog.{rule.cast})"]
     tests += [f"{name} = ({text})" for name, text in zip(names[1:], arguments[1:], strict=True)]
     source = f'(SELECT {listed} FROM ({body}) AS shown{conditions}) AS "pgwarden shown"'
-    return f"(SELECT {names[0]} FROM {source} WHERE {' AND '.join(tests)} LIMIT 1)"
+    result = f"{names[0]}::{rule.result}" if rule.result else names[0]
+    return f"(SELECT {result} FROM {source} WHERE {' AND '.join(tests)} LIMIT 1)"
 
 
 def _scope(catalog: Catalog, visible: Visibility) -> _Scope:

@@ -73,6 +73,10 @@ QUESTIONS = {
     "information_schema": """
         SELECT t.table_name, c.column_name, c.column_default FROM information_schema.tables t
         JOIN information_schema.columns c ON c.table_name = t.table_name WHERE t.table_schema = 'shop'""",
+    "SQLAlchemy, sequences of columns": """
+        SELECT a.attname, pg_catalog.pg_get_serial_sequence(a.attrelid::pg_catalog.regclass::pg_catalog.text, a.attname)
+        FROM pg_catalog.pg_attribute a WHERE a.attnum > 0 AND a.attrelid >= 16384 AND NOT a.attisdropped
+          AND EXISTS (SELECT 1 FROM pg_class k WHERE k.oid = a.attrelid AND k.relkind = 'r')""",
     "definitions by number": """
         SELECT pg_catalog.pg_get_constraintdef(g::pg_catalog.oid), pg_catalog.pg_get_indexdef(g::pg_catalog.oid),
           pg_catalog.pg_get_viewdef(g::pg_catalog.oid), pg_catalog.col_description(g::pg_catalog.oid, 6)
