@@ -91,9 +91,7 @@ Listen = Annotated[Address, BeforeValidator(_read_address)]
 
 
 class _Keys(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
 
 
 class Admin(_Keys):
@@ -279,7 +277,12 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 
 def _explain(error: ValidationError, text: _Yaml, above: list[Mapping[str, Any]]) -> list[str]:
     problems = error.errors(include_url=False, include_input=False)
-    return [_explain_one(problem, text, above) for problem in problems]
+    return sorted((_explain_one(problem, text, above) for problem in problems), key=_in_reading_order)
+
+
+def _in_reading_order(problem: str) -> list[tuple[int, str]]:
+    """Numbers count as numbers, so that line 10 comes after line 9."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in problem.split(":")]
 
 
 def _explain_one(problem: Any, text: _Yaml, above: list[Mapping[str, Any]]) -> str:
@@ -312,9 +315,7 @@ def _known_keys(path: Path_) -> list[str]:
         case ("databases", _):
             return list(Database.model_fields)
         case (("admin" | "tls" | "audit") as section,):
-            return list(
-                {"admin": Admin.model_fields, "tls": Tls.model_fields, "audit": Audit.model_fields}[section]
-            )
+            return list({"admin": Admin.model_fields, "tls": Tls.model_fields, "audit": Audit.model_fields}[section])
     return list(Config.model_fields)
 
 

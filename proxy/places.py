@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from proxy.config import Config
-from proxy.embedded import EmbeddedServer
+from proxy.embedded import EmbeddedError, EmbeddedServer
 
 STORE_DATABASE: Final = "pgwarden"
 SHOP_DATABASE: Final = "shop"
@@ -47,6 +47,8 @@ def embedded_dsn(config: Config, database: str) -> Generator[str, None, None]:
     if running is not None:
         yield f"postgresql://postgres:{server.password}@127.0.0.1:{running}/{database}"
         return
+    if not server.data.exists():
+        raise EmbeddedError(f"there is no embedded PostgreSQL in {server.directory} yet; `pgwarden serve` makes it")
     with server:
         yield server.dsn(database)
 

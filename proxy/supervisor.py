@@ -25,6 +25,7 @@ from audit.shipper import Shipper
 from audit.store import Store
 from proxy.build import build_kind, commit, package_version
 from proxy.config import Address, Config
+from proxy.demo.databases import ensure_database
 from proxy.demo.shop import ensure_shop
 from proxy.dsn import Upstream, parse_dsn
 from proxy.embedded import EmbeddedServer
@@ -144,7 +145,10 @@ class Supervisor:
         await self._fill_embedded(server)
 
     async def _fill_embedded(self, server: EmbeddedServer) -> None:
-        await asyncio.to_thread(ensure_shop, server)
+        if self._config.audit.store is None:
+            await asyncio.to_thread(ensure_database, server.dsn(), STORE_DATABASE)
+        if self._config.databases is None:
+            await asyncio.to_thread(ensure_shop, server)
 
     def _embedded_dsn(self, database: str) -> str:
         assert self._embedded is not None, "asked for only when something was left out"

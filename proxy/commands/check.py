@@ -15,6 +15,7 @@ from policies.model import PolicySet
 from proxy.commands.options import ConfigOption, read_config
 from proxy.commands.outcome import ExitCode, clear_errors, print_error, print_out
 from proxy.config import Config
+from proxy.embedded import EmbeddedError
 from proxy.net.introspect import CatalogReadError, read_catalog
 from proxy.places import SHOP_DATABASE, embedded_dsn
 
@@ -64,10 +65,18 @@ def _database_names(config: Config | None) -> list[str] | None:
 
 def _catalog_problems(policies: PolicySet, config: Config) -> list[Problem]:
     if config.databases is None:
-        with embedded_dsn(config, SHOP_DATABASE) as dsn:
-            return _against(policies, SHOP_DATABASE, dsn)
+        return _embedded_problems(policies, config)
     found = [_against(policies, name, database.server.url()) for name, database in config.databases.items()]
     return sorted(set().union(*found))
+
+
+def _embedded_problems(policies: PolicySet, config: Config) -> list[Problem]:
+    try:
+        with embedded_dsn(config, SHOP_DATABASE) as dsn:
+            return _against(policies, SHOP_DATABASE, dsn)
+    except EmbeddedError as error:
+        print_error(f"{error}: names were not looked up")
+        return []
 
 
 def _against(policies: PolicySet, database: str, dsn: str) -> list[Problem]:
