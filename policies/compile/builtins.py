@@ -96,11 +96,11 @@ gen_random_uuid uuid_extract_timestamp uuid_extract_version uuidv4 uuidv7 xml xm
 xml_is_well_formed_content xml_is_well_formed_document xmlcomment xmlconcat xmlexists xmltext xpath
 xpath_exists
 """
-# About the session and the server. Not current_query: it would show the rewritten text with its filters and
+# About the session and the server; pg_advisory_unlock_all is how asyncpg's pool hands a connection back. Not current_query: it would show the rewritten text with its filters and
 # keys.
 _SESSION = """
 current_catalog current_database current_role current_schema current_schemas current_user
-getdatabaseencoding getpgusername pg_backend_pid pg_char_to_encoding pg_client_encoding
+getdatabaseencoding getpgusername pg_advisory_unlock_all pg_backend_pid pg_char_to_encoding pg_client_encoding
 pg_encoding_max_length pg_encoding_to_char pg_is_in_recovery pg_is_other_temp_schema pg_jit_available
 pg_my_temp_schema pg_postmaster_start_time pg_trigger_depth session_user system_user user version
 """

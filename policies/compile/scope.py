@@ -103,7 +103,7 @@ class Facts:
     relations: list[RelationUse] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
     functions: list[Tree] = field(default_factory=list)
-    attributes: list[tuple[str, Tree, Block | None]] = field(default_factory=list)  # (x).name: name, A_Indirection
+    attributes: list[tuple[str, Tree]] = field(default_factory=list)  # (x).name: name, A_Indirection
     operators: list[Tree] = field(default_factory=list)
     locking: list[Tree] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
@@ -301,7 +301,7 @@ class _Reader:
             case "A_Indirection":
                 for part in node.get("indirection", ()):
                     if (name := string_of(part)) is not None:
-                        self.facts.attributes.append((name, node, place.block))
+                        self.facts.attributes.append((name, node))
             case "A_Expr":
                 self.facts.operators.append(node)
         self._fields(node, place)

@@ -35,8 +35,17 @@ def narrow_guards(draft: Draft) -> None:
             target.needed = frozenset(column.name for column in target.visible_columns if column.name in names)
 
 
+def _is_join_used_whole(draft: Draft) -> bool:
+    """``j`` or ``j.*`` with j the alias of a join: all columns of all that is joined."""
+    aliases = {item.alias for block in draft.facts.blocks for item in block.items if item.kind == "join"} - {""}
+    return any(
+        reference.names[0] in aliases and (len(reference.names) == 1 or reference.names[-1] is None)
+        for reference in draft.facts.references
+    )
+
+
 def _is_used_whole(draft: Draft, target: Target) -> bool:
-    if target.item.column_aliases or is_used_as_row(draft, target):
+    if target.item.column_aliases or is_used_as_row(draft, target) or _is_join_used_whole(draft):
         return True
     return any(
         reference.names[-1] is None

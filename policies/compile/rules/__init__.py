@@ -28,9 +28,9 @@ RULES: tuple[Callable[[Draft], None], ...] = (
     choose_masks,
     choose_fence,
     narrow_guards,
-    guard_arguments,
     guard_relations,
     shorten_names,
+    guard_arguments,
     restore_dependencies,
 )
 

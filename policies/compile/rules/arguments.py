@@ -13,6 +13,7 @@ from policies.compile.builtins import ALLOWED_ON_VISIBLE, VisibleArgument
 from policies.compile.catalogs import visible_argument
 from policies.compile.draft import Draft, Splice
 from policies.compile.parse import parse
+from policies.compile.splice import apply, ordered
 from policies.compile.tree import Tree, contains, is_node, nodes_of, strings_of
 
 # Stand-ins for the arguments while the look-up's own text is parsed; no client's statement has so many parameters.
@@ -21,8 +22,6 @@ _FIRST, _SECOND = 60_001, 60_002
 
 def guard_arguments(draft: Draft) -> None:
     """Splices a look-up around the first argument of each such call. Raises Refused for forms it can't edit."""
-    if "*" in draft.policy.functions_allow:
-        return
     for call in draft.facts.functions:
         rule = ALLOWED_ON_VISIBLE.get(strings_of(call["funcname"])[-1])
         if rule is not None:
@@ -37,7 +36,7 @@ def _guard(draft: Draft, call: Tree, rule: VisibleArgument) -> None:
     if wanted > 1 and contains(arguments[1], "SubLink"):
         raise _refused(draft, call)
     extents = _extents(draft, call, wanted)
-    second = draft.text[slice(*extents[1])].decode() if wanted > 1 else ""
+    second = _edited(draft, *extents[1]) if wanted > 1 else ""
     sql = visible_argument(rule, _stand_ins(wanted), draft.catalog, draft.surroundings.visibility())
     before, after = sql.replace(f"${_SECOND}", second).split(f"${_FIRST}")
     start, end = extents[0]
@@ -48,6 +47,16 @@ def _guard(draft: Draft, call: Tree, rule: VisibleArgument) -> None:
     )
     copied = copy.deepcopy(arguments[1]) if wanted > 1 else None
     arguments[0] = _filled(tree, {_FIRST: arguments[0], _SECOND: copied})
+
+
+def _edited(draft: Draft, start: int, end: int) -> str:
+    """A piece of the text as the rules before this one have edited it: it stands twice in the result."""
+    inside = [
+        Splice(splice.start - start, splice.end - start, splice.replacement)
+        for splice in draft.splices
+        if start <= splice.start and splice.end <= end
+    ]
+    return apply(draft.text[start:end], ordered(inside)).decode()
 
 
 def _stand_ins(count: int) -> tuple[str, ...]:

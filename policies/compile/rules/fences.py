@@ -33,17 +33,9 @@ _SAFE_KINDS = frozenset(
     | {"CoalesceExpr", "MinMaxExpr", "A_ArrayExpr", "SQLValueFunction", "CollateClause", "String", "Integer"}
 )
 _SAFE_COMPARISONS = frozenset(
-    {
-        "AEXPR_OP",
-        "AEXPR_OP_ANY",
-        "AEXPR_OP_ALL",
-        "AEXPR_DISTINCT",
-        "AEXPR_NOT_DISTINCT",
-        "AEXPR_IN",
-        "AEXPR_NULLIF",
-    }
-    | {"AEXPR_BETWEEN", "AEXPR_NOT_BETWEEN", "AEXPR_BETWEEN_SYM", "AEXPR_NOT_BETWEEN_SYM"}
+    {"AEXPR_OP", "AEXPR_OP_ANY", "AEXPR_OP_ALL", "AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT", "AEXPR_IN", "AEXPR_NULLIF"}
 )
+_RANGES = frozenset({"AEXPR_BETWEEN", "AEXPR_NOT_BETWEEN", "AEXPR_BETWEEN_SYM", "AEXPR_NOT_BETWEEN_SYM"})
 _PATTERN_KINDS = frozenset({"AEXPR_LIKE", "AEXPR_ILIKE"})
 
 
@@ -141,6 +133,8 @@ def _is_comparison_safe(node: Tree) -> bool:
     kind = node.get("kind")
     if kind in _PATTERN_KINDS or operator[-1] in PATTERN_OPERATORS:
         return _is_pattern_safe(node.get("rexpr"))
+    if kind in _RANGES:  # named BETWEEN; made of <= and >=
+        return True
     return kind in _SAFE_COMPARISONS and operator[-1] in SAFE_OPERATORS
 
 

@@ -17,11 +17,18 @@ from policies.compile.draft import Draft, Target
 from policies.compile.scope import FromItem, Reference
 from policies.compile.tree import Tree, is_node, literal_text, string_of, strings_of
 
+# Arithmetic over arrays and type modifiers that JDBC's metadata queries call.
+_INFORMATION_FUNCTIONS = frozenset(
+    {"_pg_expandarray", "_pg_truetypid", "_pg_truetypmod", "_pg_char_max_length", "_pg_numeric_precision"}
+    | {"_pg_numeric_scale", "_pg_datetime_precision", "_pg_char_octet_length", "_pg_numeric_precision_radix"}
+)
+
 
 def check_functions(draft: Draft) -> None:
-    """Raises Refused for the first call that isn't allowed."""
-    if "*" in draft.policy.functions_allow:
-        return
+    """Raises Refused for the first call that isn't allowed.
+
+    `functions: {allow: ["*"]}` lets all user functions run, never a built-in that reads files or runs SQL from text.
+    """
     for call in draft.facts.functions:
         _check_call(draft, call)
     for operator in draft.facts.operators:
@@ -30,12 +37,10 @@ def check_functions(draft: Draft) -> None:
 
 def check_attributes(draft: Draft) -> None:
     """Attribute notation, checked once relations are resolved: a known column is no call."""
-    if "*" in draft.policy.functions_allow:
-        return
     for reference in draft.facts.references:
         _check_reference(draft, reference)
-    for name, node, block in draft.facts.attributes:
-        if not (_may_be_attribute(draft, name) or _is_column_of_argument(draft, name, node, block)):
+    for name, node in draft.facts.attributes:
+        if not (_may_be_attribute(draft, name) or _is_column_of_argument(draft, name, node)):
             raise _refused(draft, name, node.get("location", -1))
 
 
@@ -53,7 +58,8 @@ def _check_call(draft: Draft, call: Tree) -> None:
 
 def _is_allowed(draft: Draft, schema: str | None, name: str) -> bool:
     if schema == "pg_catalog":
-        return name in ALLOWED
+        is_shadowed = "pg_catalog" in draft.catalog.user_functions.get(name, frozenset())
+        return name in ALLOWED and (not is_shadowed or _is_granted(draft, schema, name))
     if schema is not None:
         return _is_granted(draft, schema, name)
     definers = draft.catalog.user_functions.get(name, frozenset())
@@ -64,7 +70,9 @@ def _is_allowed(draft: Draft, schema: str | None, name: str) -> bool:
 
 def _is_granted(draft: Draft, schema: str, name: str) -> bool:
     patterns = draft.policy.functions_allow
-    return f"{schema}.{name}" in patterns or f"{schema}.*" in patterns
+    return bool({"*", f"{schema}.{name}", f"{schema}.*"} & set(patterns)) or (
+        schema == "information_schema" and name in _INFORMATION_FUNCTIONS
+    )
 
 
 def _check_setting(draft: Draft, call: Tree, name: str) -> None:
@@ -108,22 +116,26 @@ def _check_reference(draft: Draft, reference: Reference) -> None:
     name = reference.names[-1]
     if len(reference.names) < 2 or name is None or _may_be_attribute(draft, name):
         return
-    item = draft.find_qualified(reference.block, reference.names[-2] or "")
-    if item is None or not _has_column(draft, item, name):
+    if not _is_column_of_alias(draft, reference.names[-2] or "", name):
         raise _refused(draft, name, reference.location)
 
 
-def _is_column_of_argument(draft: Draft, name: str, node: Tree, block: object) -> bool:
+def _is_column_of_alias(draft: Draft, alias: str, name: str) -> bool:
+    """Whether the name is a column wherever that alias stands in the statement.
+
+    All of them, not the nearest: a subquery in FROM can't see its later siblings, so the nearest may be the wrong one.
+    """
+    items = [item for block in draft.facts.blocks for item in block.items if item.alias == alias]
+    return bool(items) and all(_has_column(draft, item, name) for item in items)
+
+
+def _is_column_of_argument(draft: Draft, name: str, node: Tree) -> bool:
     """``(c).email`` with `c` an alias whose columns are known."""
     argument = node.get("arg")
     if not is_node(argument, "ColumnRef"):
         return False
     names = strings_of(argument["ColumnRef"]["fields"])
-    reference = next((r for r in draft.facts.references if r.node is argument["ColumnRef"]), None)
-    if reference is None or len(names) != 1:
-        return False
-    item = draft.find_qualified(reference.block, names[0])
-    return item is not None and _has_column(draft, item, name)
+    return len(names) == 1 and _is_column_of_alias(draft, names[0], name)
 
 
 def _has_column(draft: Draft, item: FromItem, name: str) -> bool:

@@ -21,6 +21,14 @@ def _names_guard(draft: Draft, reference: Reference) -> bool:
         for target in draft.targets_in(block):
             if target.name == table and "alias" not in target.use.node and target.schema == schema:
                 return target.access is not Access.OPEN
+        if any(item.alias == table for item in block.items):
+            raise draft.refuse(
+                "0A000",
+                "pgwarden/names",
+                f"{schema}.{table} can't be told from another {table} here",
+                at=reference.location,
+                hint="Give one of them another alias.",
+            )
         block = block.parent
     return False
 

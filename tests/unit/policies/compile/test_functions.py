@@ -1,0 +1,86 @@
+"""Functions by allow-list, in every notation in which one can be called."""
+
+import pytest
+
+from tests.compile_world import World
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT pg_read_file('/etc/passwd')",
+        "SELECT pg_catalog.pg_read_file('/etc/passwd')",
+        "SELECT ('/etc/passwd'::text).pg_read_file",
+        "SELECT (x).pg_read_file FROM (SELECT '/etc/passwd'::text) s(x)",
+        "SELECT x.pg_read_file FROM unnest(ARRAY['/etc/passwd'::text]) AS x",
+        "SELECT 1 FROM unnest(ARRAY['/etc/passwd'::text]) AS x WHERE EXISTS (SELECT 1 FROM"
+        " (SELECT x.pg_read_file) y, (SELECT 1 AS pg_read_file) x)",
+        "SELECT query_to_xml('select 1', true, true, '')",
+        "SELECT * FROM query_to_xml('select 1', true, true, '')",
+        "SELECT * FROM ROWS FROM (generate_series(1, 2), pg_read_file('x'))",
+        "SELECT evil('x')",
+        "SELECT public.evil('x')",
+        "SELECT ('x'::text).evil",
+        "SELECT c.evil FROM customers c",
+        "SELECT pg_sleep(1)",
+        "SELECT lo_get(1)",
+        "SELECT nextval('shop.orders_id_seq')",
+        "SELECT set_config('search_path', 'x', false)",
+        "SELECT set_config('role', 'x', false)",
+        "SELECT dblink('x', 'y')",
+        "SELECT id <~~> 1 FROM orders",
+        "SELECT count(*) FILTER (WHERE pg_read_file('x') = '') FROM orders",
+        "SELECT row_number() OVER (ORDER BY pg_read_file('x')) FROM orders",
+        "SELECT * FROM orders ORDER BY pg_read_file('x')",
+        "SELECT * FROM orders LIMIT length(pg_read_file('x'))",
+        "SELECT XMLELEMENT(name a, pg_read_file('x'))",
+    ],
+)
+def test_what_is_not_reviewed_does_not_run(world: World, sql: str) -> None:
+    assert world.refused(sql)[0] == "42501"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT lower('X'), pg_catalog.upper('x'), count(*) FROM orders",
+        "SELECT ('x').upper, c.row_to_json FROM customers c",
+        "SELECT shop.safe_report('x')",
+        "SELECT x.pg_read_file FROM (SELECT 1 AS pg_read_file) x",
+        "SELECT (x).id FROM customers x",
+        "SELECT current_setting('server_version')",
+        "SELECT set_config('application_name', 'x', false)",
+        "SELECT current_user, current_date, now()",
+    ],
+)
+def test_reviewed_and_granted_ones_run(world: World, sql: str) -> None:
+    world.allowed(sql)
+
+
+def test_current_setting_reads_named_settings_only(world: World) -> None:
+    for argument in ("'pgwarden.secret'", "$1", "'server_' || 'version'", "name FROM shop.customers --"):
+        assert world.refused(f"SELECT current_setting({argument})".replace(" --)", ")"))[0] in ("42501", "42601")
+
+
+def test_a_star_under_functions_lets_no_dangerous_built_in_run(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    policy = """
+principals: [{user: ada, roles: [a]}]
+policies:
+  - name: p
+    subjects: {any: true}
+    statements: [select]
+    tables: {allow: ["shop.*"]}
+    functions: {allow: ["*"]}
+"""
+    world = World(tmp_path, policy)
+    world.allowed("SELECT evil('x')")
+    assert world.refused("SELECT pg_read_file('x')")[0] == "42501"
+    assert world.refused("SELECT ('x'::text).pg_read_file")[0] == "42501"
+
+
+def test_look_ups_by_oid_go_through_the_guarded_catalogs(world: World) -> None:
+    text = world.allowed("SELECT conname, pg_get_constraintdef(oid, true) FROM pg_constraint").text
+    assert 'WHERE "pgwarden 0" = CAST((oid) AS pg_catalog.oid)' in text
+    sql = "SELECT col_description(pg_catalog.pg_attribute.attrelid, pg_catalog.pg_attribute.attnum) FROM pg_catalog.pg_attribute"
+    assert '"pgwarden 1" = (pg_attribute.attnum)' in world.allowed(sql).text
+    assert world.refused("SELECT pg_get_constraintdef(constraint_oid => 1)")[0] == "0A000"

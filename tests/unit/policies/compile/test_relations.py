@@ -1,0 +1,102 @@
+"""Which relation a name means, and who may read it."""
+
+import pytest
+
+from tests.compile_world import World
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM shop.salaries",
+        "SELECT * FROM salaries",
+        'SELECT * FROM "salaries"',
+        'SELECT * FROM U&"s\\0061laries"',
+        "TABLE shop.salaries",
+        "SELECT * FROM ONLY (shop.salaries)",
+        "SELECT 1 WHERE EXISTS (SELECT 1 FROM salaries)",
+        "WITH salaries AS (SELECT * FROM salaries) SELECT * FROM salaries",
+        "SELECT 1 FROM orders WHERE EXISTS (WITH salaries AS (SELECT 1) SELECT 1) AND EXISTS (SELECT 1 FROM salaries)",
+        "SELECT 1 UNION SELECT 2 FROM shop.salaries",
+        "(WITH salaries AS (SELECT 1) SELECT * FROM salaries) UNION SELECT 1 FROM salaries",
+        "SELECT * FROM orders, LATERAL (SELECT * FROM salaries) s",
+        "SELECT (SELECT max(amount) FROM salaries)",
+        "VALUES ((SELECT max(amount) FROM salaries))",
+        "SELECT * FROM orders ORDER BY (SELECT max(amount) FROM salaries)",
+        "SELECT * FROM orders LIMIT (SELECT max(amount) FROM salaries)::int",
+        "SELECT sum(total) FILTER (WHERE EXISTS (SELECT 1 FROM salaries)) FROM orders",
+        "SELECT * FROM generate_series(1, (SELECT max(amount) FROM salaries)::int)",
+        "SELECT * FROM orders TABLESAMPLE system ((SELECT max(amount) FROM salaries)::int)",
+        "SELECT * FROM pay",
+        "EXPLAIN SELECT * FROM salaries",
+        "SELECT 1; SELECT * FROM salaries",
+    ],
+)
+def test_a_blocked_table_is_refused_wherever_it_stands(world: World, sql: str) -> None:
+    assert world.refused(sql) == ("42501", "analysts/tables.block[0]")
+
+
+def test_the_refusal_says_where_the_rule_stands_and_what_would_help(world: World) -> None:
+    refusal = world.decide("SELECT *\n  FROM salaries").refusal
+    assert refusal is not None
+    assert "policy.yaml:11:" in refusal.detail
+    assert "shop.salaries" in refusal.message
+    assert refusal.hint
+    assert refusal.position == 17
+
+
+@pytest.mark.parametrize("sql", ["SELECT * FROM nowhere", "SELECT * FROM shop.nowhere", "SELECT * FROM nope.customers"])
+def test_what_the_catalog_does_not_know_does_not_exist(world: World, sql: str) -> None:
+    assert world.refused(sql)[0] == "42P01"
+
+
+def test_another_schema_needs_its_own_grant(world: World) -> None:
+    assert world.refused("SELECT * FROM public.other")[0] == "42501"
+
+
+def test_nobody_sees_anything_until_a_policy_allows_it(world: World) -> None:
+    assert world.refused("SELECT 1", "bo")[0] == "42501"
+    assert world.refused("SELECT * FROM shop.orders", "bo")[0] == "42501"
+
+
+def test_names_resolve_along_the_search_path_and_are_pinned_to_what_was_found(world: World) -> None:
+    assert world.allowed("SELECT id FROM orders").text == 'SELECT id FROM "shop".orders'
+    decision = world.decide("SELECT id FROM orders", path=("public",))
+    assert decision.refusal is not None
+    assert decision.refusal.sqlstate == "42P01"
+
+
+def test_a_cte_hides_a_table_only_where_the_server_sees_it(world: World) -> None:
+    text = world.allowed("WITH customers AS (SELECT 1 AS id) SELECT id FROM customers").text
+    assert text == "WITH customers AS (SELECT 1 AS id) SELECT id FROM customers"
+    text = world.allowed("WITH customers AS (SELECT id FROM customers) SELECT id FROM customers").text
+    assert text.count('FROM "shop"."customers" WHERE (tenant_id = 1)') == 1
+    text = world.allowed("WITH RECURSIVE customers AS (SELECT 1 AS id) SELECT id FROM shop.customers").text
+    assert '"shop"."customers"' in text
+
+
+def test_a_partition_is_filtered_like_the_whole(world: World) -> None:
+    assert 'FROM "shop"."events_2024" WHERE (tenant_id = 1)' in world.allowed("SELECT id FROM events_2024").text
+
+
+def test_views_are_guarded_inside(world: World) -> None:
+    decision = world.allowed("SELECT * FROM contacts")
+    assert 'FROM "shop"."customers" WHERE (tenant_id = 1)' in decision.text
+    assert decision.plans[0].masked_columns == ("shop.customers.birth_date", "shop.customers.email")
+    assert decision.plans[0].filtered_tables == ("shop.customers",)
+    assert not decision.plans[0].column_masks, "a view's columns have no table OID: masked at the source"
+    assert world.allowed("SELECT * FROM totals").text == 'SELECT * FROM "shop".totals'
+
+
+@pytest.mark.parametrize("name", ["daily", "orders_id_seq"])
+def test_what_no_guard_can_stand_for_is_refused(world: World, name: str) -> None:
+    assert world.refused(f"SELECT * FROM {name}") == ("0A000", "pgwarden/relations")
+
+
+def test_a_generated_column_goes_with_what_it_is_made_from(world: World) -> None:
+    assert "email_domain" not in world.allowed("SELECT * FROM customers").text
+    assert world.refused("SELECT email_domain FROM customers") == ("42501", "analysts/masks[0]")
+
+
+def test_tablesample_of_a_guarded_table_is_refused(world: World) -> None:
+    assert world.refused("SELECT * FROM customers TABLESAMPLE system (10)")[0] == "0A000"
