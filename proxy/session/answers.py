@@ -1,0 +1,497 @@
+"""What an open session does with each server message: it belongs to the first expected reply.
+
+Rows without masks pass as slices of the buffer; rows with masks are rewritten in one pass. What isn't due
+raises Unexpected, and nothing of it is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from policies.decision import Refusal
+from proxy.session.conversation import POISON_QUERY, Conversation, Unexpected
+from proxy.session.ports import RefreshCatalog
+from proxy.session.queue import ENDED_BY_READY, Account, Item, Kind, MaskMismatch, RowMasks, place_masks
+from proxy.session.reports import client_fields, is_fatal, sqlstate_of
+from proxy.session.requests import changed_result
+from proxy.session.settings import read_search_path
+from proxy.wire import messages as m
+from proxy.wire.codec import decode_backend, encode
+from proxy.wire.errors import error_response
+from proxy.wire.rows import mask_rows
+
+_ROW, _COPY_DATA = ord("D"), ord("d")
+
+
+class Answers:
+    def __init__(self, conversation: Conversation) -> None:
+        self._c = conversation
+        self._handlers: dict[int, Callable[[bytes, int, int], None]] = {
+            ord("T"): self._row_description,
+            ord("t"): self._parameter_description,
+            ord("n"): self._no_data,
+            ord("C"): self._command_complete,
+            ord("I"): self._empty,
+            ord("s"): self._suspended,
+            ord("1"): self._parse_complete,
+            ord("2"): self._bind_complete,
+            ord("3"): self._close_complete,
+            ord("Z"): self._ready,
+            ord("E"): self._error,
+            ord("N"): self._notice,
+            ord("S"): self._parameter_status,
+            ord("A"): self._c.forward,
+            ord("G"): self._copy_in,
+            ord("H"): self._copy_out,
+            ord("W"): self._copy_in,
+            ord("c"): self._copy_done,
+            ord("V"): self._function_result,
+        }
+
+    def receive(self, type_byte: int, buffer: bytes, start: int, end: int, count: int) -> None:
+        """A run of `count` whole frames of one type. Raises Unexpected or ProtocolViolation."""
+        if type_byte == _ROW:
+            self._rows(buffer, start, end, count)
+        elif type_byte == _COPY_DATA:
+            self._copy_data(buffer, start, end, count)
+        else:
+            handler = self._handlers.get(type_byte)
+            if handler is None:
+                raise Unexpected("unknown message type")
+            while start < end and not self._c.is_ended:
+                frame_end = start + 1 + int.from_bytes(buffer[start + 1 : start + 5], "big")
+                handler(buffer, start, frame_end)
+                start = frame_end
+
+    def may_pass_part(self, type_byte: int) -> bool:
+        """Whether a frame of this type may go on before its end is here: nobody has to look inside."""
+        if type_byte == _COPY_DATA:
+            return not self._c.is_late
+        head = self._head_of(Kind.QUERY, Kind.EXECUTE)
+        plan = head.plan
+        is_limited = plan is not None and plan.limits.rows is not None
+        return type_byte == _ROW and not self._c.is_late and not self._needs_masks(head) and not is_limited
+
+    def begin_part(self, buffer: bytes, start: int, end: int) -> None:
+        """The first part of a frame that is handed on in parts: one row."""
+        account = self._head_of(Kind.QUERY, Kind.EXECUTE).account
+        if account is not None:
+            account.rows += 1
+        self.pass_part(buffer, start, end)
+
+    def pass_part(self, buffer: bytes, start: int, end: int) -> None:
+        account = self._c.queue[0].account if self._c.queue else None
+        if account is not None:
+            account.bytes_out += end - start
+        if not self._c.is_late:
+            self._c.forward(buffer, start, end)
+
+    # rows
+
+    def _rows(self, buffer: bytes, start: int, end: int, count: int) -> None:
+        c = self._c
+        head = self._head_of(Kind.QUERY, Kind.EXECUTE)
+        if c.is_late:
+            return
+        account = head.account
+        if account is None:
+            if not head.is_open:
+                raise Unexpected("rows without a plan")
+            c.forward(buffer, start, end)
+            return
+        limit = account.plan.limits.rows
+        is_over = limit is not None and account.rows + count > limit
+        if is_over and limit is not None:
+            count = limit - account.rows
+            end = _end_of_rows(buffer, start, count)
+        if count:
+            self._show_rows(head, account, buffer, start, end, count)
+        if is_over:
+            self._cut_rows(account)
+
+    def _show_rows(self, head: Item, account: Account, buffer: bytes, start: int, end: int, count: int) -> None:
+        c = self._c
+        if not self._needs_masks(head):
+            c.forward(buffer, start, end)
+            account.bytes_out += end - start
+        else:
+            masks = self._masks_of(head)
+            if masks is None:
+                return
+            masked = mask_rows(buffer, start, end, masks.columns, masks.column_count)
+            c.send_client(masked)
+            account.bytes_out += len(masked)
+            account.masked_cells += count * len(masks.columns)
+        account.rows += count
+
+    def _needs_masks(self, head: Item) -> bool:
+        plan = head.plan
+        return plan is not None and bool(plan.column_masks)
+
+    def _masks_of(self, head: Item) -> RowMasks | None:
+        """Where the masks go; None when they can't be placed, and the client has been told."""
+        if head.masks is not None:
+            return head.masks
+        fields = None if head.portal is None else head.portal.statement.server.fields
+        if head.portal is None or fields is None or head.plan is None:
+            raise Unexpected("rows before their description")
+        try:
+            head.masks = place_masks(head.plan.column_masks, fields, head.portal.result_formats)
+        except MaskMismatch:
+            self._refuse_masks()
+        return head.masks
+
+    def _refuse_masks(self) -> None:
+        refusal = Refusal(
+            "0A000",
+            "pgwarden/masks",
+            "the columns that arrived are not those that the plan masks",
+            hint="The table may have changed just now; try again.",
+        )
+        self._c.fail_late(refusal)
+        self._c.cancel()
+
+    def _cut_rows(self, account: Account) -> None:
+        limits = account.plan.limits
+        rule = str(limits.rows_rule or "pgwarden/limits")
+        where = "" if limits.rows_rule is None else f"Rule {rule} at {limits.rows_rule.source}."
+        refusal = Refusal(
+            "57014",
+            rule,
+            f"the statement was cut off after {limits.rows} rows",
+            where,
+            "Ask for fewer rows, for example with LIMIT.",
+        )
+        self._c.fail_late(refusal)
+        self._c.cancel()
+
+    def _copy_data(self, buffer: bytes, start: int, end: int, count: int) -> None:
+        self._require_copy()
+        head = self._head_of(Kind.QUERY, Kind.EXECUTE)
+        if self._c.is_late:
+            return
+        if head.account is not None:
+            head.account.rows += count
+            head.account.bytes_out += end - start
+        self._c.forward(buffer, start, end)
+
+    # descriptions
+
+    def _row_description(self, buffer: bytes, start: int, end: int) -> None:
+        head = self._head_of(Kind.QUERY, Kind.EXECUTE, Kind.DESCRIBE)
+        message = decode_backend(ord("T"), buffer[start + 5 : end])
+        assert isinstance(message, m.RowDescription)
+        if head.kind is Kind.DESCRIBE:
+            self._described(head, message.fields)
+            self._show(head, buffer, start, end)
+            return
+        if head.kind is Kind.EXECUTE:
+            raise Unexpected("a row description that nobody asked for")
+        if self._needs_masks(head) and head.plan is not None and not self._c.is_late:
+            try:
+                head.masks = place_masks(head.plan.column_masks, message.fields, None)
+            except MaskMismatch:
+                self._refuse_masks()
+                return
+        self._show(head, buffer, start, end)
+
+    def _described(self, head: Item, fields: tuple[m.Field, ...]) -> None:
+        """A Describe's answer is complete: remember the columns, compare them with what the client was told."""
+        self._c.pop()
+        prepared = head.statement
+        if prepared is None or not head.is_described:
+            return
+        prepared.server.fields = fields
+        if not head.is_swallowed:
+            prepared.told.fields = fields
+        elif head.compares_told and prepared.told.fields is not None and _differ(prepared.told.fields, fields):
+            refusal = Refusal("0A000", "pgwarden/prepared", "cached plan must not change result type")
+            self._c.fail_late(refusal, changed_result())
+
+    def _parameter_description(self, buffer: bytes, start: int, end: int) -> None:
+        self._show(self._head_of(Kind.DESCRIBE), buffer, start, end)
+
+    def _no_data(self, buffer: bytes, start: int, end: int) -> None:
+        head = self._head_of(Kind.DESCRIBE)
+        self._described(head, ())
+        self._show(head, buffer, start, end)
+
+    # completions
+
+    def _parse_complete(self, buffer: bytes, start: int, end: int) -> None:
+        self._confirm(Kind.PARSE, buffer, start, end)
+
+    def _bind_complete(self, buffer: bytes, start: int, end: int) -> None:
+        head = self._head_of(Kind.BIND)
+        assert head.portal is not None
+        confirmed = self._c.confirmed
+        known = confirmed.statements.get(head.portal.statement.name)
+        is_same = known is not None and known.server is head.portal.statement.server
+        if not is_same and not head.portal.statement.is_open:
+            raise Unexpected("a portal of another statement than the one that was decided")
+        self._c.close_portal(confirmed.portals.get(head.name))
+        self._confirm(Kind.BIND, buffer, start, end)
+
+    def _close_complete(self, buffer: bytes, start: int, end: int) -> None:
+        head = self._head_of(Kind.CLOSE)
+        if not head.is_described:
+            self._c.close_portal(self._c.confirmed.portals.get(head.name))
+        self._confirm(Kind.CLOSE, buffer, start, end)
+
+    def _confirm(self, kind: Kind, buffer: bytes, start: int, end: int) -> None:
+        head = self._head_of(kind)
+        self._c.pop()
+        self._c.confirmed.apply(head)
+        self._show(head, buffer, start, end)
+
+    def _command_complete(self, buffer: bytes, start: int, end: int) -> None:
+        head = self._head_of(Kind.QUERY, Kind.EXECUTE)
+        self._end_copy()
+        self._complete(head, buffer, start, end, tag=buffer[start + 5 : end - 1])
+
+    def _empty(self, buffer: bytes, start: int, end: int) -> None:
+        self._complete(self._head_of(Kind.QUERY, Kind.EXECUTE), buffer, start, end)
+
+    def _complete(self, head: Item, buffer: bytes, start: int, end: int, tag: bytes = b"") -> None:
+        c = self._c
+        account = head.account
+        if account is None and not head.is_open and head.decision is not None and head.decision.plans:
+            raise Unexpected("more results than statements")
+        if account is not None:
+            self._finish(account, head.sqlstate if c.is_late else "", tag, end - start)
+        if head.kind is Kind.EXECUTE:
+            if head.portal is not None:
+                head.portal.account = None
+            c.pop()
+        elif head.at + 1 < len(head.accounts) or not head.is_open:
+            head.at += 1
+            head.masks = None
+        self._show(head, buffer, start, end)
+
+    def _finish(self, account: Account, sqlstate: str, tag: bytes, size: int) -> None:
+        c = self._c
+        plan = account.plan
+        account.bytes_out += 0 if c.is_late else size
+        c.ledger.close(account, sqlstate, tag)
+        if plan.is_ddl:
+            c.outbox.commands.append(RefreshCatalog(c.identity.database))
+        if plan.resets_search_path:
+            c.coming_path = c.initial_path
+        elif plan.sets_search_path is not None:
+            c.coming_path = plan.sets_search_path
+
+    def _suspended(self, buffer: bytes, start: int, end: int) -> None:
+        head = self._head_of(Kind.EXECUTE)
+        self._c.pop()
+        if head.portal is not None:
+            head.portal.account = head.account
+        self._show(head, buffer, start, end)
+
+    def _function_result(self, buffer: bytes, start: int, end: int) -> None:
+        self._show(self._head_of(Kind.FUNCTION), buffer, start, end)
+
+    # COPY: the plan allowed it, or the allow-everything policy
+
+    def _copy_in(self, buffer: bytes, start: int, end: int) -> None:
+        head = self._require_copy()
+        c = self._c
+        c.is_copying_in = not c.is_late
+        # The server ignores the Syncs that came before the data: they'll never be answered.
+        while head.kind is Kind.EXECUTE and len(c.queue) > 1 and c.queue[1].kind is Kind.SYNC:
+            del c.queue[1]
+        self._show(head, buffer, start, end)
+
+    def _copy_out(self, buffer: bytes, start: int, end: int) -> None:
+        self._show(self._require_copy(), buffer, start, end)
+
+    def _copy_done(self, buffer: bytes, start: int, end: int) -> None:
+        self._show(self._require_copy(), buffer, start, end)
+
+    def _require_copy(self) -> Item:
+        head = self._head_of(Kind.QUERY, Kind.EXECUTE)
+        is_copy = head.plan is not None and head.plan.command.startswith("copy")
+        if not head.is_open and not is_copy:
+            raise Unexpected("COPY that no plan allowed")
+        return head
+
+    def _end_copy(self) -> None:
+        self._c.is_copying_in = False
+
+    # ReadyForQuery
+
+    def _ready(self, buffer: bytes, start: int, end: int) -> None:
+        c = self._c
+        head = self._head_of(*ENDED_BY_READY)
+        if head.answer is not None and not head.sqlstate:
+            raise Unexpected("a refused statement ran")
+        c.pop()
+        for account in head.accounts:
+            c.ledger.close(account, head.sqlstate)
+        c.is_copying_in = False
+        c.status = buffer[start + 5 : end]
+        if c.is_late and not self._settle_late():
+            return
+        self._settle_group()
+        c.forward(buffer, start, end)
+
+    def _settle_late(self) -> bool:
+        """After an error that the server doesn't know of: an open transaction must fail there too.
+
+        False: ReadyForQuery isn't shown yet, a poison goes first.
+        """
+        c = self._c
+        c.is_late = False
+        if c.status != b"T":
+            return True
+        if c.queue:
+            answer = error_response("FATAL", "57014", "the transaction can't be undone in the middle of a pipeline")
+            c.end(answer, "57014")
+            return False
+        c.send_server(POISON_QUERY)
+        c.expect(Item(Kind.QUERY, is_swallowed=True, is_abort=True))
+        return False
+
+    def _settle_group(self) -> None:
+        c = self._c
+        if c.is_path_unsettled and not any(_moves_path(item) for item in c.queue):
+            c.is_path_unsettled = False
+            if c.coming_path is not None and c.status == b"I" and not c.is_group_failed:
+                c.search_path = c.coming_path
+        c.coming_path = None
+        c.is_group_failed = False
+        if c.status == b"I" and (c.confirmed.portals or c.sent.portals):
+            self._drop_portals()
+
+    def _drop_portals(self) -> None:
+        """Portals end with their transaction."""
+        c = self._c
+        for portal in c.confirmed.portals.values():
+            c.close_portal(portal)
+        c.confirmed.portals.clear()
+        c.resend_names()
+
+    # errors, notices, parameters
+
+    def _error(self, buffer: bytes, start: int, end: int) -> None:
+        c = self._c
+        message = decode_backend(ord("E"), buffer[start + 5 : end])
+        assert isinstance(message, m.ErrorResponse)
+        sqlstate = sqlstate_of(message.fields)
+        head = c.queue[0] if c.queue else None
+        if is_fatal(message.fields):
+            self._show_error(head, message, buffer, start, end)
+            c.end(sqlstate=sqlstate)
+            return
+        if head is None:
+            raise Unexpected("an error that belongs to nothing")
+        head.sqlstate = head.sqlstate or sqlstate
+        self._end_copy()
+        if not c.is_late and not head.is_abort:
+            self._show_error(head, message, buffer, start, end)
+        c.is_group_failed = True
+        self._skip_to_sync(head)
+
+    def _show_error(self, head: Item | None, message: m.ErrorResponse, buffer: bytes, start: int, end: int) -> None:
+        c = self._c
+        if head is not None and head.answer is not None and not is_fatal(message.fields):
+            c.send_client(head.answer)
+            return
+        is_guarded = not c.policy_is_open() if head is None else head.is_guarded
+        shown = client_fields(message.fields, head.decision if head is not None else None, is_guarded)
+        if shown is message.fields:
+            c.forward(buffer, start, end)
+        else:
+            c.send_client(encode(m.ErrorResponse(shown)))
+
+    def _skip_to_sync(self, failed: Item) -> None:
+        c = self._c
+        if failed.kind in ENDED_BY_READY:
+            for account in failed.accounts:
+                c.ledger.close(account, failed.sqlstate)
+            return
+        while c.queue and c.queue[0].kind is not Kind.SYNC:
+            self._drop(c.queue.popleft(), failed.sqlstate)
+        c.is_skipping = not c.queue
+        c.watch_time()
+        c.resend_names()
+
+    def _drop(self, item: Item, sqlstate: str) -> None:
+        """The server won't answer this one any more."""
+        for account in item.accounts:
+            self._c.ledger.close(account, sqlstate)
+        if item.portal is not None and item.kind is Kind.EXECUTE:
+            item.portal.account = None
+        if item.kind in (Kind.REFUSED, Kind.PARSE) and item.name == b"" and item.sqlstate:
+            self._c.confirmed.statements.pop(b"", None)  # a failing Parse drops the unnamed statement
+
+    def _notice(self, buffer: bytes, start: int, end: int) -> None:
+        c = self._c
+        if c.is_late:
+            return
+        message = decode_backend(ord("N"), buffer[start + 5 : end])
+        assert isinstance(message, m.NoticeResponse)
+        head = c.queue[0] if c.queue else None
+        is_guarded = not c.policy_is_open() if head is None else head.is_guarded
+        shown = client_fields(message.fields, head.decision if head else None, is_guarded)
+        if shown is message.fields:
+            c.forward(buffer, start, end)
+        else:
+            c.send_client(encode(m.NoticeResponse(shown)))
+
+    def _parameter_status(self, buffer: bytes, start: int, end: int) -> None:
+        message = decode_backend(ord("S"), buffer[start + 5 : end])
+        assert isinstance(message, m.ParameterStatus)
+        note_parameter(self._c, message)
+        self._c.forward(buffer, start, end)
+
+    # whose turn it is
+
+    def _head_of(self, *kinds: Kind) -> Item:
+        if not self._c.queue:
+            raise Unexpected("a reply that belongs to nothing")
+        head = self._c.queue[0]
+        if head.kind not in kinds:
+            raise Unexpected("a reply to another message than the one that is due")
+        return head
+
+    def _show(self, head: Item, buffer: bytes, start: int, end: int) -> None:
+        if head.answer is not None:
+            raise Unexpected("a refused statement ran")
+        if not head.is_swallowed and not self._c.is_late:
+            self._c.forward(buffer, start, end)
+
+
+def note_parameter(c: Conversation, message: m.ParameterStatus) -> None:
+    """What the server reports about its settings, as far as decisions depend on it."""
+    text = message.value.decode("utf-8", "replace")
+    match message.name:
+        case b"application_name":
+            c.identity.application = text
+        case b"client_encoding":
+            c.is_pin_broken = c.is_pin_broken or text != "UTF8"
+        case b"standard_conforming_strings":
+            c.is_pin_broken = c.is_pin_broken or text != "on"
+        case b"search_path":
+            catalog = c.services.catalog(c.identity.database)
+            if catalog is not None:
+                user = c.services.gateway(c.identity.database).user
+                c.search_path = read_search_path(text, user, catalog.schemas)
+
+
+def _moves_path(item: Item) -> bool:
+    return any(a.plan.sets_search_path is not None or a.plan.resets_search_path for a in item.accounts)
+
+
+def _differ(told: tuple[m.Field, ...], now: tuple[m.Field, ...]) -> bool:
+    return [_identity(f) for f in told] != [_identity(f) for f in now]
+
+
+def _identity(field: m.Field) -> tuple[bytes, int, int]:
+    return field.name, field.type_oid, field.type_modifier
+
+
+def _end_of_rows(buffer: bytes, start: int, count: int) -> int:
+    at = start
+    for _ in range(count):
+        at += 1 + int.from_bytes(buffer[at + 1 : at + 5], "big")
+    return at

@@ -1,0 +1,211 @@
+"""The state that both directions of an open session share, and the few verbs on it. No decoding, no deciding."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from policies.decision import Refusal
+from policies.errors import PoliciesError
+from policies.model import EffectivePolicy
+from proxy.session.ledger import Identity, Ledger
+from proxy.session.ports import CancelUpstream, Chunk, CloseLinks, Outbox, Services, StartTimer, StopTimer
+from proxy.session.queue import ENDED_BY_READY, Basis, Item, Kind, Names, Portal
+from proxy.session.reports import fatal_bytes, refusal_bytes
+from proxy.wire import messages as m
+from proxy.wire.codec import encode
+
+# Can't be parsed, by any version. The name keeps the unnamed statement alive.
+POISON_TEXT = b"refused by pgwarden"
+POISON_NAME = b"pgwarden_refused"
+POISON_QUERY = encode(m.Query(POISON_TEXT))
+POISON_PARSE = encode(m.Parse(POISON_NAME, POISON_TEXT))
+POISON_UNNAMED_PARSE = encode(m.Parse(b"", POISON_TEXT))
+
+
+class SessionEnds(Exception):
+    """The session can't go on; the client reads why in a FATAL ErrorResponse."""
+
+    def __init__(self, sqlstate: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.answer = fatal_bytes(sqlstate, message, hint)
+        self.sqlstate = sqlstate
+
+
+class Unexpected(Exception):
+    """The server's reply isn't the one that was due: our own mistake or the server's; nothing may be shown."""
+
+
+class Conversation:
+    """One open session. Both directions write to `outbox`."""
+
+    def __init__(
+        self, services: Services, identity: Identity, ledger: Ledger, outbox: Outbox, search_path: tuple[str, ...]
+    ) -> None:
+        self.services = services
+        self.identity = identity
+        self.ledger = ledger
+        self.outbox = outbox
+        self.queue: deque[Item] = deque()
+        self.sent = Names()
+        self.confirmed = Names()
+        self.status = b"I"
+        self.search_path = self.initial_path = search_path
+        self.coming_path: tuple[str, ...] | None = None
+        self.is_path_unsettled = False
+        self.is_group_failed = False
+        self.is_tainted = False
+        self.is_pin_broken = False
+        self.is_skipping = False  # the server drops what comes until Sync, and so do we
+        self.is_late = False  # the client has read an error that the server doesn't know of
+        self.is_copying_in = False
+        self.is_ended = False
+        self.cancels = 0
+        self._timed: Item | None = None
+        self._timer_token = 0
+        self._span: tuple[bytes, int, int] | None = None
+
+    # sending
+
+    def forward(self, buffer: bytes, start: int, end: int) -> None:
+        """Hands a part of the server's buffer to the client untouched; neighbours become one slice."""
+        span = self._span
+        if span is not None and span[0] is buffer and span[2] == start:
+            self._span = (buffer, span[1], end)
+            return
+        self.flush()
+        self._span = (buffer, start, end)
+
+    def flush(self) -> None:
+        span = self._span
+        if span is not None:
+            self.outbox.to_client.append(memoryview(span[0])[span[1] : span[2]])
+            self._span = None
+
+    def discard(self) -> None:
+        """Throws away what was about to be handed on."""
+        self._span = None
+
+    def send_client(self, data: Chunk) -> None:
+        self.flush()
+        self.outbox.to_client.append(data)
+
+    def send_server(self, data: Chunk) -> None:
+        self.outbox.to_server.append(data)
+
+    # the queue
+
+    def expect(self, item: Item) -> None:
+        self.queue.append(item)
+        self.sent.apply(item)
+        self.watch_time()
+
+    def pop(self) -> Item:
+        item = self.queue.popleft()
+        self.watch_time()
+        return item
+
+    @property
+    def has_sync(self) -> bool:
+        """Whether a message that ends in ReadyForQuery is on its way."""
+        return any(item.kind in ENDED_BY_READY for item in self.queue)
+
+    def resend_names(self) -> None:
+        """After an error: what the client may count on is what is confirmed plus what is still on its way."""
+        self.sent = self.confirmed.copy()
+        for item in self.queue:
+            self.sent.apply(item)
+
+    def watch_time(self) -> None:
+        head = self.queue[0] if self.queue else None
+        if head is self._timed:
+            return
+        if self._timed is not None:
+            self.outbox.commands.append(StopTimer(self._timer_token))
+            self._timed = None
+        seconds = _runtime_limit(head)
+        if head is not None and seconds is not None:
+            self._timed = head
+            self._timer_token += 1
+            self.outbox.commands.append(StartTimer(self._timer_token, seconds))
+
+    def is_timer(self, token: int) -> bool:
+        """Whether this timer is still meant: it may fire while the answer arrives."""
+        return self._timed is not None and token == self._timer_token
+
+    # policy
+
+    def policy(self) -> EffectivePolicy:
+        """The effective policy of now. Raises SessionEnds when this session can't live under it."""
+        try:
+            policy = self.services.effective(self.identity.user, self.identity.database)
+        except PoliciesError:
+            raise SessionEnds("57P01", "the policies for this user can't be resolved; ask the operator") from None
+        if policy is None:
+            raise SessionEnds("57P01", "policies changed; connect again", "This user is no longer known.")
+        self.identity.principal = policy.principal
+        if (self.is_tainted or self.is_pin_broken) and not policy.is_everything:
+            raise SessionEnds("57P01", "policies changed; connect again")
+        return policy
+
+    def policy_is_open(self) -> bool:
+        """Whether texts of the server that belong to no statement may be shown as they are."""
+        try:
+            return self.policy().is_everything
+        except SessionEnds:
+            return False
+
+    def basis(self, policy: EffectivePolicy) -> Basis:
+        catalog = self.services.catalog(self.identity.database)
+        return Basis(policy.fingerprint, catalog.version if catalog else 0, self.search_path)
+
+    # failing
+
+    def fail_late(self, refusal: Refusal, answer: bytes = b"") -> None:
+        """Tells the client of an error in the statement that is being answered, whatever the server thinks of it.
+
+        The rest of the answers up to ReadyForQuery isn't shown, as after any error.
+        """
+        if self.is_late:
+            return
+        self.send_client(answer or refusal_bytes(refusal))
+        self.is_late = True
+        self.is_group_failed = True
+        head = self.queue[0] if self.queue else None
+        if head is not None:
+            head.sqlstate = refusal.sqlstate
+        if not self.has_sync:
+            self.is_skipping = True
+
+    def cancel(self) -> None:
+        """Cancels at the server. The client waits: a late cancel must not hit its next statement."""
+        self.cancels += 1
+        self.outbox.commands.append(CancelUpstream())
+
+    def end(self, answer: bytes = b"", sqlstate: str = "08006") -> None:
+        """Closes the accounts and both links."""
+        if self.is_ended:
+            return
+        self.is_ended = True
+        if answer:
+            self.send_client(answer)
+        self.close_accounts(sqlstate)
+        self.outbox.commands.append(CloseLinks())
+
+    def close_accounts(self, sqlstate: str) -> None:
+        for item in self.queue:
+            for account in item.accounts:
+                self.ledger.close(account, sqlstate)
+        for portal in [*self.confirmed.portals.values(), *self.sent.portals.values()]:
+            self.close_portal(portal, sqlstate)
+
+    def close_portal(self, portal: Portal | None, sqlstate: str = "") -> None:
+        """A suspended portal that goes away ends its statement."""
+        if portal is not None and portal.account is not None:
+            self.ledger.close(portal.account, sqlstate)
+            portal.account = None
+
+
+def _runtime_limit(item: Item | None) -> float | None:
+    if item is None or item.kind not in (Kind.QUERY, Kind.EXECUTE):
+        return None
+    return next((a.plan.limits.runtime_s for a in item.accounts if a.plan.limits.runtime_s is not None), None)

@@ -1,0 +1,161 @@
+"""Makes the audit records of one session and hands them to the journal. It decides nothing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from audit.cost import cost_of
+from audit.errors import JournalError
+from audit.record import Record, Stage, Verdict
+from policies.decision import Decision, Plan, Refusal
+from policies.model import Principal
+from proxy.session.ports import Measures, Services
+from proxy.session.queue import Account
+
+# sqlcommenter's form of W3C trace context; the id alone, so that nothing else of a comment gets into the field.
+_TRACE = re.compile(r"traceparent\s*=\s*'[0-9a-f]{2}-([0-9a-f]{32})-")
+_TAG_COUNT = re.compile(rb" (\d+)$")
+
+
+@dataclass(slots=True)
+class Identity:
+    """Who talks. `application` follows application_name."""
+
+    session: str
+    client_address: str = ""
+    user: str = ""
+    database: str = ""
+    application: str = ""
+    principal: Principal | None = None
+
+    def record_fields(self) -> dict[str, Any]:
+        principal = self.principal
+        return {
+            "tenant": (principal and principal.tenant) or "",
+            "team": (principal and principal.team) or "",
+            "user": self.user,
+            "database": self.database,
+            "session": self.session,
+            "client_address": self.client_address,
+            "application": self.application,
+            "workload": self.application,
+        }
+
+
+class Ledger:
+    def __init__(self, services: Services, identity: Identity) -> None:
+        self._services = services
+        self._identity = identity
+        self.position = 0  # of the journal, behind this session's last record
+        self.is_failing = False
+
+    def open(self, decision: Decision, plans: tuple[Plan, ...]) -> list[Account]:
+        """Writes the intents of all plans, all or none. Raises JournalError: nothing may run then."""
+        now = self._services.now_us()
+        accounts = [self._account(decision, plan, now) for plan in plans]
+        if accounts:
+            self.position = self._services.append([account.intent for account in accounts])
+        return accounts
+
+    def deny(self, sql: str, decision: Decision | None, refusal: Refusal) -> None:
+        """A refused text, as one record. A journal that can't take it changes nothing: the text is refused."""
+        plans = () if decision is None else decision.plans
+        intent = Record(
+            stage=Stage.INTENT,
+            decision=Verdict.DENY,
+            rule_ids=(refusal.rule,),
+            sqlstate=refusal.sqlstate,
+            sql_text=self._services.kept_text(sql),
+            shape=plans[0].shape if len(plans) == 1 else "",
+            tables=tuple(sorted({table for plan in plans for table in plan.tables})),
+            policy_version="" if decision is None else decision.policy_fingerprint,
+            trace_id=_trace_id(sql),
+            **self._identity.record_fields(),
+        )
+        self._try_append(intent)
+        self._services.count_statement(Measures(Verdict.DENY, 0, 0, 0, 0))
+
+    def close(self, account: Account, sqlstate: str = "", tag: bytes = b"") -> None:
+        """The outcome, once."""
+        if account.is_closed:
+            return
+        account.is_closed = True
+        duration_us = self._services.now_us() - account.started_us
+        rows = account.rows or _affected(tag)
+        prices = self._services.prices()
+        outcome = Record(
+            stage=Stage.OUTCOME,
+            statement_id=account.intent.statement_id,
+            decision=account.verdict,
+            sql_text="",
+            shape=account.intent.shape,
+            rule_ids=account.intent.rule_ids,
+            policy_version=account.intent.policy_version,
+            tables=account.intent.tables,
+            filtered_tables=account.intent.filtered_tables,
+            masked_columns=account.intent.masked_columns,
+            trace_id=account.intent.trace_id,
+            rows=rows,
+            bytes_out=account.bytes_out,
+            duration_us=duration_us,
+            cost=cost_of(prices, server_time_us=duration_us, bytes_out=account.bytes_out),
+            currency=prices.currency,
+            sqlstate=sqlstate,
+            **self._identity.record_fields(),
+        )
+        self._try_append(outcome)
+        self._services.count_statement(
+            Measures(account.verdict, duration_us, rows, account.bytes_out, account.masked_cells)
+        )
+
+    def login(self, is_ok: bool, text: str, sqlstate: str = "") -> None:
+        verdict = Verdict.ALLOW if is_ok else Verdict.DENY
+        event = Record(
+            stage=Stage.EVENT,
+            shape="login",
+            sql_text=text,
+            decision=verdict,
+            sqlstate=sqlstate,
+            **self._identity.record_fields(),
+        )
+        self._try_append(event)
+        self._services.count_login(is_ok)
+
+    def _account(self, decision: Decision, plan: Plan, now: int) -> Account:
+        is_changed = plan.is_rewritten or plan.column_masks or plan.masked_columns
+        verdict = Verdict.REWRITE if is_changed else Verdict.ALLOW
+        intent = Record(
+            stage=Stage.INTENT,
+            statement_id=self._services.new_id(),
+            shape=plan.shape,
+            sql_text=self._services.kept_text(plan.text),
+            decision=verdict,
+            rule_ids=plan.rule_ids,
+            policy_version=decision.policy_fingerprint,
+            tables=plan.tables,
+            filtered_tables=plan.filtered_tables,
+            masked_columns=plan.masked_columns,
+            trace_id=_trace_id(plan.text),
+            **self._identity.record_fields(),
+        )
+        return Account(intent, plan, verdict, now)
+
+    def _try_append(self, record: Record) -> None:
+        # What already happened can't be stopped any more; the next statement can, and will be.
+        try:
+            self.position = self._services.append([record])
+            self.is_failing = False
+        except JournalError:
+            self.is_failing = True
+
+
+def _trace_id(sql: str) -> str:
+    found = _TRACE.search(sql) if "traceparent" in sql else None
+    return found[1] if found else ""
+
+
+def _affected(tag: bytes) -> int:
+    found = _TAG_COUNT.search(tag)
+    return int(found[1]) if found else 0

@@ -1,0 +1,166 @@
+"""What a session needs from outside and what it asks to be done: plain types, no I/O.
+
+Commands are imperative; `net` carries them out. Services are called synchronously and must not block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from audit.cost import PriceList
+from audit.record import Record, Verdict
+from policies.catalog import Catalog
+from policies.decision import Decision
+from policies.model import EffectivePolicy, Principal
+
+Chunk = bytes | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """Upgrade the client link; the answer S is already in the outbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectUpstream:
+    """Open the server link of this database (with TLS as its DSN says), then call `upstream_connected`."""
+
+    database: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterKey:
+    """The client may cancel with this key from now on; the server's own key cancels at the server."""
+
+    process_id: int
+    secret_key: bytes = field(repr=False)
+    server_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CancelUpstream:
+    """Cancel this session's statement at the server, then call `cancel_done`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOther:
+    """A client's CancelRequest: the key is ours and belongs to another session, or to none."""
+
+    process_id: int
+    secret_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer:
+    token: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StopTimer:
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshCatalog:
+    """DDL went through: the snapshot of this database is old."""
+
+    database: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseLinks:
+    """Send what is in the outbox, then close both links."""
+
+
+Command = (
+    StartTls
+    | ConnectUpstream
+    | RegisterKey
+    | CancelUpstream
+    | CancelOther
+    | StartTimer
+    | StopTimer
+    | RefreshCatalog
+    | CloseLinks
+)
+
+
+@dataclass(slots=True)
+class Outbox:
+    """What a session wants sent and done, in order. `net` empties it after each call."""
+
+    to_client: list[Chunk] = field(default_factory=list)
+    to_server: list[Chunk] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """One finished or refused statement, for the metrics."""
+
+    verdict: Verdict
+    duration_us: int
+    rows: int
+    bytes_out: int
+    masked_cells: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """How to log in at the server."""
+
+    user: str
+    database: str
+    password: str | None = field(default=None, repr=False)
+
+
+class Services(Protocol):
+    """The world as one worker sees it. `now_us` is monotonic."""
+
+    def now_us(self) -> int: ...
+
+    def random_bytes(self, count: int) -> bytes: ...
+
+    def new_id(self) -> str: ...
+
+    def principal(self, user: str) -> Principal | None: ...
+
+    def has_database(self, database: str) -> bool: ...
+
+    def gateway(self, database: str) -> Gateway: ...
+
+    def effective(self, user: str, database: str) -> EffectivePolicy | None:
+        """The policy of now; None for a user that there isn't. Raises PoliciesError when it can't be made."""
+
+    def catalog(self, database: str) -> Catalog | None:
+        """The newest snapshot; None while there is none: nothing can be decided then."""
+
+    def prices(self) -> PriceList: ...
+
+    def decide(
+        self, sql: str, policy: EffectivePolicy, catalog: Catalog, search_path: tuple[str, ...]
+    ) -> Decision: ...
+
+    def append(self, records: Sequence[Record]) -> int:
+        """Writes to the journal and gives the position behind the records. Raises JournalError."""
+
+    def kept_text(self, sql: str) -> str:
+        """What a record keeps of a statement's text."""
+
+    def count_added(self, added_us: int) -> None: ...
+
+    def count_statement(self, measures: Measures) -> None: ...
+
+    def count_login(self, is_ok: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The client's side as configured. `mock_secret` is the same in every process of one deployment."""
+
+    is_tls_offered: bool = False
+    is_tls_required: bool = False
+    mock_secret: bytes = field(default=b"pgwarden", repr=False)

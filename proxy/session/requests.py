@@ -1,0 +1,500 @@
+"""What an open session does with each client message: asks for a decision, records it, sends it or a poison.
+
+Nothing reaches the server without a Decision, but messages that carry no text of the client's. It must not
+know replies: it only queues what is due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from audit.errors import JournalError
+from policies.decision import Decision, Plan, Refusal
+from policies.model import EffectivePolicy
+from proxy.session.conversation import (
+    POISON_PARSE,
+    POISON_QUERY,
+    POISON_UNNAMED_PARSE,
+    Conversation,
+    SessionEnds,
+)
+from proxy.session.queue import Account, Basis, Item, Kind, Portal, Prepared, ServerCopy, Told
+from proxy.session.reports import refusal_bytes
+from proxy.wire import messages as m
+from proxy.wire.codec import decode_frontend, encode
+from proxy.wire.errors import ProtocolViolation, error_response
+
+_SYNC, _TERMINATE, _QUERY, _FLUSH = ord("S"), ord("X"), ord("Q"), ord("H")
+_COPY = frozenset(b"dcf")
+_DECIDED = frozenset(b"PBEQF")
+# Never a name that a client can send: a statement that only the server knows (SQL's PREPARE).
+_NAMELESS = b"\0"
+_OPENING = frozenset({"begin", "start transaction", "start", "savepoint", "prepare transaction"})
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A text under the policy of now. `refusal` may come from the decision or from the session's own rules."""
+
+    policy: EffectivePolicy
+    basis: Basis
+    decision: Decision | None
+    refusal: Refusal | None
+
+
+class Requests:
+    def __init__(self, conversation: Conversation) -> None:
+        self._c = conversation
+        self._handlers: dict[int, Callable[[memoryview, bytes], None]] = {
+            ord("P"): self._parse,
+            ord("B"): self._bind,
+            ord("D"): self._describe,
+            ord("E"): self._execute,
+            ord("C"): self._close,
+        }
+
+    @property
+    def is_held(self) -> bool:
+        """Whether client messages wait: for a cancel to be over, or for a new search_path to be known."""
+        c = self._c
+        return c.cancels > 0 or (c.is_path_unsettled and c.has_sync)
+
+    def receive(self, type_byte: int, frame: memoryview) -> None:
+        """One whole frame. Raises ProtocolViolation or SessionEnds."""
+        c = self._c
+        if type_byte in _COPY:
+            self._copy(type_byte, frame)
+        elif type_byte == _TERMINATE:
+            self._terminate(frame)
+        elif type_byte == _SYNC:
+            self._sync(frame)
+        elif type_byte == ord("F"):
+            self._function_call(frame)
+        elif type_byte not in _DECIDED and type_byte not in self._handlers and type_byte != _FLUSH:
+            raise ProtocolViolation(f"invalid frontend message type {type_byte}")
+        elif c.is_skipping:
+            return
+        elif c.is_path_unsettled and type_byte in _DECIDED:
+            self._refuse_message(_path_refusal("nothing may follow it before the next Sync"))
+        elif type_byte == _QUERY:
+            self._query(frame)
+        elif type_byte == _FLUSH:
+            c.send_server(frame)
+        else:
+            self._handlers[type_byte](frame, bytes(frame[5:]))
+
+    # messages without a text
+
+    def _terminate(self, frame: memoryview) -> None:
+        self._c.send_server(frame)
+        self._c.end()
+
+    def _sync(self, frame: memoryview) -> None:
+        c = self._c
+        if c.is_copying_in:
+            return  # the server ignores it inside COPY, and answers nothing
+        c.is_skipping = False
+        c.send_server(frame)
+        c.expect(Item(Kind.SYNC, is_open=c.policy().is_everything))
+
+    def _copy(self, type_byte: int, frame: memoryview) -> None:
+        # Outside of a COPY that a plan allowed, the server would ignore these; it needn't see them.
+        c = self._c
+        if not c.is_copying_in:
+            return
+        c.send_server(frame)
+        if type_byte != ord("d"):
+            c.is_copying_in = False
+
+    def _function_call(self, frame: memoryview) -> None:
+        c = self._c
+        if c.is_skipping:
+            return
+        policy = c.policy()
+        if policy.is_everything:
+            decode_frontend(ord("F"), frame[5:])
+            c.is_tainted = True
+            c.send_server(frame)
+            c.expect(Item(Kind.FUNCTION, is_open=True))
+            return
+        refusal = Refusal("0A000", "pgwarden/function_call", "fast-path function calls can't be guarded")
+        self._refuse_query("", None, refusal)
+
+    def _close(self, frame: memoryview, body: bytes) -> None:
+        message = decode_frontend(ord("C"), body)
+        assert isinstance(message, m.Close)
+        self._c.send_server(frame)
+        is_statement = message.kind == b"S"
+        self._c.expect(Item(Kind.CLOSE, message.name, is_described=is_statement))
+
+    # simple query
+
+    def _query(self, frame: memoryview) -> None:
+        c = self._c
+        raw = bytes(frame[5:-1])
+        _require_string(frame)
+        decided = self._decide(raw)
+        if decided.refusal is None and decided.decision is not None:
+            decided = self._checked_path(decided, decided.decision)
+        if decided.refusal is not None or decided.decision is None:
+            self._refuse_query(_text(raw), decided.decision, decided.refusal or _undecided())
+            return
+        decision = decided.decision
+        try:
+            accounts = self._open(decision, decision.plans, decided.policy)
+        except JournalError:
+            self._refuse_query(_text(raw), decision, _journal_refusal())
+            return
+        text = decision.text.encode() if decision.text != _text(raw) else raw
+        c.send_server(frame if text is raw else encode(m.Query(text)))
+        item = Item(Kind.QUERY, decision=decision, is_open=decided.policy.is_everything, accounts=accounts)
+        c.expect(item)
+
+    def _refuse_query(self, sql: str, decision: Decision | None, refusal: Refusal) -> None:
+        c = self._c
+        c.ledger.deny(sql, decision, refusal)
+        c.send_server(POISON_QUERY)
+        c.expect(Item(Kind.QUERY, answer=refusal_bytes(refusal)))
+
+    # extended query
+
+    def _parse(self, frame: memoryview, body: bytes) -> None:
+        c = self._c
+        message = decode_frontend(ord("P"), body)
+        assert isinstance(message, m.Parse)
+        decided = self._decide(message.query)
+        sql = _text(message.query)
+        if decided.refusal is not None or decided.decision is None:
+            refusal = decided.refusal or _undecided()
+            c.ledger.deny(sql, decided.decision, refusal)
+            self._poison(refusal_bytes(refusal), drops_unnamed=not message.name)
+            return
+        prepared = Prepared(
+            message.name,
+            sql,
+            message.parameter_types,
+            decided.decision,
+            decided.basis,
+            ServerCopy(),
+            Told(),
+            decided.policy.is_everything,
+        )
+        is_same = decided.decision.text == sql
+        c.send_server(frame if is_same else self._parse_bytes(prepared))
+        c.expect(Item(Kind.PARSE, message.name, prepared.decision, is_open=prepared.is_open, statement=prepared))
+        self._describe_for_masks(prepared)
+
+    def _parse_bytes(self, prepared: Prepared) -> bytes:
+        return encode(m.Parse(prepared.name, prepared.decision.text.encode(), prepared.types))
+
+    def _describe_for_masks(self, prepared: Prepared, compares_told: bool = False) -> None:
+        """Asks the server for the columns, so that masks can be placed; the client doesn't see the answer."""
+        if not compares_told and (not prepared.plan.column_masks or prepared.server.is_described):
+            return
+        prepared.server.is_described = True
+        self._c.send_server(encode(m.Describe(b"S", prepared.name)))
+        self._c.expect(
+            Item(
+                Kind.DESCRIBE,
+                prepared.name,
+                prepared.decision,
+                is_swallowed=True,
+                is_open=prepared.is_open,
+                statement=prepared,
+                is_described=True,
+                compares_told=compares_told,
+            )
+        )
+
+    def _bind(self, frame: memoryview, body: bytes) -> None:
+        c = self._c
+        message = decode_frontend(ord("B"), body)
+        assert isinstance(message, m.Bind)
+        policy = c.policy()
+        prepared = c.sent.statements.get(message.statement)
+        if prepared is None and not policy.is_everything:
+            self._poison(_missing("26000", "prepared statement", message.statement, "FetchPreparedStatement"))
+            return
+        if prepared is None:
+            prepared = _server_only(policy, c.basis(policy))
+        elif prepared.basis != c.basis(policy):
+            renewed = self._renew(prepared)
+            if renewed is None:
+                return
+            prepared = renewed
+        portal = Portal(message.portal, prepared, message.result_formats)
+        c.send_server(frame)
+        c.expect(
+            Item(
+                Kind.BIND,
+                message.portal,
+                prepared.decision,
+                is_open=prepared.is_open,
+                statement=prepared,
+                portal=portal,
+            )
+        )
+
+    def _renew(self, old: Prepared) -> Prepared | None:
+        """The statement under the policy and catalog of now; None when it was refused."""
+        c = self._c
+        decided = self._decide(old.sql.encode())
+        if decided.refusal is not None or decided.decision is None:
+            refusal = decided.refusal or _undecided()
+            c.ledger.deny(old.sql, decided.decision, refusal)
+            self._poison(refusal_bytes(refusal))
+            return None
+        decision, is_open = decided.decision, decided.policy.is_everything
+        if _is_same_to_server(old, decided, decision):
+            renewed = replace(old, decision=decision, basis=decided.basis, is_open=is_open)
+            self._describe_for_masks(renewed)
+            return renewed
+        renewed = replace(old, decision=decision, basis=decided.basis, is_open=is_open, server=ServerCopy())
+        self._reparse(renewed)
+        return renewed
+
+    def _reparse(self, prepared: Prepared) -> None:
+        c = self._c
+        if prepared.name:
+            c.send_server(encode(m.Close(b"S", prepared.name)))
+            c.expect(Item(Kind.CLOSE, prepared.name, is_swallowed=True, is_described=True))
+        c.send_server(self._parse_bytes(prepared))
+        c.expect(
+            Item(
+                Kind.PARSE,
+                prepared.name,
+                prepared.decision,
+                is_swallowed=True,
+                is_open=prepared.is_open,
+                statement=prepared,
+            )
+        )
+        self._describe_for_masks(prepared, compares_told=True)
+
+    def _describe(self, frame: memoryview, body: bytes) -> None:
+        c = self._c
+        message = decode_frontend(ord("D"), body)
+        assert isinstance(message, m.Describe)
+        is_statement = message.kind == b"S"
+        portal = None if is_statement else c.sent.portals.get(message.name)
+        prepared = c.sent.statements.get(message.name) if is_statement else portal and portal.statement
+        policy = c.policy()
+        if prepared is None and not policy.is_everything:
+            self._poison(_missing_for(is_statement, message.name))
+            return
+        c.send_server(frame)
+        c.expect(
+            Item(
+                Kind.DESCRIBE,
+                message.name,
+                prepared and prepared.decision,
+                is_open=policy.is_everything if prepared is None else prepared.is_open,
+                statement=prepared,
+                portal=portal,
+                is_described=is_statement,
+            )
+        )
+
+    def _execute(self, frame: memoryview, body: bytes) -> None:
+        c = self._c
+        message = decode_frontend(ord("E"), body)
+        assert isinstance(message, m.Execute)
+        policy = c.policy()
+        portal = c.sent.portals.get(message.portal)
+        if portal is None and not policy.is_everything:
+            self._poison(_missing_for(False, message.portal))
+            return
+        if portal is None:
+            portal = Portal(message.portal, _server_only(policy, c.basis(policy)))
+        prepared = portal.statement
+        if not portal.is_executed and self._is_outdated(prepared, policy):
+            self._poison(changed_result())
+            return
+        refusal = self._execution_refusal(prepared, policy)
+        account = portal.account
+        if refusal is None and account is None:
+            try:
+                account = self._open_one(prepared, policy)
+            except JournalError:
+                refusal = _journal_refusal()
+        if refusal is not None:
+            c.ledger.deny(prepared.sql, prepared.decision, refusal)
+            self._poison(refusal_bytes(refusal))
+            return
+        portal.is_executed = True
+        c.send_server(frame)
+        c.expect(
+            Item(
+                Kind.EXECUTE,
+                message.portal,
+                prepared.decision,
+                is_open=prepared.is_open,
+                statement=prepared,
+                portal=portal,
+                accounts=[] if account is None else [account],
+            )
+        )
+
+    def _open_one(self, prepared: Prepared, policy: EffectivePolicy) -> Account | None:
+        accounts = self._open(prepared.decision, prepared.decision.plans[:1], policy)
+        return accounts[0] if accounts else None
+
+    def _is_outdated(self, prepared: Prepared, policy: EffectivePolicy) -> bool:
+        """Whether the portal was bound under rules that no longer hold, and they would make a difference."""
+        c = self._c
+        now = c.basis(policy)
+        then = prepared.basis
+        if (now.fingerprint, now.catalog_version) == (then.fingerprint, then.catalog_version):
+            return False
+        decided = self._decide(prepared.sql.encode(), then.search_path)
+        decision = decided.decision
+        if decided.refusal is not None or decision is None:
+            return True
+        return (decision.text, decision.plans) != (prepared.decision.text, prepared.decision.plans)
+
+    def _execution_refusal(self, prepared: Prepared, policy: EffectivePolicy) -> Refusal | None:
+        if policy.is_everything or not _moves_path(prepared.plan):
+            return None
+        if self._is_in_block():
+            return _path_refusal("it must run outside of a transaction block")
+        self._c.is_path_unsettled = True
+        return None
+
+    # deciding
+
+    def _decide(self, raw: bytes, search_path: tuple[str, ...] | None = None) -> Decided:
+        c = self._c
+        begun = c.services.now_us()
+        policy = c.policy()
+        basis = c.basis(policy)
+        catalog = c.services.catalog(c.identity.database)
+        if catalog is None:
+            raise SessionEnds("57P03", "the catalog of this database isn't known yet; try again")
+        try:
+            sql = raw.decode("utf-8", "replace" if policy.is_everything else "strict")
+        except UnicodeDecodeError:
+            refusal = Refusal("22021", "pgwarden/encoding", 'invalid byte sequence for encoding "UTF8"')
+            return Decided(policy, basis, None, refusal)
+        decision = c.services.decide(sql, policy, catalog, c.search_path if search_path is None else search_path)
+        c.services.count_added(c.services.now_us() - begun)
+        if policy.is_everything and decision.text != sql:
+            raise RuntimeError("the allow-everything policy changed a text")
+        return Decided(policy, basis, decision, decision.refusal)
+
+    def _open(self, decision: Decision, plans: tuple[Plan, ...], policy: EffectivePolicy) -> list[Account]:
+        c = self._c
+        if decision.refusal is not None:
+            raise RuntimeError("a refused decision reached the server's side")
+        accounts = c.ledger.open(decision, plans)
+        c.is_tainted = c.is_tainted or any(plan.is_tainting for plan in plans)
+        return accounts
+
+    def _checked_path(self, decided: Decided, decision: Decision) -> Decided:
+        """A new search_path must be alone: what follows would be decided under the old one."""
+        if decided.policy.is_everything or not any(map(_moves_path, decision.plans)):
+            return decided
+        if len(decision.plans) > 1:
+            return replace(decided, refusal=_path_refusal("it must be the only statement of its text"))
+        if self._is_in_block():
+            return replace(decided, refusal=_path_refusal("it must run outside of a transaction block"))
+        self._c.is_path_unsettled = True
+        return decided
+
+    def _is_in_block(self) -> bool:
+        c = self._c
+        opened = (a.plan.command in _OPENING for item in c.queue for a in item.accounts)
+        return c.status != b"I" or any(opened)
+
+    # refusing
+
+    def _refuse_message(self, refusal: Refusal) -> None:
+        self._c.ledger.deny("", None, refusal)
+        self._poison(refusal_bytes(refusal))
+
+    def _poison(self, answer: bytes, drops_unnamed: bool = False) -> None:
+        c = self._c
+        c.send_server(POISON_UNNAMED_PARSE if drops_unnamed else POISON_PARSE)
+        c.expect(Item(Kind.REFUSED, b"" if drops_unnamed else _NAMELESS, answer=answer))
+        if drops_unnamed:
+            c.sent.statements.pop(b"", None)
+
+
+def _is_same_to_server(old: Prepared, decided: Decided, decision: Decision) -> bool:
+    """Whether what the server holds serves the new decision too."""
+    if decision.text != old.decision.text or decided.basis.search_path != old.basis.search_path:
+        return False
+    # A table made anew may have other column numbers behind equal names: masks need a new description.
+    is_same_catalog = decided.basis.catalog_version == old.basis.catalog_version
+    return is_same_catalog or not any(plan.column_masks for plan in decision.plans)
+
+
+def changed_result() -> bytes:
+    """The server's own words when a prepared statement's columns changed."""
+    return _with_routine(
+        error_response("ERROR", "0A000", "cached plan must not change result type"), "RevalidateCachedQuery"
+    )
+
+
+def _with_routine(frame: bytes, routine: str) -> bytes:
+    body = frame[5:-1] + b"R" + routine.encode() + b"\0\0"
+    return frame[:1] + (len(body) + 4).to_bytes(4, "big") + body
+
+
+def _missing_for(is_statement: bool, name: bytes) -> bytes:
+    if is_statement:
+        return _missing("26000", "prepared statement", name, "FetchPreparedStatement")
+    return _missing("34000", "portal", name, "exec_execute_message")
+
+
+def _missing(sqlstate: str, what: str, name: bytes, routine: str) -> bytes:
+    shown = name.decode("utf-8", "replace")
+    if what == "prepared statement" and not shown:
+        message = "unnamed prepared statement does not exist"
+    else:
+        message = f'{what} "{shown}" does not exist'
+    return _with_routine(error_response("ERROR", sqlstate, message), routine)
+
+
+def _server_only(policy: EffectivePolicy, basis: Basis) -> Prepared:
+    """A statement that only the server knows by name: for the allow-everything policy alone."""
+    if not policy.is_everything:
+        raise RuntimeError("a statement without a decision")
+    plan = Plan("unknown", "", is_tainting=True, is_ddl=True)
+    decision = Decision("", (plan,), None, (), basis.fingerprint, basis.catalog_version)
+    return Prepared(_NAMELESS, "", (), decision, basis, ServerCopy(), Told(), True)
+
+
+def _moves_path(plan: Plan) -> bool:
+    return plan.sets_search_path is not None or plan.resets_search_path
+
+
+def _path_refusal(reason: str) -> Refusal:
+    return Refusal(
+        "0A000",
+        "pgwarden/search_path",
+        f"search_path can't be changed here: {reason}",
+        hint="Send SET search_path alone, outside of a transaction, or as a connection parameter.",
+    )
+
+
+def _journal_refusal() -> Refusal:
+    return Refusal(
+        "53100",
+        "pgwarden/journal",
+        "the audit journal can't take a record, so nothing may run",
+        hint="The operator must make room for the journal; statements go on by themselves then.",
+    )
+
+
+def _undecided() -> Refusal:
+    return Refusal("0A000", "pgwarden/decision", "no decision could be made for this statement")
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def _require_string(frame: memoryview) -> None:
+    """A Query's body is one String: a NUL inside would hide what the server doesn't read."""
+    decode_frontend(_QUERY, frame[5:])

@@ -1,0 +1,417 @@
+"""One conversation as a synchronous state machine: bytes and events in, bytes and commands out.
+
+It owns the phases from the first packet to the end. An exception of our own ends the session with a FATAL
+answer and nothing else: what was to be sent in that step is thrown away.
+
+    session.client_data(chunk)      session.server_data(chunk)
+    outbox = session.take_outbox()  # what to send and to do, after each call
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Final
+
+from policies.decision import Refusal
+from policies.errors import PoliciesError
+from proxy.session.answers import Answers, note_parameter
+from proxy.session.conversation import Conversation, SessionEnds, Unexpected
+from proxy.session.greeting import ClientLogin, GreetingFailed, read_packet
+from proxy.session.ledger import Identity, Ledger
+from proxy.session.ports import CloseLinks, ConnectUpstream, Outbox, RegisterKey, Rules, Services, StartTls
+from proxy.session.reports import fatal_bytes, is_fatal, sqlstate_of
+from proxy.session.requests import Requests
+from proxy.session.settings import Startup, read_search_path
+from proxy.session.upstream_login import LoginImpossible, UpstreamLogin
+from proxy.wire import messages as m
+from proxy.wire.codec import decode_backend, encode
+from proxy.wire.errors import ProtocolViolation, sqlstate_meaning
+from proxy.wire.frames import FrameCutter, FrameLimits
+
+log = logging.getLogger("pgwarden.session")
+
+GREETING_LIMITS: Final = FrameLimits(message_bytes=65_536 + 8)
+_PART_BYTES: Final = 262_144  # incomplete frames above this go on in parts
+_SECRET_BYTES: Final = 4
+
+
+class Phase(Enum):
+    STARTUP = auto()
+    LOGIN = auto()
+    CONNECTING = auto()
+    UPSTREAM_LOGIN = auto()
+    OPEN = auto()
+    ENDED = auto()
+
+
+class Session:
+    def __init__(
+        self,
+        services: Services,
+        rules: Rules,
+        client_address: str = "",
+        limits: FrameLimits | None = None,
+    ) -> None:
+        self._services = services
+        self._rules = rules
+        self._limits = limits or FrameLimits()
+        self._phase = Phase.STARTUP
+        self._outbox = Outbox()
+        self._client = FrameCutter(GREETING_LIMITS, startup=True)
+        self._server = FrameCutter(FrameLimits(message_bytes=1 << 30))
+        self._identity = Identity(services.new_id(), client_address)
+        self._ledger = Ledger(services, self._identity)
+        self._is_tls = False
+        self._startup: Startup | None = None
+        self._login: ClientLogin | None = None
+        self._upstream: UpstreamLogin | None = None
+        self._c: Conversation | None = None
+        self._requests: Requests | None = None
+        self._answers: Answers | None = None
+
+    # what net looks at
+
+    @property
+    def phase(self) -> Phase:
+        return self._phase
+
+    @property
+    def is_ended(self) -> bool:
+        return self._phase is Phase.ENDED
+
+    @property
+    def wants_client_data(self) -> bool:
+        """False while client bytes would only pile up."""
+        return not self._is_held()
+
+    @property
+    def is_between_transactions(self) -> bool:
+        """Whether ending now would cut nothing off: for draining."""
+        c = self._c
+        return c is None or (not c.queue and c.status == b"I")
+
+    @property
+    def journal_position(self) -> int:
+        """What must be synced before server bytes leave, under strict durability."""
+        return self._ledger.position
+
+    def take_outbox(self) -> Outbox:
+        taken, self._outbox = self._outbox, Outbox()
+        if self._c is not None:
+            self._c.flush()
+            taken.to_client += self._outbox.to_client
+            self._outbox = Outbox()
+            self._c.outbox = self._outbox
+        return taken
+
+    # events
+
+    def client_data(self, chunk: bytes) -> None:
+        self._guarded(lambda: self._client_data(chunk))
+
+    def server_data(self, chunk: bytes) -> None:
+        self._guarded(lambda: self._server_data(chunk))
+
+    def tls_started(self) -> None:
+        """The client link is encrypted now; the startup packet comes again."""
+        self._is_tls = True
+
+    def upstream_connected(self) -> None:
+        self._guarded(self._upstream_connected)
+
+    def upstream_failed(self, reason: str) -> None:
+        """The server can't be reached. `reason` is shown to the client: no secrets in it."""
+        self._guarded(lambda: self._fail("08006", f"could not connect to the database server: {reason}"))
+
+    def upstream_lost(self) -> None:
+        self._guarded(lambda: self._fail("08006", "the connection to the database server was lost"))
+
+    def client_lost(self) -> None:
+        """The client went away without a word, or after its Terminate."""
+        self._guarded(lambda: self._finish(b"", "08006"))
+
+    def timer_fired(self, token: int) -> None:
+        self._guarded(lambda: self._timer_fired(token))
+
+    def cancel_done(self) -> None:
+        self._guarded(self._cancel_done)
+
+    def handshake_timed_out(self) -> None:
+        if self._phase is not Phase.OPEN:
+            self._guarded(lambda: self._fail("08006", "the handshake took too long"))
+
+    def drain(self) -> None:
+        """Ends the session if nothing is under way; called again until it has ended."""
+        if self.is_between_transactions:
+            self.end_by_operator()
+
+    def end_by_operator(self) -> None:
+        message = "terminating connection: the gateway is shutting down"
+        self._guarded(lambda: self._fail("57P01", message))
+
+    # the guard around everything
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        if self._phase is Phase.ENDED:
+            return
+        try:
+            step()
+        except SessionEnds as ends:
+            self._finish(ends.answer, ends.sqlstate)
+        except GreetingFailed as failed:
+            self._record_failed_login(failed)
+            self._finish(failed.answer, failed.sqlstate)
+        except ProtocolViolation as violation:
+            self._finish(fatal_bytes(violation.sqlstate, violation.message), violation.sqlstate)
+        except Exception as error:
+            log.exception("session failed", extra={"fields": {"session": self._identity.session}})
+            self._collapse(isinstance(error, Unexpected))
+        if self._c is not None and self._c.is_ended:
+            self._phase = Phase.ENDED
+
+    def _collapse(self, is_server_fault: bool) -> None:
+        """Nothing of this step may leave: only the FATAL answer."""
+        self._outbox.to_client.clear()
+        self._outbox.to_server.clear()
+        if self._c is not None:
+            self._c.discard()
+        text = "the database server's answer could not be followed" if is_server_fault else "internal error"
+        self._finish(fatal_bytes("XX000", f"pgwarden: {text}; the session ends"), "XX000")
+
+    def _fail(self, sqlstate: str, message: str) -> None:
+        self._finish(fatal_bytes(sqlstate, message), sqlstate)
+
+    def _finish(self, answer: bytes, sqlstate: str) -> None:
+        if self._c is not None:
+            self._c.end(answer, sqlstate)
+        else:
+            if answer:
+                self._outbox.to_client.append(answer)
+            self._outbox.commands.append(CloseLinks())
+        self._phase = Phase.ENDED
+
+    # client side
+
+    def _client_data(self, chunk: bytes) -> None:
+        self._client.feed(chunk)
+        self._read_client()
+
+    def _read_client(self) -> None:
+        cutter = self._client
+        while not self._is_held() and self._phase is not Phase.ENDED:
+            frame = cutter.next_frame()
+            if frame is None:
+                return
+            type_byte, start, end = frame
+            view = memoryview(cutter.buffer)[start:end]
+            match self._phase:
+                case Phase.STARTUP:
+                    self._packet(view[4:])
+                case Phase.LOGIN:
+                    self._login_step(type_byte, view[5:])
+                case Phase.OPEN if self._requests is not None:
+                    self._requests.receive(type_byte, view)
+            if self._c is not None and self._c.is_ended:
+                self._phase = Phase.ENDED
+
+    def _is_held(self) -> bool:
+        if self._phase is Phase.OPEN and self._requests is not None:
+            return self._requests.is_held
+        return self._phase not in (Phase.STARTUP, Phase.LOGIN)
+
+    def _packet(self, body: memoryview) -> None:
+        greeted = read_packet(body, self._rules, self._is_tls)
+        if isinstance(greeted.command, StartTls) and self._client.unread_bytes:
+            raise GreetingFailed("08P01", "received unencrypted data after SSL request")
+        if greeted.answer:
+            self._outbox.to_client.append(greeted.answer)
+        if greeted.command is not None:
+            self._outbox.commands.append(greeted.command)
+            if not isinstance(greeted.command, StartTls):
+                self._finish(b"", "")
+        if greeted.startup is not None:
+            self._begin_login(greeted.startup)
+
+    def _begin_login(self, startup: Startup) -> None:
+        self._startup = startup
+        self._client.end_startup()
+        self._identity.user = startup.user
+        self._identity.database = startup.database
+        self._identity.application = startup.settings.get("application_name", "")
+        principal = self._services.principal(startup.user)
+        self._login = ClientLogin(startup.user, principal, self._rules, self._services.random_bytes(18))
+        self._outbox.to_client.append(self._login.request)
+        self._phase = Phase.LOGIN
+
+    def _login_step(self, type_byte: int, body: memoryview) -> None:
+        assert self._login is not None
+        self._outbox.to_client.append(self._login.respond(type_byte, body))
+        if not self._login.is_ok:
+            return
+        database, user = self._identity.database, self._identity.user
+        self._identity.principal = self._services.principal(user)
+        if not self._services.has_database(database):
+            raise GreetingFailed("3D000", f'database "{database}" does not exist', is_login=True)
+        self._client.set_limits(self._limits)
+        self._phase = Phase.CONNECTING
+        self._outbox.commands.append(ConnectUpstream(database))
+
+    def _record_failed_login(self, failed: GreetingFailed) -> None:
+        if failed.is_login:
+            self._ledger.login(False, "login failed", failed.sqlstate)
+
+    # server side
+
+    def _upstream_connected(self) -> None:
+        assert self._startup is not None
+        gateway = self._services.gateway(self._identity.database)
+        self._upstream = UpstreamLogin(gateway, self._services.random_bytes(18))
+        parameters = {"user": gateway.user, "database": gateway.database, **self._startup.settings}
+        encoded = {name.encode(): value.encode() for name, value in parameters.items()}
+        self._outbox.to_server.append(encode(m.StartupMessage(m.PROTOCOL_3_0, encoded)))
+        self._phase = Phase.UPSTREAM_LOGIN
+
+    def _server_data(self, chunk: bytes) -> None:
+        try:
+            self._read_server(chunk)
+        except ProtocolViolation as violation:
+            raise Unexpected("the server's bytes can't be read") from violation
+        if self._c is not None and self._c.is_ended:
+            return
+        self._read_client()
+
+    def _read_server(self, chunk: bytes) -> None:
+        cutter = self._server
+        cutter.feed(chunk)
+        if cutter.is_passing:
+            start, end = cutter.take_part()
+            self._require_answers().pass_part(cutter.buffer, start, end)
+        while (run := cutter.next_run()) is not None:
+            type_byte, start, end, count = run
+            if self._answers is None:
+                self._upstream_step(type_byte, cutter.buffer, start, end)
+            else:
+                self._answers.receive(type_byte, cutter.buffer, start, end, count)
+            if self._phase is Phase.ENDED or (self._c is not None and self._c.is_ended):
+                return
+        self._pass_large()
+
+    def _pass_large(self) -> None:
+        pending = self._server.pending()
+        if pending is None or self._answers is None or pending[1] < _PART_BYTES:
+            return
+        if pending[0] in b"Dd" and self._answers.may_pass_part(pending[0]):
+            start, end = self._server.pass_pending()
+            self._answers.begin_part(self._server.buffer, start, end)
+
+    def _require_answers(self) -> Answers:
+        if self._answers is None:
+            raise Unexpected("rows before the login was over")
+        return self._answers
+
+    def _upstream_step(self, type_byte: int, buffer: bytes, start: int, end: int) -> None:
+        """A run of frames before the first ReadyForQuery."""
+        while start < end:
+            frame_end = start + 1 + int.from_bytes(buffer[start + 1 : start + 5], "big")
+            self._upstream_message(decode_backend(type_byte, buffer[start + 5 : frame_end]))
+            start = frame_end
+
+    def _upstream_message(self, message: m.BackendMessage) -> None:
+        assert self._upstream is not None
+        match message:
+            case m.ErrorResponse(fields):
+                self._refused_upstream(message, sqlstate_of(fields))
+            case m.NoticeResponse() | m.NegotiateProtocolVersion():
+                return
+            case m.ParameterStatus() if self._upstream.is_ok:
+                note_parameter(self._conversation(), message)
+                self._outbox.to_client.append(encode(message))
+            case m.BackendKeyData() if self._upstream.is_ok:
+                self._give_key(message)
+            case m.ReadyForQuery() if self._upstream.is_ok:
+                self._outbox.to_client.append(encode(message))
+                self._open()
+            case _ if not self._upstream.is_ok:
+                self._upstream_answer(message)
+            case _:
+                raise Unexpected("an unknown message in the server's greeting")
+
+    def _upstream_answer(self, message: m.BackendMessage) -> None:
+        assert self._upstream is not None
+        try:
+            answer = self._upstream.answer(message)
+        except LoginImpossible as error:
+            raise SessionEnds("08006", str(error)) from error
+        if answer:
+            self._outbox.to_server.append(answer)
+        if self._upstream.is_ok:
+            self._outbox.to_client.append(encode(m.AuthenticationOk()))
+
+    def _refused_upstream(self, message: m.ErrorResponse, sqlstate: str) -> None:
+        """The server won't have the gateway. What it says of the gateway's own login isn't the client's business."""
+        log.warning("the server refused a login", extra={"fields": {"sqlstate": sqlstate}})
+        if not is_fatal(message.fields):
+            raise Unexpected("an error that isn't fatal in the server's greeting")
+        if sqlstate[:2] == "28":
+            raise SessionEnds("08006", "the database server refused the gateway's login")
+        text = message.fields.get("M", b"").decode("utf-8", "replace")
+        raise SessionEnds(sqlstate, text if sqlstate[:2] in ("22", "53", "57") else sqlstate_meaning(sqlstate))
+
+    def _give_key(self, message: m.BackendKeyData) -> None:
+        """The process id stays the server's; the secret is ours, so that the server's never leaves."""
+        secret = self._services.random_bytes(_SECRET_BYTES)
+        self._outbox.commands.append(RegisterKey(message.process_id, secret, message.secret_key))
+        self._outbox.to_client.append(encode(m.BackendKeyData(message.process_id, secret)))
+
+    def _conversation(self) -> Conversation:
+        if self._c is None:
+            self._c = Conversation(
+                self._services, self._identity, self._ledger, self._outbox, self._first_search_path()
+            )
+        return self._c
+
+    def _first_search_path(self) -> tuple[str, ...]:
+        assert self._startup is not None
+        catalog = self._services.catalog(self._identity.database)
+        if catalog is None:
+            raise SessionEnds("57P03", "the catalog of this database isn't known yet; try again")
+        given = self._startup.settings.get("search_path")
+        if given is None:
+            return catalog.search_path
+        user = self._services.gateway(self._identity.database).user
+        return read_search_path(given, user, catalog.schemas)
+
+    def _open(self) -> None:
+        conversation = self._conversation()
+        try:
+            conversation.policy()
+        except PoliciesError:
+            raise SessionEnds("57P01", "the policies for this user can't be resolved") from None
+        self._requests = Requests(conversation)
+        self._answers = Answers(conversation)
+        self._phase = Phase.OPEN
+        self._ledger.login(True, "login")
+
+    # timers and cancels
+
+    def _timer_fired(self, token: int) -> None:
+        c = self._c
+        if c is None or not c.is_timer(token) or c.is_late:
+            return
+        account = c.queue[0].account
+        limits = None if account is None else account.plan.limits
+        rule = str((limits and limits.runtime_rule) or "pgwarden/limits")
+        seconds = limits.runtime_s if limits else 0
+        where = f"Rule {rule} at {limits.runtime_rule.source}." if limits and limits.runtime_rule else ""
+        c.fail_late(Refusal("57014", rule, f"the statement was cut off after {seconds:g} s", where))
+        c.cancel()
+
+    def _cancel_done(self) -> None:
+        if self._c is not None:
+            self._c.cancels = max(0, self._c.cancels - 1)
+            self._read_client()
+
+
+__all__ = ["Phase", "Session"]
