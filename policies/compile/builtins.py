@@ -96,7 +96,8 @@ gen_random_uuid uuid_extract_timestamp uuid_extract_version uuidv4 uuidv7 xml xm
 xml_is_well_formed_content xml_is_well_formed_document xmlcomment xmlconcat xmlexists xmltext xpath
 xpath_exists
 """
-# About the session and the server; pg_advisory_unlock_all is how asyncpg's pool hands a connection back. Not current_query: it would show the rewritten text with its filters and
+# About the session and the server; pg_advisory_unlock_all is how asyncpg's pool hands a connection back. Not
+# current_query: it would show the rewritten text with its filters and
 # keys.
 _SESSION = """
 current_catalog current_database current_role current_schema current_schemas current_user

@@ -28,9 +28,10 @@ VOLATILE = {
     "clock_timestamp", "gen_random_uuid", "uuidv4", "uuidv7", "random", "random_normal", "setseed", "timeofday",
     "array_sample", "array_shuffle", "pg_is_in_recovery", "pg_jit_available", "pg_partition_ancestors", "set_config",
     "pg_relation_size", "pg_table_size", "pg_indexes_size", "pg_total_relation_size",
+    "pg_advisory_unlock_all",
 }  # fmt: skip
 DANGEROUS = (
-    "^pg_(ls|read|stat_|sleep|advisory|try_advisory|wal|logical|replication|create|drop|cancel|terminate|reload|rotate"
+    "^pg_(ls|read|stat_|sleep|advisory_(?!unlock_all$)|try_advisory|wal|logical|replication|create|drop|cancel|terminate|reload|rotate"
     "|export|notify|lock|show|get_(viewdef_|functiondef|function_sqlbody|sequence_data)|current_logfile)"
     "|^lo_|^(lowrite|loread|nextval|setval|currval|lastval|current_query|ts_stat|ts_rewrite)$|_to_xml|^txid_"
     "|^binary_upgrade|^dblink|^inet_(server|client)|^pg_input_|recv$|_send$|handler$|_in$|_out$"
