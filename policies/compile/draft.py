@@ -47,7 +47,8 @@ class MergedRule:
 
     def rule_ids(self) -> Iterable[str]:
         yield from (str(rule) for rule in self.blocked.values())
-        yield from (str(rule.rule) for rule in (*self.filters, *self.masks.values()))
+        yield from (str(one.rule) for one in self.filters)
+        yield from (str(one.rule) for one in self.masks.values())
 
 
 @dataclass(slots=True, eq=False)

@@ -278,7 +278,8 @@ class Requests:
         assert isinstance(message, m.Describe)
         is_statement = message.kind == b"S"
         portal = None if is_statement else c.sent.portals.get(message.name)
-        prepared = c.sent.statements.get(message.name) if is_statement else portal and portal.statement
+        prepared = c.sent.statements.get(message.name) if is_statement else None
+        prepared = portal.statement if portal is not None else prepared
         policy = c.policy()
         if prepared is None and not policy.is_everything:
             self._poison(_missing_for(is_statement, message.name))
@@ -288,7 +289,7 @@ class Requests:
             Item(
                 Kind.DESCRIBE,
                 message.name,
-                prepared and prepared.decision,
+                None if prepared is None else prepared.decision,
                 is_open=policy.is_everything if prepared is None else prepared.is_open,
                 statement=prepared,
                 portal=portal,

@@ -52,11 +52,11 @@ def read_startup(parameters: Mapping[bytes, bytes]) -> Startup:
     """Raises SettingRefused. The database defaults to the user (manual, "StartupMessage")."""
     texts: dict[str, str] = {}
     options: list[bytes] = []
-    for name, value in parameters.items():
-        if name.startswith(b"_pq_."):
-            options.append(name)
+    for raw_name, raw_value in parameters.items():
+        if raw_name.startswith(b"_pq_."):
+            options.append(raw_name)
         else:
-            texts[_text(name)] = _text(value)
+            texts[_text(raw_name)] = _text(raw_value)
     user = texts.pop("user", "")
     if not user:
         raise SettingRefused("no PostgreSQL user name specified in startup packet")

@@ -151,10 +151,9 @@ def _report(message: m.ErrorResponse | m.NoticeResponse) -> bytes:
 
 
 def _fields(fields: Mapping[str, bytes]) -> bytes:
-    letters = [letter.encode("latin-1", "replace") for letter in fields]
-    if any(len(letter) != 1 or letter == b"\0" for letter in letters):
+    if any(len(letter) != 1 or not 0 < ord(letter) < 256 for letter in fields):
         raise LocalProtocolError("an error field's type is one byte")
-    return b"".join(letter + _string(text) for letter, text in zip(letters, fields.values(), strict=True))
+    return b"".join(letter.encode("latin-1") + _string(text) for letter, text in fields.items())
 
 
 def _notification(message: m.NotificationResponse) -> bytes:

@@ -22,8 +22,9 @@ from proxy.wire.errors import LocalProtocolError, ProtocolViolation
 MIB: Final = 1 << 20
 MAX_FRAME_BYTES: Final = 1 << 30
 
-MIN_LENGTH: Final = 4
-MIN_STARTUP_LENGTH: Final = 8
+_MIN_LENGTH: Final = 4
+_MIN_STARTUP_LENGTH: Final = 8
+_PIECES_IN_BLOCK: Final = 1024
 
 STARTUP_TYPE: Final = 0
 """Type byte reported for a startup packet, which has none on the wire."""
@@ -44,6 +45,8 @@ class FrameLimits:
         caps = (self.startup_bytes, self.message_bytes, *self.by_type.values())
         if any(not 4 <= cap <= MAX_FRAME_BYTES for cap in caps):
             raise LocalProtocolError("a frame limit is between 4 bytes and 1 GiB")
+        if any(not 0 <= type_byte <= 255 for type_byte in self.by_type):
+            raise LocalProtocolError("a type byte is between 0 and 255")
 
 
 class FrameCutter:
@@ -58,6 +61,7 @@ class FrameCutter:
         self._at = 0
         self._size = 0
         self._carried: list[bytes] = []
+        self._carried_blocks = 0
         self._carried_bytes = 0
         self._needed_bytes = 0
         self._passing_bytes = 0
@@ -95,8 +99,7 @@ class FrameCutter:
         """Takes the peer's next bytes. Offsets given out before are void; views of the old buffer stay valid."""
         data = bytes(chunk)
         self._carry_rest()
-        self._carried.append(data)
-        self._carried_bytes += len(data)
+        self._carry(data)
         if self._carried_bytes >= self._needed_bytes:
             self._join_carried()
 
@@ -110,7 +113,10 @@ class FrameCutter:
         return self._type_at(start), start, end
 
     def next_run(self) -> tuple[int, int, int, int] | None:
-        """The longest run of complete frames of one type as (type byte, start, end, count of frames)."""
+        """The longest run of complete frames of one type as (type byte, start, end, count of frames).
+
+        A malformed header ends the run before it; the next call raises.
+        """
         start = self._at
         end = self._frame_end()
         if end == 0 or end > self._size:
@@ -122,7 +128,10 @@ class FrameCutter:
             count += 1
             if self._is_startup or end == self._size or self._type_at(end) != type_byte:
                 break
-            end = self._frame_end()
+            try:
+                end = self._frame_end()
+            except ProtocolViolation:
+                break
         return type_byte, start, self._at, count
 
     def __iter__(self) -> Iterator[tuple[int, int, int]]:
@@ -135,7 +144,8 @@ class FrameCutter:
         Ask after next_run() or next_frame() said None; before that, or without such a frame, it is None.
         """
         if self._carried_bytes:
-            return self._carried[0][0], self._needed_bytes, self._carried_bytes
+            type_byte = STARTUP_TYPE if self._is_startup else self._carried[0][0]
+            return type_byte, self._needed_bytes, self._carried_bytes
         end = self._frame_end()
         if end <= self._size:
             return None
@@ -170,18 +180,27 @@ class FrameCutter:
         end = self._frame_end()
         self._needed_bytes = end - self._at
         if self._at < self._size:
-            rest = self.buffer[self._at :]
-            self._carried.append(rest)
-            self._carried_bytes = len(rest)
+            self._carry(self.buffer[self._at :])
         self._replace(b"")
+
+    def _carry(self, data: bytes) -> None:
+        if not data:
+            return
+        self._carried.append(data)
+        self._carried_bytes += len(data)
+        # A peer that sends a large frame byte by byte must not make us keep an object for each: every so many
+        # pieces become one block, so a byte is copied twice at most.
+        if len(self._carried) - self._carried_blocks >= _PIECES_IN_BLOCK:
+            self._carried[self._carried_blocks :] = [b"".join(self._carried[self._carried_blocks :])]
+            self._carried_blocks += 1
 
     def _join_carried(self) -> None:
         if not self._carried_bytes:
-            self._carried.clear()
             return
         # A join of one piece is that piece itself, not a copy.
         self._replace(b"".join(self._carried))
         self._carried.clear()
+        self._carried_blocks = 0
         self._carried_bytes = 0
 
     def _replace(self, data: bytes) -> None:
@@ -209,9 +228,9 @@ class FrameCutter:
     def _check_length(self, length: int, at: int) -> None:
         # Read as unsigned, a negative length is above every cap.
         if self._is_startup:
-            if not MIN_STARTUP_LENGTH <= length <= self._startup_cap:
+            if not _MIN_STARTUP_LENGTH <= length <= self._startup_cap:
                 raise ProtocolViolation("invalid length of startup packet")
-        elif length < MIN_LENGTH:
+        elif length < _MIN_LENGTH:
             raise ProtocolViolation("message length is smaller than its own header")
         elif length > self._caps[self.buffer[at - 1]]:
             raise ProtocolViolation("message is longer than the configured limit")

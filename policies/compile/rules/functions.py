@@ -132,7 +132,7 @@ def _is_column_of_alias(draft: Draft, alias: str, name: str) -> bool:
 def _is_column_of_argument(draft: Draft, name: str, node: Tree) -> bool:
     """``(c).email`` with `c` an alias whose columns are known."""
     argument = node.get("arg")
-    if not is_node(argument, "ColumnRef"):
+    if argument is None or not is_node(argument, "ColumnRef"):
         return False
     names = strings_of(argument["ColumnRef"]["fields"])
     return len(names) == 1 and _is_column_of_alias(draft, names[0], name)

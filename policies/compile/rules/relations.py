@@ -10,7 +10,7 @@ from policies.catalog import Relation
 from policies.compile.catalogs import catalog_guard
 from policies.compile.draft import Access, Draft, MergedRule, Target
 from policies.compile.scope import RelationUse
-from policies.model import RuleId, TableRule
+from policies.model import MaskRule, RuleId, TableRule
 
 SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema"})
 _REASONS = {
@@ -127,7 +127,7 @@ def merged_rule(draft: Draft, relation: Relation, use: RelationUse) -> MergedRul
     blocked: dict[str, RuleId] = {}
     for rule in reversed(rules):
         blocked.update(rule.blocked_columns)
-    masks = {}
+    masks: dict[str, MaskRule] = {}
     for rule in reversed(rules):
         masks.update(rule.masks)
     filters = tuple(one for rule in rules for one in rule.filters)
