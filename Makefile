@@ -1,0 +1,38 @@
+# pgwarden: `make run` shows it, `make test` proves it. Everything it needs goes into .venv.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+SOURCES := proxy policies audit admin tests
+
+.PHONY: help run test lint fmt clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+run: $(STAMP) ## a sample shop, pgwarden before it, a guided tour; stays up until Ctrl-C
+	@$(VENV)/bin/pgwarden demo
+
+test: $(STAMP) ## all tests, on real PostgreSQL servers
+	@$(PYTHON) -m pytest -q
+
+lint: $(STAMP) ## style, types and import rules
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check -q .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-logo 2>/dev/null || $(VENV)/bin/lint-imports
+
+fmt: $(STAMP) ## formats the code
+	@$(VENV)/bin/ruff check --fix -q . ; $(VENV)/bin/ruff format -q .
+
+clean: ## removes what make made, but not your data in var/
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find proxy -name '*.so' -delete
+
+$(STAMP): pyproject.toml setup.py deploy/make-venv
+	@deploy/make-venv $(VENV)
+	@touch $@
