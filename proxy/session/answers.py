@@ -273,8 +273,7 @@ class Answers:
         plan = account.plan
         account.bytes_out += 0 if c.is_late else size
         c.ledger.close(account, sqlstate, tag)
-        if plan.is_ddl:
-            c.outbox.commands.append(RefreshCatalog(c.identity.database))
+        c.has_ddl = c.has_ddl or plan.is_ddl
         if plan.resets_search_path:
             c.coming_path = c.initial_path
         elif plan.sets_search_path is not None:
@@ -359,6 +358,10 @@ class Answers:
                 c.search_path = c.coming_path
         c.coming_path = None
         c.is_group_failed = False
+        if c.has_ddl and c.status == b"I":
+            # Not earlier: nobody else sees the change before its transaction has ended.
+            c.has_ddl = False
+            c.outbox.commands.append(RefreshCatalog(c.identity.database))
         if c.status == b"I" and (c.confirmed.portals or c.sent.portals):
             self._drop_portals()
 

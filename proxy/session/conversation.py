@@ -56,6 +56,7 @@ class Conversation:
         self.is_tainted = False
         self.is_pin_broken = False
         self.is_skipping = False  # the server drops what comes until Sync, and so do we
+        self.has_ddl = False
         self.is_late = False  # the client has read an error that the server doesn't know of
         self.is_copying_in = False
         self.is_ended = False

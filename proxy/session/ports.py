@@ -140,9 +140,7 @@ class Services(Protocol):
 
     def prices(self) -> PriceList: ...
 
-    def decide(
-        self, sql: str, policy: EffectivePolicy, catalog: Catalog, search_path: tuple[str, ...]
-    ) -> Decision: ...
+    def decide(self, sql: str, policy: EffectivePolicy, catalog: Catalog, search_path: tuple[str, ...]) -> Decision: ...
 
     def append(self, records: Sequence[Record]) -> int:
         """Writes to the journal and gives the position behind the records. Raises JournalError."""

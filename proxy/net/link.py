@@ -1,0 +1,393 @@
+"""One client link and its server link around a Session: carries out commands, one write per step and side.
+
+It must not know what the bytes mean. Backpressure: a side that is slow to take stops the reading of the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, cast
+
+from audit.errors import JournalError
+from proxy.dsn import Upstream
+from proxy.net.upstream import ServerLink, UpstreamUnreachable, connect, send_cancel
+from proxy.session.ports import (
+    CancelOther,
+    CancelUpstream,
+    Chunk,
+    CloseLinks,
+    Command,
+    ConnectUpstream,
+    RefreshCatalog,
+    RegisterKey,
+    StartTimer,
+    StartTls,
+    StopTimer,
+)
+from proxy.session.session import Phase, Session
+from proxy.wire import messages as m
+from proxy.wire.codec import encode
+
+HANDSHAKE_S: Final = 10.0
+WRITE_BUFFER_BYTES: Final = 1 << 20
+_LINGER_S: Final = 5.0
+_TERMINATE: Final = encode(m.Terminate())
+
+log = logging.getLogger("pgwarden.net")
+
+
+class Surroundings(Protocol):
+    """What links share in one worker."""
+
+    def upstream(self, database: str) -> Upstream:
+        """Read anew for each connection. Raises what the configuration raises."""
+
+    async def catalog_ready(self, database: str) -> None:
+        """Returns when there is a snapshot, or one was tried for."""
+
+    def refresh_catalog(self, database: str) -> None: ...
+
+    def register(self, link: ClientLink, key: CancelKey) -> None: ...
+
+    async def cancel_by_key(self, process_id: int, secret_key: bytes) -> None: ...
+
+    def opened(self, link: ClientLink) -> None: ...
+
+    def closed(self, link: ClientLink) -> None: ...
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
+
+    @property
+    def wait_synced(self) -> Callable[[int], Awaitable[None]] | None:
+        """Set under strict durability: awaited before server bytes leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelKey:
+    """Our key towards the client, and the server's for the same process."""
+
+    process_id: int
+    secret_key: bytes
+    server_key: bytes
+
+
+class ClientLink(asyncio.Protocol):
+    def __init__(
+        self,
+        make_session: Callable[[str], Session],
+        surroundings: Surroundings,
+        tls: ssl.SSLContext | None,
+        handshake_s: float = HANDSHAKE_S,
+    ) -> None:
+        self._make_session = make_session
+        self._surroundings = surroundings
+        self._tls = tls
+        self._handshake_s = handshake_s
+        self._session: Session | None = None
+        self._client: asyncio.Transport | None = None
+        self._server: ServerLink | None = None
+        self._upstream: Upstream | None = None
+        self._key: CancelKey | None = None
+        self._handshake: asyncio.TimerHandle | None = None
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._unsynced: list[tuple[int, bytes]] = []
+        self._is_syncing = False
+        self._is_client_full = False
+        self._is_server_full = False
+        self._is_closed = False
+
+    @property
+    def session(self) -> Session:
+        assert self._session is not None, "the link is connected before anybody asks"
+        return self._session
+
+    @property
+    def key(self) -> CancelKey | None:
+        return self._key
+
+    # the client's transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._client = cast(asyncio.Transport, transport)
+        self._client.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        self._session = self._make_session(_address(transport))
+        self._surroundings.opened(self)
+        self._start_handshake_timer()
+
+    def data_received(self, data: bytes) -> None:
+        self.session.client_data(data)
+        self._carry_out()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._session is None:
+            return
+        is_busy = not self.session.is_between_transactions
+        self.session.client_lost()
+        self._carry_out()
+        self._close()
+        if is_busy and self._key is not None:
+            self._surroundings.spawn(self._cancel_abandoned())
+        self._surroundings.closed(self)
+
+    def pause_writing(self) -> None:
+        self._is_client_full = True
+        self._regulate()
+
+    def resume_writing(self) -> None:
+        self._is_client_full = False
+        self._regulate()
+
+    # the server's side
+
+    def server_data(self, data: bytes) -> None:
+        self.session.server_data(data)
+        self._carry_out()
+
+    def server_lost(self) -> None:
+        self._server = None
+        self.session.upstream_lost()
+        self._carry_out()
+
+    def server_is_full(self, is_full: bool) -> None:
+        self._is_server_full = is_full
+        self._regulate()
+
+    # from the listener
+
+    def drain(self) -> None:
+        self.session.drain()
+        self._carry_out()
+
+    def end(self) -> None:
+        self.session.end_by_operator()
+        self._carry_out()
+
+    async def cancel_at_server(self) -> None:
+        """Cancels what runs at the server for this link, if anything does."""
+        if self._key is None or self._upstream is None:
+            return
+        try:
+            await send_cancel(self._upstream, self._key.process_id, self._key.server_key)
+        except UpstreamUnreachable as error:
+            log.warning("a cancel did not reach the server: %s", error)
+
+    # carrying out
+
+    def _carry_out(self) -> None:
+        outbox = self.session.take_outbox()
+        if outbox.to_server:
+            self._write_server(_joined(outbox.to_server))
+        if outbox.to_client and self._client is not None and not self._client.is_closing():
+            self._client.write(_joined(outbox.to_client))
+        for command in outbox.commands:
+            self._do(command)
+        if self.session.phase is Phase.OPEN:
+            self._stop_handshake_timer()
+        self._regulate()
+
+    def _do(self, command: Command) -> None:
+        match command:
+            case StartTls():
+                self._pause_client()
+                self._surroundings.spawn(self._start_tls())
+            case ConnectUpstream(database):
+                self._stop_handshake_timer()
+                self._surroundings.spawn(self._connect(database))
+            case RegisterKey(process_id, secret_key, server_key):
+                self._key = CancelKey(process_id, secret_key, server_key)
+                self._surroundings.register(self, self._key)
+            case CancelUpstream():
+                self._surroundings.spawn(self._cancel_and_tell())
+            case CancelOther(process_id, secret_key):
+                self._surroundings.spawn(self._cancel_other(process_id, secret_key))
+            case StartTimer(token, seconds):
+                loop = asyncio.get_running_loop()
+                self._timers[token] = loop.call_later(seconds, self._timer_fired, token)
+            case StopTimer(token):
+                timer = self._timers.pop(token, None)
+                if timer is not None:
+                    timer.cancel()
+            case RefreshCatalog(database):
+                self._surroundings.refresh_catalog(database)
+            case CloseLinks():
+                # The client of a CancelRequest waits for the end: only the request itself ends that link.
+                self._close()
+
+    def _write_server(self, data: bytes) -> None:
+        wait_synced = self._surroundings.wait_synced
+        if wait_synced is None:
+            self._send_server(data)
+            return
+        self._unsynced.append((self.session.journal_position, data))
+        if not self._is_syncing:
+            self._is_syncing = True
+            self._surroundings.spawn(self._send_synced(wait_synced))
+
+    async def _send_synced(self, wait_synced: Callable[[int], Awaitable[None]]) -> None:
+        try:
+            while self._unsynced:
+                position, data = self._unsynced[0]
+                await wait_synced(position)
+                self._unsynced.pop(0)
+                self._send_server(data)
+        except JournalError:
+            log.error("the journal can't be synced: a session ends")
+            self.session.upstream_failed("the audit journal can't be synced")
+            self._carry_out()
+        finally:
+            self._is_syncing = False
+
+    def _send_server(self, data: bytes) -> None:
+        transport = self._server.transport if self._server is not None else None
+        if transport is not None and not transport.is_closing():
+            transport.write(data)
+
+    # TLS, connecting, cancelling
+
+    async def _start_tls(self) -> None:
+        assert self._client is not None
+        if self._tls is None:
+            self._client.abort()
+            return
+        loop = asyncio.get_running_loop()
+        try:
+            secured = await loop.start_tls(
+                self._client, self, self._tls, server_side=True, ssl_handshake_timeout=self._handshake_s
+            )
+        except (OSError, TimeoutError) as error:
+            log.info("a client's TLS handshake failed", extra={"fields": {"error": type(error).__name__}})
+            self._client.abort()
+            self.connection_lost(None)
+            return
+        if secured is None or self._is_closed:
+            return
+        self._client = secured
+        secured.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        self.session.tls_started()
+
+    async def _connect(self, database: str) -> None:
+        try:
+            upstream = await asyncio.to_thread(self._surroundings.upstream, database)
+            await self._surroundings.catalog_ready(database)
+            server = await connect(upstream)
+        except UpstreamUnreachable as error:
+            log.warning("the server can't be reached: %s", error, extra={"fields": {"database": database}})
+            self.session.upstream_failed(str(error))
+            self._carry_out()
+            return
+        except Exception:
+            log.exception("the way to the server is not configured well")
+            self.session.upstream_failed("the gateway's configuration is incomplete")
+            self._carry_out()
+            return
+        self._begin(server, upstream)
+
+    def _begin(self, server: ServerLink, upstream: Upstream) -> None:
+        assert server.transport is not None
+        if self._is_closed:
+            server.transport.abort()
+            return
+        server.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        self._server = server
+        self._upstream = upstream
+        self._start_handshake_timer()
+        server.attach(self)
+        self.session.upstream_connected()
+        self._carry_out()
+
+    async def _cancel_and_tell(self) -> None:
+        await self.cancel_at_server()
+        self.session.cancel_done()
+        self._carry_out()
+
+    async def _cancel_abandoned(self) -> None:
+        # Nobody reads the answer any more; the server would work on it to the end.
+        await self.cancel_at_server()
+
+    async def _cancel_other(self, process_id: int, secret_key: bytes) -> None:
+        await self._surroundings.cancel_by_key(process_id, secret_key)
+        if self._client is not None:
+            self._client.close()
+
+    # timers
+
+    def _timer_fired(self, token: int) -> None:
+        self._timers.pop(token, None)
+        self.session.timer_fired(token)
+        self._carry_out()
+
+    def _start_handshake_timer(self) -> None:
+        self._stop_handshake_timer()
+        loop = asyncio.get_running_loop()
+        self._handshake = loop.call_later(self._handshake_s, self._handshake_timed_out)
+
+    def _stop_handshake_timer(self) -> None:
+        if self._handshake is not None:
+            self._handshake.cancel()
+            self._handshake = None
+
+    def _handshake_timed_out(self) -> None:
+        self.session.handshake_timed_out()
+        self._carry_out()
+
+    # pace
+
+    def _regulate(self) -> None:
+        """Reads from a side only while the other takes."""
+        if self._is_closed:
+            return
+        is_client_wanted = not self._is_server_full and self.session.wants_client_data
+        _set_reading(self._client, is_client_wanted)
+        if self._server is not None:
+            _set_reading(self._server.transport, not self._is_client_full)
+
+    def _pause_client(self) -> None:
+        _set_reading(self._client, False)
+
+    # closing
+
+    def _close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._stop_handshake_timer()
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self._send_server(_TERMINATE)
+        server = self._server.transport if self._server is not None else None
+        for transport in (self._client, server):
+            if transport is not None:
+                transport.close()
+                asyncio.get_running_loop().call_later(_LINGER_S, _abort, transport)
+
+
+def _abort(transport: asyncio.Transport) -> None:
+    """A peer that doesn't read would keep the socket for ever."""
+    transport.abort()
+
+
+def _set_reading(transport: asyncio.Transport | None, is_wanted: bool) -> None:
+    if transport is None or transport.is_closing() or transport.is_reading() == is_wanted:
+        return
+    if is_wanted:
+        transport.resume_reading()
+    else:
+        transport.pause_reading()
+
+
+def _joined(chunks: Sequence[Chunk]) -> bytes:
+    # One write per step: small answers leave in one packet. A single slice goes out without a copy.
+    return cast(bytes, chunks[0]) if len(chunks) == 1 else b"".join(chunks)
+
+
+def _address(transport: asyncio.BaseTransport) -> str:
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) and peer else "local"

@@ -1,0 +1,128 @@
+"""The listening socket and all links of one worker: accepts, finds links by cancel key, drains."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Final
+
+from proxy.dsn import Upstream
+from proxy.net.catalogs import Catalogs
+from proxy.net.link import HANDSHAKE_S, CancelKey, ClientLink
+from proxy.session.session import Session
+
+_DRAIN_STEP_S: Final = 0.05
+_CLOSING_S: Final = 1.0
+_BACKLOG: Final = 1024
+
+log = logging.getLogger("pgwarden.net")
+
+
+class Listener:
+    """Implements `link.Surroundings`. `count_sessions` hears +1 and -1."""
+
+    def __init__(
+        self,
+        make_session: Callable[[str], Session],
+        upstreams: Mapping[str, Callable[[], Upstream]],
+        catalogs: Catalogs,
+        count_sessions: Callable[[int], None],
+        tls: ssl.SSLContext | None = None,
+        wait_synced: Callable[[int], Awaitable[None]] | None = None,
+        handshake_s: float = HANDSHAKE_S,
+    ) -> None:
+        self._make_session = make_session
+        self._upstreams = upstreams
+        self._catalogs = catalogs
+        self._count_sessions = count_sessions
+        self._tls = tls
+        self._wait_synced = wait_synced
+        self._handshake_s = handshake_s
+        self._server: asyncio.Server | None = None
+        self._links: set[ClientLink] = set()
+        self._keys: dict[int, ClientLink] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def wait_synced(self) -> Callable[[int], Awaitable[None]] | None:
+        return self._wait_synced
+
+    async def start(self, host: str, port: int) -> int:
+        """Listens; gives the port. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._make_link, host, port, backlog=_BACKLOG)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    def close(self) -> None:
+        """No new links."""
+        if self._server is not None:
+            self._server.close()
+
+    async def drain(self, limit_s: float) -> None:
+        """Ends links as they come to rest between transactions; returns when none is left or time is up."""
+        self.close()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + limit_s
+        while self._links and loop.time() < until:
+            for link in tuple(self._links):
+                link.drain()
+            await asyncio.sleep(_DRAIN_STEP_S)
+
+    async def stop(self) -> None:
+        """Ends all links at once."""
+        self.close()
+        for link in tuple(self._links):
+            link.end()
+        until = asyncio.get_running_loop().time() + _CLOSING_S
+        while (self._links or self._tasks) and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(_DRAIN_STEP_S / 5)
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _make_link(self) -> ClientLink:
+        return ClientLink(self._make_session, self, self._tls, self._handshake_s)
+
+    # link.Surroundings
+
+    def upstream(self, database: str) -> Upstream:
+        return self._upstreams[database]()
+
+    async def catalog_ready(self, database: str) -> None:
+        await self._catalogs.ready(database)
+
+    def refresh_catalog(self, database: str) -> None:
+        self._catalogs.request(database)
+
+    def register(self, link: ClientLink, key: CancelKey) -> None:
+        self._keys[key.process_id] = link
+
+    async def cancel_by_key(self, process_id: int, secret_key: bytes) -> None:
+        link = self._keys.get(process_id)
+        if link is not None and link.key is not None and hmac.compare_digest(link.key.secret_key, secret_key):
+            await link.cancel_at_server()
+
+    def opened(self, link: ClientLink) -> None:
+        self._links.add(link)
+        self._count_sessions(1)
+
+    def closed(self, link: ClientLink) -> None:
+        if link not in self._links:
+            return
+        self._links.discard(link)
+        self._count_sessions(-1)
+        if link.key is not None and self._keys.get(link.key.process_id) is link:
+            del self._keys[link.key.process_id]
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a task of a link failed", exc_info=task.exception())

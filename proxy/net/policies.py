@@ -1,0 +1,120 @@
+"""Holds the current policies: loads the folder, watches it, swaps a good edit in, keeps the last good set else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+from watchfiles import awatch
+
+from policies.catalog import Catalog
+from policies.catalog_check import check_against_catalog
+from policies.errors import PoliciesError, PolicyFileError, Severity
+from policies.load import load_folder
+from policies.model import EffectivePolicy, PolicySet, Principal
+from policies.resolve import resolve
+
+log = logging.getLogger("pgwarden.policies")
+
+_DEBOUNCE_MS = 200
+_RETRY_S = 1.0
+
+
+class PolicyHolder:
+    """`on_load` hears of every attempt: whether it went well and one sentence about it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        databases: Collection[str],
+        catalogs: Callable[[], Mapping[str, Catalog]],
+        on_load: Callable[[bool, str], None],
+    ) -> None:
+        self._folder = folder
+        self._environment = environment
+        self._databases = frozenset(databases)
+        self._catalogs = catalogs
+        self._on_load = on_load
+        self._current: PolicySet | None = None
+        self._effective: dict[tuple[str, str], EffectivePolicy | None] = {}
+        self._lock = asyncio.Lock()
+        self.problem = "no policies are loaded"
+
+    @property
+    def current(self) -> PolicySet:
+        if self._current is None:
+            raise PoliciesError("no policies are loaded")
+        return self._current
+
+    @property
+    def fingerprint(self) -> str:
+        return "" if self._current is None else self._current.fingerprint
+
+    def principal(self, user: str) -> Principal | None:
+        return self.current.principals.get(user)
+
+    def effective(self, user: str, database: str) -> EffectivePolicy | None:
+        """Raises PoliciesError if it can't be made, at each use anew."""
+        key = user, database
+        if key not in self._effective:
+            self._effective[key] = resolve(self.current, user, database)
+        return self._effective[key]
+
+    async def load(self) -> None:
+        """Swaps the folder's content in. Raises PolicyFileError; the last good set stays then."""
+        async with self._lock:
+            try:
+                fresh = await asyncio.to_thread(self._read)
+            except PolicyFileError as error:
+                self._reject(error)
+                raise
+            self._accept(fresh)
+
+    async def reload(self) -> None:
+        """As `load`, but a bad edit is only told, not raised."""
+        try:
+            await self.load()
+        except PolicyFileError:
+            return
+
+    async def watch(self) -> None:
+        """Until cancelled. A folder that is away for a moment is waited for."""
+        while True:
+            try:
+                async for _ in awatch(self._folder, debounce=_DEBOUNCE_MS, step=50, stop_event=None):
+                    await self.reload()
+            except (OSError, RuntimeError) as error:
+                log.warning("the policy folder can't be watched", extra={"fields": {"error": type(error).__name__}})
+            await asyncio.sleep(_RETRY_S)
+            await self.reload()
+
+    def _read(self) -> PolicySet:
+        fresh = load_folder(self._folder, self._environment, self._databases)
+        problems = [p for catalog in self._catalogs().values() for p in check_against_catalog(fresh, catalog)]
+        for problem in problems:
+            if problem.severity is not Severity.ERROR:
+                log.warning("%s", problem)
+        errors = [problem for problem in problems if problem.severity is Severity.ERROR]
+        if errors:
+            raise PolicyFileError(errors)
+        return fresh
+
+    def _accept(self, fresh: PolicySet) -> None:
+        is_same = self._current is not None and self._current.fingerprint == fresh.fingerprint
+        self._current = fresh
+        self._effective = {}
+        self.problem = ""
+        if not is_same:
+            log.info("policies loaded", extra={"fields": {"fingerprint": fresh.fingerprint}})
+            self._on_load(True, f"policies {fresh.fingerprint} loaded")
+
+    def _reject(self, error: PolicyFileError) -> None:
+        self.problem = "; ".join(map(str, error.problems[:3]))
+        kept = "the last good set stays" if self._current is not None else "there is none to fall back to"
+        log.error("policies refused, %s", kept, extra={"fields": {"problems": len(error.problems)}})
+        for problem in error.problems:
+            log.error("%s", problem)
+        self._on_load(False, f"policies refused: {self.problem}")

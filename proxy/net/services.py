@@ -1,0 +1,104 @@
+"""What sessions ask of the worker, answered from policies, catalogs, compiler, journal and metrics."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from audit.cost import PriceList, price_list
+from audit.journal import Journal
+from audit.record import Record, Stage, Verdict
+from policies.catalog import Catalog
+from policies.compile import Compiler
+from policies.decision import Decision
+from policies.model import EffectivePolicy, PolicySet, Principal
+from proxy.dsn import Upstream
+from proxy.metrics import Metrics
+from proxy.net.catalogs import Catalogs
+from proxy.net.policies import PolicyHolder
+from proxy.session.ports import Gateway, Measures
+
+
+@dataclass(slots=True)
+class WorkerServices:
+    """`session.ports.Services` for one worker. `is_text_kept` false: records hold a digest of the text."""
+
+    policies: PolicyHolder
+    catalogs: Catalogs
+    compiler: Compiler
+    journal: Journal
+    metrics: Metrics
+    upstreams: Mapping[str, Callable[[], Upstream]]
+    is_text_kept: bool = True
+    _priced: tuple[PolicySet, PriceList] | None = None
+
+    def now_us(self) -> int:
+        return time.monotonic_ns() // 1000
+
+    def random_bytes(self, count: int) -> bytes:
+        return os.urandom(count)
+
+    def new_id(self) -> str:
+        return self.journal.ids.next()
+
+    def principal(self, user: str) -> Principal | None:
+        return self.policies.principal(user)
+
+    def has_database(self, database: str) -> bool:
+        return database in self.upstreams
+
+    def gateway(self, database: str) -> Gateway:
+        upstream = self.upstreams[database]()
+        return Gateway(upstream.user, upstream.database, upstream.password)
+
+    def effective(self, user: str, database: str) -> EffectivePolicy | None:
+        return self.policies.effective(user, database)
+
+    def catalog(self, database: str) -> Catalog | None:
+        return self.catalogs.get(database)
+
+    def prices(self) -> PriceList:
+        current = self.policies.current
+        if self._priced is None or self._priced[0] is not current:
+            p = current.prices
+            prices = price_list(p.per_second, p.per_gib_out, p.per_million_plan_units, p.currency)
+            self._priced = current, prices
+        return self._priced[1]
+
+    def decide(self, sql: str, policy: EffectivePolicy, catalog: Catalog, search_path: tuple[str, ...]) -> Decision:
+        hits = self.compiler.cache.hits
+        decision = self.compiler.decide(sql, policy, catalog, search_path)
+        self.metrics.plan_cache.labels("hit" if self.compiler.cache.hits > hits else "miss").inc()
+        return decision
+
+    def append(self, records: Sequence[Record]) -> int:
+        return self.journal.append(records)
+
+    def kept_text(self, sql: str) -> str:
+        if self.is_text_kept:
+            return sql
+        return "sha256:" + hashlib.sha256(sql.encode("utf-8", "replace")).hexdigest()
+
+    def count_added(self, added_us: int) -> None:
+        self.metrics.added_seconds.observe(added_us / 1e6)
+
+    def count_statement(self, measures: Measures) -> None:
+        self.metrics.statements.labels(measures.verdict.value).inc()
+        if measures.verdict is Verdict.DENY:
+            return
+        self.metrics.statement_seconds.observe(measures.duration_us / 1e6)
+        self.metrics.rows.inc(measures.rows)
+        self.metrics.sent_bytes.inc(measures.bytes_out)
+        self.metrics.masked_cells.inc(measures.masked_cells)
+
+    def count_login(self, is_ok: bool) -> None:
+        self.metrics.logins.labels("ok" if is_ok else "failed").inc()
+
+
+def policy_load_event(is_ok: bool, text: str, fingerprint: str) -> Record:
+    """The record of one policy load."""
+    verdict = Verdict.ALLOW if is_ok else Verdict.DENY
+    return Record(stage=Stage.EVENT, shape="policy_load", sql_text=text, decision=verdict, policy_version=fingerprint)
