@@ -127,7 +127,11 @@ class Database(_Keys):
 
     @property
     def server(self) -> Upstream:
-        """Read anew at each use: a rotated password counts for the next connection. Raises ConfigError."""
+        """The same as `read_server()`."""
+        return self.read_server()
+
+    def read_server(self) -> Upstream:
+        """The password file is read anew: a rotated password counts for the next connection. Raises ConfigError."""
         upstream = parse_dsn(self.upstream)
         if self.password_file is None:
             return upstream
@@ -295,10 +299,13 @@ def _explain_one(problem: Any, text: _Yaml, above: list[Mapping[str, Any]]) -> s
 
 def _origin(path: Path_, text: _Yaml, above: list[Mapping[str, Any]]) -> str:
     name = PREFIX + "__".join(path).upper()
-    origins: tuple[str, ...] = (f"secret file {name.lower()}", name, "command line")
-    for layer, origin in reversed(list(zip(above, origins, strict=True))):
-        if _has(layer, path):
-            return origin
+    files, environment, command_line = above
+    if _has(command_line, path):
+        return "command line"
+    if _has(environment, path):
+        return name
+    if _has(files, path):
+        return f"secret file {name.lower()}"
     return text.place(path) or "configuration"
 
 

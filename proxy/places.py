@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from proxy.config import Config
-from proxy.embedded import EmbeddedError, EmbeddedServer
+from proxy.embedded import EmbeddedServer
+from proxy.installation import EmbeddedError
 
 STORE_DATABASE: Final = "pgwarden"
 SHOP_DATABASE: Final = "shop"

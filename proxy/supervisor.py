@@ -159,7 +159,7 @@ class Supervisor:
         if self._config.databases is None:
             shop = parse_dsn(self._embedded_dsn(SHOP_DATABASE))
             return {SHOP_DATABASE: lambda: shop}
-        return {name: lambda d=database: d.server for name, database in self._config.databases.items()}
+        return {name: database.read_server for name, database in self._config.databases.items()}
 
     def _open_journal(self) -> Journal:
         settings = self._config.audit

@@ -15,7 +15,7 @@ from policies.model import PolicySet
 from proxy.commands.options import ConfigOption, read_config
 from proxy.commands.outcome import ExitCode, clear_errors, print_error, print_out
 from proxy.config import Config
-from proxy.embedded import EmbeddedError
+from proxy.installation import EmbeddedError
 from proxy.net.introspect import CatalogReadError, read_catalog
 from proxy.places import SHOP_DATABASE, embedded_dsn
 

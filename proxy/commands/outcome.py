@@ -12,7 +12,7 @@ import typer
 from audit.errors import AuditError, FilterError
 from policies.errors import PoliciesError, PolicyFileError
 from proxy.config import ConfigError
-from proxy.embedded import EmbeddedError
+from proxy.installation import EmbeddedError
 
 
 class ExitCode(IntEnum):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,7 +27,7 @@ from rich.text import Text
 
 from audit.errors import AuditError
 from audit.query import Filters
-from audit.record import Record, Stage
+from audit.record import Record, Stage, Verdict
 from audit.store import Store
 from proxy.demo.stations import STEPS
 from proxy.demo.steps import Refused, Seen, Step, Views
@@ -40,7 +41,7 @@ WHO_IS: Final = {
 _APPLICATION: Final = "pgwarden tour"
 _CONNECT_S: Final = 15
 _RECORDS_WAIT_S: Final = 20.0
-_SHOWN_RECORDS: Final = 8
+_SHOWN_RECORDS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,9 @@ class Tour:
     def _visit(self, number: int, step: Step) -> None:
         self._console.rule(f"[bold]{number}. {step.title}[/bold]", align="left")
         self._console.print(step.note)
-        self._console.print(Syntax(step.sql, "postgresql", theme="ansi_dark", background_color="default", padding=1))
+        self._console.print(
+            Syntax(step.sql, "postgresql", theme="ansi_dark", background_color="default", padding=1, word_wrap=True)
+        )
         views = {user: self._ask(user, step.sql) for user in step.users}
         self._console.print(_side_by_side(views))
         self._note_broken(step.title, step.broken(views))
@@ -110,15 +113,17 @@ class Tour:
 
     def _show_records(self, number: int, began: datetime, statements: int) -> None:
         self._console.rule(f"[bold]{number}. What the records say, and what it cost[/bold]", align="left")
-        self._console.print("Each statement left a record before it ran and another after. These came out last:")
+        self._console.print(
+            "A record is written before a statement runs and another when it has ended; a refused one never runs."
+        )
         try:
-            outcomes = asyncio.run(_wait_for_outcomes(self._store_dsn, began, statements, self._is_over))
+            records = asyncio.run(_wait_for_records(self._store_dsn, began, statements, self._is_over))
         except AuditError as error:
             self._note_broken("records", [f"the store answers ({error})"])
             return
-        self._console.print(_records_table(outcomes[:_SHOWN_RECORDS]))
-        self._console.print(_costs_table(outcomes))
-        self._note_broken("records", _broken_records(outcomes, statements))
+        self._console.print(_records_table(records[:_SHOWN_RECORDS]))
+        self._console.print(_costs_table(records))
+        self._note_broken("records", _broken_records(records, statements))
 
     def _close(self) -> None:
         if self._broken:
@@ -166,19 +171,32 @@ def _shown_refusal(refused: Refused) -> RenderableType:
     return Group(*lines)
 
 
-async def _wait_for_outcomes(dsn: str, began: datetime, wanted: int, is_over: threading.Event) -> list[Record]:
-    """The tour's outcome records, newest first. The shipper is at work, so they may take a moment to arrive."""
+async def _wait_for_records(dsn: str, began: datetime, wanted: int, is_over: threading.Event) -> list[Record]:
+    """One record for each of the tour's statements, newest first: how it ended, or for what never ran, how it began.
+
+    The shipper is at work, so they may take a moment to arrive.
+    """
     store = Store(dsn)
     deadline = time.monotonic() + _RECORDS_WAIT_S
     try:
         while True:
-            found = await store.query(Filters(stage=Stage.OUTCOME, since=began, limit=1000))
-            own = [record for record in found if record.application == _APPLICATION]
+            found = await store.query(Filters(since=began, limit=1000))
+            own = _ended([record for record in found if record.application == _APPLICATION])
             if len(own) >= wanted or is_over.is_set() or time.monotonic() > deadline:
                 return own
             await asyncio.sleep(0.2)
     finally:
         await store.close()
+
+
+def _ended(records: Sequence[Record]) -> list[Record]:
+    has_outcome = {record.statement_id for record in records if record.stage == Stage.OUTCOME}
+    return [
+        record
+        for record in records
+        if record.stage == Stage.OUTCOME
+        or (record.decision == Verdict.DENY and record.stage == Stage.INTENT and record.statement_id not in has_outcome)
+    ]
 
 
 def _records_table(records: Sequence[Record]) -> RenderableType:
@@ -196,10 +214,18 @@ def _record_cells(record: Record) -> tuple[str, ...]:
         str(record.decision or ""),
         "" if record.rows is None else str(record.rows),
         "" if record.duration_us is None else f"{record.duration_us / 1000:.1f}",
-        " ".join(record.filtered_tables),
+        " ".join(table.rpartition(".")[2] for table in record.filtered_tables),
         " ".join(column.rpartition(".")[2] for column in record.masked_columns),
-        " ".join(record.rule_ids),
+        _rules_text(record.rule_ids),
     )
+
+
+def _rules_text(rule_ids: Sequence[str]) -> str:
+    """One rule by its name, many by their policies and numbers: ``analysts ×6``."""
+    if len(rule_ids) < 2:
+        return "".join(rule_ids)
+    counted = Counter(rule.partition("/")[0] for rule in rule_ids)
+    return ", ".join(f"{policy} ×{count}" for policy, count in counted.items())
 
 
 def _costs_table(records: Sequence[Record]) -> RenderableType:
@@ -218,11 +244,11 @@ def _cost(records: Sequence[Record]) -> str:
     return f"{total:.9f} {currency}".strip()
 
 
-def _broken_records(outcomes: Sequence[Record], statements: int) -> list[str]:
+def _broken_records(records: Sequence[Record], statements: int) -> list[str]:
     found = {
-        f"each of the {statements} statements left one outcome": len(outcomes) == statements,
-        "a refused statement is recorded with its rule": any(r.decision == "deny" and r.rule_ids for r in outcomes),
-        "a masked column is recorded": any(record.masked_columns for record in outcomes),
-        "what ran has a cost": any(record.cost for record in outcomes),
+        f"each of the {statements} statements is on record": len(records) == statements,
+        "a refused statement is recorded with its rule": any(r.decision == "deny" and r.rule_ids for r in records),
+        "a masked column is recorded": any(record.masked_columns for record in records),
+        "what ran has a cost": any(record.cost for record in records),
     }
     return [sentence for sentence, holds in found.items() if not holds]
