@@ -392,12 +392,12 @@ class Requests:
         return accounts
 
     def _checked_path(self, decided: Decided, decision: Decision) -> Decided:
-        """A new search_path must be alone: what follows would be decided under the old one."""
+        """A new search_path must come last: what follows would be decided under the old one."""
         if decided.policy.is_everything or not any(map(_moves_path, decision.plans)):
             return decided
-        if len(decision.plans) > 1:
-            return replace(decided, refusal=_path_refusal("it must be the only statement of its text"))
-        if self._is_in_block():
+        if any(map(_moves_path, decision.plans[:-1])):
+            return replace(decided, refusal=_path_refusal("it must be the last statement of its text"))
+        if self._is_in_block() or any(plan.command in _OPENING for plan in decision.plans):
             return replace(decided, refusal=_path_refusal("it must run outside of a transaction block"))
         self._c.is_path_unsettled = True
         return decided
