@@ -64,6 +64,7 @@ class Supervisor:
         self._end = asyncio.Event()
         self._is_draining = False
         self._embedded: EmbeddedServer | None = None
+        self._shop_dsn = ""
         self._worker: Worker | None = None
         self._journal: Journal | None = None
         self._shipper: Shipper | None = None
@@ -148,7 +149,7 @@ class Supervisor:
         if self._config.audit.store is None:
             await asyncio.to_thread(ensure_database, server.dsn(), STORE_DATABASE)
         if self._config.databases is None:
-            await asyncio.to_thread(ensure_shop, server)
+            self._shop_dsn = await asyncio.to_thread(ensure_shop, server)
 
     def _embedded_dsn(self, database: str) -> str:
         assert self._embedded is not None, "asked for only when something was left out"
@@ -157,7 +158,7 @@ class Supervisor:
     def _upstreams(self) -> dict[str, Callable[[], Upstream]]:
         """By the name that clients use. Called anew for each connection: passwords may have been rotated."""
         if self._config.databases is None:
-            shop = parse_dsn(self._embedded_dsn(SHOP_DATABASE))
+            shop = parse_dsn(self._shop_dsn)
             return {SHOP_DATABASE: lambda: shop}
         return {name: database.read_server for name, database in self._config.databases.items()}
 

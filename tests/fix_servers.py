@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
-from proxy.demo.shop import GATEWAY_ROLE, create_shop
+from proxy.demo.shop import GATEWAY, create_shop, gateway_password
 from proxy.embedded import EmbeddedServer
 from proxy.installation import find_system, find_wheel
 
@@ -39,7 +39,7 @@ class TestServer:
 
     def gateway_dsn(self, database: str) -> str:
         """As the login that pgwarden uses."""
-        return self.embedded.dsn(database, GATEWAY_ROLE, self.embedded.password)
+        return self.embedded.dsn(database, GATEWAY, gateway_password(self.embedded))
 
     def empty(self) -> str:
         """The name of a new, empty database."""
@@ -47,10 +47,7 @@ class TestServer:
 
     def shop(self) -> str:
         """The name of a new database with the sample shop."""
-        name = self._clone("shop_template")
-        with psycopg.connect(self.dsn(), autocommit=True) as connection:
-            connection.execute(f"ALTER ROLE {GATEWAY_ROLE} IN DATABASE {name} SET search_path = shop, public")
-        return name
+        return self._clone("shop_template")
 
     def _clone(self, template: str) -> str:
         name = f"test_{next(_NUMBERS)}"
@@ -63,7 +60,7 @@ def _started(embedded: EmbeddedServer, version: str) -> TestServer:
     server = TestServer(embedded, version)
     with psycopg.connect(server.dsn(), autocommit=True) as connection:
         connection.execute("CREATE DATABASE shop_template")
-    create_shop(server.dsn("shop_template"), embedded.password)
+    create_shop(server.dsn("shop_template"), gateway_password(embedded))
     return server
 
 
