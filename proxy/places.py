@@ -42,7 +42,7 @@ def store_dsn(config: Config) -> Generator[str, None, None]:
 
 @contextmanager
 def embedded_dsn(config: Config, database: str) -> Generator[str, None, None]:
-    """A URL of one database of the embedded server, running already or started for this block."""
+    """A superuser's URL of one database of the embedded server, running already or started for this block."""
     server = EmbeddedServer(embedded_directory(config))
     running = _running_port(server)
     if running is not None:

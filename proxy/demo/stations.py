@@ -115,14 +115,14 @@ STEPS: Final = (
     Step(
         "A whole-row trick",
         "A row as JSON names no column, and still carries none that is hidden.",
-        "SELECT c.ssn, row_to_json(c) AS whole_row FROM shop.customers c WHERE id <= 2 ORDER BY id",
+        "SELECT c.ssn, left(row_to_json(c)::text, 190) AS whole_row\nFROM shop.customers c WHERE id <= 2 ORDER BY id",
         ("admin", "ada"),
         _whole_row,
     ),
     Step(
         "Guessing a hidden value",
         "A masked column is masked in conditions too, so questions about it find nothing.",
-        "SELECT count(*) FROM shop.customers\nWHERE ssn = '900-00-0001'",
+        "SELECT count(*) FROM shop.customers\nWHERE ssn = '819-41-4001'",
         ("admin", "ada"),
         _guess,
     ),
