@@ -31,8 +31,11 @@ def mask_rows(
     """The DataRow frames in buffer[start:end] with `columns` (index, format, mask) masked.
 
     `column_count` is what RowDescription promised. Raises ProtocolViolation for any row that differs, and
-    LocalProtocolError for columns out of range. NULL stays NULL.
+    LocalProtocolError for columns or a run out of range. NULL stays NULL.
     """
+    # The compiled walk reads without bounds checks of its own: nothing but this line keeps it inside the buffer.
+    if not 0 <= start <= end <= len(buffer):
+        raise LocalProtocolError("a run of rows lies inside its buffer")
     by_index = _masks_by_index(columns, column_count)
     parts: list[bytes] = []
     at = start
@@ -44,6 +47,8 @@ def mask_rows(
 def _masks_by_index(
     columns: Sequence[tuple[int, int, ColumnMask]], column_count: int
 ) -> list[tuple[int, ColumnMask] | None]:
+    if column_count < 0:
+        raise LocalProtocolError("a number of columns is not negative")
     by_index: list[tuple[int, ColumnMask] | None] = [None] * column_count
     for index, format_code, mask in columns:
         if not 0 <= index < column_count or by_index[index] is not None:
@@ -92,7 +97,7 @@ def _header(buffer: bytes, start: int, columns_bytes: int) -> bytes:
 
 
 def _row_end(buffer: bytes, start: int, end: int, column_count: int) -> int:
-    if end > len(buffer) or start + _HEADER_BYTES > end or buffer[start] != DATA_ROW:
+    if start + _HEADER_BYTES > end or buffer[start] != DATA_ROW:
         raise ProtocolViolation("not a complete DataRow")
     row_end = start + 1 + _uint32(buffer, start + 1)
     if row_end > end or row_end < start + _HEADER_BYTES:

@@ -1,0 +1,137 @@
+"""Masked rows are what decoding, masking and encoding gives; rows that don't add up give nothing at all."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.wire import messages as m
+from proxy.wire.codec import encode
+from proxy.wire.errors import LocalProtocolError, ProtocolViolation
+from proxy.wire.rows import mask_rows
+
+
+class Tag:
+    """A mask that shows what it was given: the value's length and format."""
+
+    def mask(self, value: bytes, format_code: int) -> bytes | None:
+        return b"%d/%d" % (len(value), format_code)
+
+
+class Hide:
+    """A mask to SQL NULL."""
+
+    def mask(self, value: bytes, format_code: int) -> bytes | None:
+        return None
+
+
+class Grow:
+    """A mask whose values are longer than what they hide, and quote it: for comparisons in tests only."""
+
+    def mask(self, value: bytes, format_code: int) -> bytes | None:
+        return value[::-1] * 3
+
+
+class Broken:
+    def mask(self, value: bytes, format_code: int) -> bytes | None:
+        raise ValueError("not mine")
+
+
+def rows(*all_values: tuple[bytes | None, ...]) -> bytes:
+    return b"".join(encode(m.DataRow(values)) for values in all_values)
+
+
+def masked(data: bytes, columns: list[tuple[int, int, object]], count: int) -> bytes:
+    return mask_rows(data, 0, len(data), columns, count)  # type: ignore[arg-type]
+
+
+def test_text_binary_and_null() -> None:
+    data = rows((b"ada", b"\0\0\0\1", None), (None, b"", b"keep"))
+    columns = [(0, 0, Tag()), (1, 1, Tag())]
+    assert masked(data, columns, 3) == rows((b"3/0", b"4/1", None), (None, b"0/1", b"keep"))
+
+
+def test_mask_to_null() -> None:
+    assert masked(rows((b"a", b"b"), (None, b"c")), [(0, 0, Hide())], 2) == rows((None, b"b"), (None, b"c"))
+
+
+def test_order_of_columns_does_not_matter() -> None:
+    data = rows((b"a", b"b", b"c"))
+    assert masked(data, [(2, 0, Hide()), (0, 0, Tag())], 3) == rows((b"1/0", b"b", None))
+
+
+def test_only_the_run_is_read_and_given() -> None:
+    before, data, after = b"Z\0\0\0\5I", rows((b"a",), (b"bb",)), b"C\0\0\0\5\0"
+    buffer = before + data + after
+    assert mask_rows(buffer, len(before), len(before + data), [(0, 0, Tag())], 1) == rows((b"1/0",), (b"2/0",))
+    assert mask_rows(buffer, 3, 3, [(0, 0, Tag())], 1) == b""
+
+
+def test_rows_without_columns() -> None:
+    assert masked(rows((), ()), [], 0) == rows((), ())
+
+
+_masks = [Tag(), Hide(), Grow()]
+
+
+@settings(deadline=None)
+@given(st.data(), st.integers(0, 5))
+def test_the_same_as_decoding_masking_encoding(data: st.DataObject, count: int) -> None:
+    cells = st.none() | st.binary(max_size=9)
+    table = data.draw(st.lists(st.tuples(*[cells] * count), max_size=5))
+    chosen = data.draw(st.dictionaries(st.integers(0, max(count - 1, 0)), st.sampled_from(_masks)))
+    columns = [(index, index % 2, mask) for index, mask in chosen.items() if index < count]
+    by_index = {index: (mask, format_code) for index, format_code, mask in columns}
+
+    def cell(index: int, value: bytes | None) -> bytes | None:
+        if value is None or index not in by_index:
+            return value
+        mask, format_code = by_index[index]
+        return mask.mask(value, format_code)
+
+    expected = [tuple(cell(index, value) for index, value in enumerate(row)) for row in table]
+    assert masked(rows(*table), columns, count) == rows(*expected)
+
+
+GOOD = rows((b"ada", b"b"))
+MALFORMED = {
+    "too few columns": rows((b"ada",)),
+    "too many columns": rows((b"ada", b"b", b"c")),
+    "another message": b"d" + GOOD[1:],
+    "cut short": GOOD[:-1],
+    "header alone": GOOD[:6],
+    "frame shorter than its header": b"D\0\0\0\5" + GOOD[5:],
+    "frame of no length": b"D\0\0\0\0" + GOOD[5:],
+    "frame beyond the run": b"D\0\0\0\xff" + GOOD[5:],
+    "negative frame length": b"D\xff\xff\xff\xff" + GOOD[5:],
+    "column beyond its row": GOOD[:7] + b"\0\0\0\x09" + GOOD[11:],
+    "column of a negative length": GOOD[:7] + b"\xff\xff\xff\xfe" + GOOD[11:],
+    "column of the largest length": GOOD[:7] + b"\x7f\xff\xff\xff" + GOOD[11:],
+    "row ends inside a length": b"D\0\0\0\x0e\0\2\0\0\0\3ada\0",
+    "bytes after the last column": b"D\0\0\0\x13\0\2\0\0\0\3ada\0\0\0\1bX",
+    "column that reaches into the next row": GOOD[:14] + b"\0\0\0\5b" + GOOD,
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_rows_that_do_not_add_up(name: str) -> None:
+    for data in (MALFORMED[name], GOOD + MALFORMED[name]):
+        with pytest.raises(ProtocolViolation) as raised:
+            masked(data, [(0, 0, Tag())], 2)
+        assert "ada" not in str(raised.value)
+
+
+def test_a_run_beyond_the_buffer() -> None:
+    for start, end in ((0, len(GOOD) + 1), (-len(GOOD), len(GOOD)), (len(GOOD), 0)):
+        with pytest.raises(LocalProtocolError):
+            mask_rows(GOOD, start, end, [(0, 0, Tag())], 2)
+
+
+@pytest.mark.parametrize(("indexes", "count"), [([2], 2), ([-1], 2), ([0, 0], 2), ([0], 0), ([], -1)])
+def test_columns_out_of_range(indexes: list[int], count: int) -> None:
+    with pytest.raises(LocalProtocolError):
+        masked(GOOD, [(index, 0, Tag()) for index in indexes], count)
+
+
+def test_a_mask_that_breaks_gives_nothing() -> None:
+    with pytest.raises(ValueError, match="not mine"):
+        masked(GOOD, [(0, 0, Broken())], 2)
