@@ -1,6 +1,6 @@
 """The numbers pgwarden counts about itself, under their Prometheus names.
 
-Labels are bounded: never a user's text. Made once by the composition root and passed to whoever counts; nothing here is global.
+Labels are bounded: never a user's text. Made once by the supervisor and passed to whoever counts; nothing is global.
 """
 
 from __future__ import annotations

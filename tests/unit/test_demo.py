@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from proxy.embedded import place_directory
+from proxy.installation import place_directory
 
 LIMIT_S = 120
 
