@@ -65,6 +65,7 @@ class Supervisor:
         self._is_draining = False
         self._embedded: EmbeddedServer | None = None
         self._shop_dsn = ""
+        self._store_problem = ""
         self._worker: Worker | None = None
         self._journal: Journal | None = None
         self._shipper: Shipper | None = None
@@ -189,18 +190,21 @@ class Supervisor:
 
     async def _ship(self, store: Store, shipper: Shipper) -> None:
         """Migrates when the store is there, then ships until cancelled."""
-        was_told = False
-        while True:
-            try:
-                version = await store.migrate()
-                log.info("audit store is ready", extra={"fields": {"schema": version}})
-                break
-            except AuditError as error:
-                if not was_told:
-                    log.warning("audit store is away, records wait in the journal: %s", error)
-                was_told = True
-                await asyncio.sleep(_STORE_RETRY_S)
+        while not await self._is_migrated(store):
+            await asyncio.sleep(_STORE_RETRY_S)
         await shipper.run()
+
+    async def _is_migrated(self, store: Store) -> bool:
+        try:
+            version = await store.migrate()
+        except AuditError as error:
+            if not self._store_problem:
+                log.warning("audit store is away, records wait in the journal: %s", error)
+            self._store_problem = str(error)
+            return False
+        log.info("audit store is ready", extra={"fields": {"schema": version}})
+        self._store_problem = ""
+        return True
 
     async def _measure(self, shipper: Shipper, journal: Journal) -> None:
         while True:
@@ -224,7 +228,7 @@ class Supervisor:
         return [
             Check("policies", not worker.policy_problem, worker.policy_problem),
             Check("upstream", not away, "; ".join(f"{name}: {reason}" for name, reason in away.items())),
-            Check("store", shipper.is_store_reachable, shipper.last_error or "not reached yet"),
+            Check("store", shipper.is_store_reachable, shipper.last_error or self._store_problem or "not asked yet"),
             Check("journal", not journal.is_failed, "records can't be written, statements are refused"),
         ]
 
