@@ -1,0 +1,107 @@
+"""Asks a vector over every path and holds what comes back against what must."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tests.fix_canaries import CanaryShop
+from tests.security.raw_client import BINARY, TEXT, Answer, RawClient, Value
+from tests.security.vector import Allowed, Refused, Vector
+
+_GUESS = re.compile(r"@\[([^\]]+)\]")
+
+
+class Link(Protocol):
+    """What RawClient and CompiledLink have in common."""
+
+    seen: bytearray
+
+    def simple(self, sql: str | bytes) -> Answer: ...
+
+    def extended(self, sql: str | bytes, parameters: tuple[Value, ...] = (), result: int = TEXT) -> Answer: ...
+
+
+Opener = Callable[[str], Link]
+
+
+@dataclass
+class Asker:
+    """`open_link` connects a user through the gateway. Links are kept as long as they work."""
+
+    shop: CanaryShop
+    open_link: Opener
+    links: dict[str, Link] = field(default_factory=dict)
+
+    def link(self, user: str) -> Link:
+        if user not in self.links:
+            self.links[user] = self.shop.copy() if user == "copy" else self.open_link(user)
+        return self.links[user]
+
+    def drop(self, user: str) -> None:
+        link = self.links.pop(user, None)
+        if isinstance(link, RawClient):
+            link.close()
+
+    def answers(self, user: str, sql: str) -> list[Answer]:
+        """The simple protocol's answer, then the extended protocol's in text and in binary."""
+        link = self.link(user)
+        link.seen.clear()
+        answers = [link.simple(sql), link.extended(sql), link.extended(sql, result=BINARY)]
+        if any(b"Z" not in answer.kinds for answer in answers if answer.kinds):
+            self.drop(user)
+        return answers
+
+    def written(self, sql: str) -> str:
+        """With guesses filled in."""
+        return _GUESS.sub(lambda match: self.shop.canaries.values[match[1]], sql)
+
+    def leaks(self, seen: bytes, sql: str) -> set[str]:
+        """Labels of canaries in `seen` that the client didn't say itself."""
+        found = self.shop.canaries.found_in(seen)
+        return found - self.shop.canaries.found_in(sql.encode()) if found else found
+
+    def check(self, vector: Vector) -> None:
+        """Raises AssertionError with what leaked or differed."""
+        assert isinstance(vector.ask, str)
+        sql = self.written(vector.ask)
+        answers = self.answers("ada", sql)
+        assert self.leaks(bytes(self.link("ada").seen), sql) == set()
+        match vector.expected:
+            case Refused() as refused:
+                for answer in answers:
+                    assert refused.holds(answer.sqlstate), f"{answer.error or answer.rows[:3]}"
+                    assert answer.rows == []
+            case Allowed.SAME | Allowed.ORDERED:
+                self._compare(answers, sql, is_ordered=vector.expected is Allowed.ORDERED)
+        self.answers("max", sql)
+        assert self.leaks(bytes(self.link("max").seen), sql) == set()
+
+    def _compare(self, answers: list[Answer], sql: str, *, is_ordered: bool) -> None:
+        for path, answer, plain in zip(("simple", "text", "binary"), answers, self.answers("copy", sql), strict=True):
+            assert difference(answer, plain, is_ordered=is_ordered) == "", path
+
+
+def difference(answer: Answer, plain: Answer, *, is_ordered: bool) -> str:
+    """In what an answer isn't the one of the copy; empty when it is the same."""
+    if answer.sqlstate[:2] != plain.sqlstate[:2]:
+        return f"SQLSTATE {answer.error or 'none'} here, {plain.error or 'none'} on the copy"
+    if answer.sqlstate:
+        return ""
+    if (answer.columns, answer.type_oids) != (plain.columns, plain.type_oids):
+        return f"columns {answer.columns} {answer.type_oids} here, {plain.columns} {plain.type_oids} on the copy"
+    ours, theirs = answer.rows, plain.rows
+    if not is_ordered:
+        ours, theirs = sorted(ours, key=repr), sorted(theirs, key=repr)
+    if ours == theirs:
+        return ""
+    return f"{len(ours)} rows here, {len(theirs)} on the copy; {_first_difference(ours, theirs)}"
+
+
+def _first_difference(ours: list[tuple[Value, ...]], theirs: list[tuple[Value, ...]]) -> str:
+    for mine, yours in zip(ours, theirs, strict=False):
+        if mine != yours:
+            return f"first: {mine!r} here, {yours!r} on the copy"
+    return "one is longer"

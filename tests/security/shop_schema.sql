@@ -1,0 +1,104 @@
+-- The shop whose hidden cells hold canaries. Literals that must never be seen are canaries too: see CONSTANTS in
+-- canaries.py.
+CREATE SCHEMA shop;
+CREATE SCHEMA vault;
+CREATE TYPE shop.segment AS ENUM ('retail', 'trade', 'vip');
+CREATE TYPE shop.state AS ENUM ('open', 'paid', 'sent', 'void');
+
+CREATE TABLE shop.customers (
+    id int PRIMARY KEY,
+    tenant_id int NOT NULL,
+    name text NOT NULL,
+    city varchar(40),
+    segment shop.segment NOT NULL,
+    email varchar(80) UNIQUE,
+    ssn text CHECK (ssn <> 'cnryconstantcheck'),
+    phone text,
+    birth_date date,
+    loyalty_code text,
+    credit_limit numeric(14,2),
+    points bigint,
+    rating double precision,
+    note text DEFAULT 'cnryconstantdefault',
+    tags text[],
+    profile jsonb,
+    device uuid,
+    photo bytea,
+    pin int,
+    seen_at timestamptz,
+    nickname text,
+    email_upper text GENERATED ALWAYS AS (upper(email::text)) STORED
+);
+CREATE INDEX customers_by_ssn ON shop.customers (name) WHERE ssn <> 'cnryconstantindex';
+
+CREATE TABLE shop.orders (
+    id int PRIMARY KEY,
+    tenant_id int NOT NULL,
+    customer_id int,
+    state shop.state NOT NULL,
+    placed_on date NOT NULL,
+    total numeric(14,2),
+    memo text
+);
+CREATE TABLE shop.order_items (
+    order_id int,
+    line int,
+    product_id int,
+    quantity int NOT NULL,
+    price numeric(14,2),
+    remark text,
+    PRIMARY KEY (order_id, line)
+);
+CREATE TABLE shop.products (
+    id int PRIMARY KEY,
+    name text NOT NULL,
+    price numeric(14,2) NOT NULL,
+    cost numeric(14,2),
+    margin numeric(15,2) GENERATED ALWAYS AS (price - cost) STORED,
+    labels text[] NOT NULL,
+    sizes int[] NOT NULL,
+    attributes jsonb NOT NULL
+);
+CREATE TABLE shop.payments (
+    id int PRIMARY KEY,
+    tenant_id int NOT NULL,
+    order_id int,
+    amount numeric(14,2),
+    card_number text,
+    method text NOT NULL,
+    paid_at timestamp
+);
+CREATE TABLE shop.salaries (id int PRIMARY KEY, person text, amount bigint, since date);
+CREATE TABLE shop.regions (id int PRIMARY KEY, name text NOT NULL, parent int);
+CREATE TABLE shop.events (day date NOT NULL, tenant_id int NOT NULL, id int NOT NULL, actor text, payload jsonb)
+    PARTITION BY RANGE (day);
+CREATE TABLE shop.events_2024 PARTITION OF shop.events FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+CREATE TABLE shop.events_2025 PARTITION OF shop.events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+CREATE TABLE shop.memos (id int PRIMARY KEY, tenant_id int, body text);
+CREATE TABLE shop.memos_archive (shelf text) INHERITS (shop.memos);
+CREATE TABLE vault.secrets (id int PRIMARY KEY, secret text);
+CREATE TABLE vault.customers (id int, email text);
+COMMENT ON TABLE shop.salaries IS 'cnryconstantcomment';
+COMMENT ON COLUMN shop.payments.card_number IS 'cnryconstantcolumncomment';
+
+CREATE VIEW shop.contacts AS SELECT id, name, email, phone FROM shop.customers;
+CREATE VIEW shop.contact_names AS SELECT id, upper(name) AS name, email AS mail FROM shop.contacts WHERE id > 0;
+CREATE VIEW shop.order_totals AS
+    SELECT c.id, c.name, count(o.id) AS orders, sum(o.total) AS total
+    FROM shop.customers c LEFT JOIN shop.orders o ON o.customer_id = c.id GROUP BY c.id;
+CREATE VIEW shop.payroll AS SELECT person, amount FROM shop.salaries WHERE person <> 'cnryconstantview';
+CREATE MATERIALIZED VIEW shop.takings AS SELECT 1 AS one WITH NO DATA;
+CREATE SEQUENCE shop.numbers START 713577331;
+
+CREATE FUNCTION shop.leak() RETURNS text LANGUAGE sql STABLE AS 'SELECT max(secret) FROM vault.secrets';
+CREATE FUNCTION shop.leak_of(shop.customers) RETURNS text LANGUAGE sql STABLE AS
+    'SELECT ssn FROM shop.customers WHERE id = ($1).id';
+CREATE FUNCTION shop.tell(text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS
+    'BEGIN RAISE NOTICE ''%'', $1; RETURN true; END';
+CREATE OPERATOR shop.<<<>>> (leftarg = text, rightarg = text, function = texteq);
+CREATE FUNCTION shop.tell_two(text, text) RETURNS boolean LANGUAGE plpgsql AS
+    'BEGIN RAISE NOTICE ''%'', $1; RETURN true; END';
+CREATE OPERATOR shop.~~~ (leftarg = text, rightarg = text, function = shop.tell_two);
+CREATE FUNCTION shop.text_of(int) RETURNS text LANGUAGE sql AS 'SELECT max(ssn) FROM shop.customers';
+CREATE PROCEDURE shop.tell_all() LANGUAGE plpgsql AS
+    'BEGIN RAISE NOTICE ''%'', (SELECT max(secret) FROM vault.secrets); END';

@@ -1,0 +1,21 @@
+"""All vectors that are one SQL text, in the order of VECTORS.md."""
+
+from __future__ import annotations
+
+from tests.security.vector import Vector
+from tests.security.vectors_catalogs import CATALOGS
+from tests.security.vectors_columns import BLOCKED_COLUMNS, INFERENCE, ORACLES
+from tests.security.vectors_reach import FUNCTIONS, RELATIONS, STATEMENTS
+from tests.security.vectors_rows import NESTING, SHAPES
+
+VECTORS: tuple[Vector, ...] = (
+    *SHAPES,
+    *NESTING,
+    *INFERENCE,
+    *BLOCKED_COLUMNS,
+    *ORACLES,
+    *RELATIONS,
+    *FUNCTIONS,
+    *STATEMENTS,
+    *CATALOGS,
+)
