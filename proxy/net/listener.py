@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -43,7 +42,7 @@ class Listener:
         self._handshake_s = handshake_s
         self._server: asyncio.Server | None = None
         self._links: set[ClientLink] = set()
-        self._keys: dict[int, ClientLink] = {}
+        self._keys: dict[tuple[int, bytes], ClientLink] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -98,11 +97,12 @@ class Listener:
         self._catalogs.request(database)
 
     def register(self, link: ClientLink, key: CancelKey) -> None:
-        self._keys[key.process_id] = link
+        self._keys[key.process_id, key.secret_key] = link
 
     async def cancel_by_key(self, process_id: int, secret_key: bytes) -> None:
-        link = self._keys.get(process_id)
-        if link is not None and link.key is not None and hmac.compare_digest(link.key.secret_key, secret_key):
+        # Process ids of two servers may be equal, so the secret is part of the key.
+        link = self._keys.get((process_id, secret_key))
+        if link is not None:
             await link.cancel_at_server()
 
     def opened(self, link: ClientLink) -> None:
@@ -114,8 +114,8 @@ class Listener:
             return
         self._links.discard(link)
         self._count_sessions(-1)
-        if link.key is not None and self._keys.get(link.key.process_id) is link:
-            del self._keys[link.key.process_id]
+        if link.key is not None:
+            self._keys.pop((link.key.process_id, link.key.secret_key), None)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -83,13 +83,14 @@ class PolicyHolder:
     async def watch(self) -> None:
         """Until cancelled. A folder that is away for a moment is waited for."""
         while True:
+            # Also the first time: an edit between load and watch would go unseen.
+            await self.reload()
             try:
                 async for _ in awatch(self._folder, debounce=_DEBOUNCE_MS, step=50, stop_event=None):
                     await self.reload()
             except (OSError, RuntimeError) as error:
                 log.warning("the policy folder can't be watched", extra={"fields": {"error": type(error).__name__}})
             await asyncio.sleep(_RETRY_S)
-            await self.reload()
 
     def _read(self) -> PolicySet:
         fresh = load_folder(self._folder, self._environment, self._databases)

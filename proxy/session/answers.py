@@ -11,14 +11,14 @@ from collections.abc import Callable
 from policies.decision import Refusal
 from proxy.session.conversation import POISON_QUERY, Conversation, Unexpected
 from proxy.session.ports import RefreshCatalog
-from proxy.session.queue import ENDED_BY_READY, Account, Item, Kind, MaskMismatch, RowMasks, place_masks
+from proxy.session.queue import ENDED_BY_READY, Account, Item, Kind, MaskMismatch, place_masks
+from proxy.session.refusals import changed_result
 from proxy.session.reports import client_fields, is_fatal, sqlstate_of
-from proxy.session.requests import changed_result
+from proxy.session.rows import Rows, needs_masks, require_copy
 from proxy.session.settings import read_search_path
 from proxy.wire import messages as m
 from proxy.wire.codec import decode_backend, encode
 from proxy.wire.errors import error_response
-from proxy.wire.rows import mask_rows
 
 _ROW, _COPY_DATA = ord("D"), ord("d")
 
@@ -26,6 +26,7 @@ _ROW, _COPY_DATA = ord("D"), ord("d")
 class Answers:
     def __init__(self, conversation: Conversation) -> None:
         self._c = conversation
+        self.rows = Rows(conversation)
         self._handlers: dict[int, Callable[[bytes, int, int], None]] = {
             ord("T"): self._row_description,
             ord("t"): self._parameter_description,
@@ -51,9 +52,9 @@ class Answers:
     def receive(self, type_byte: int, buffer: bytes, start: int, end: int, count: int) -> None:
         """A run of `count` whole frames of one type. Raises Unexpected or ProtocolViolation."""
         if type_byte == _ROW:
-            self._rows(buffer, start, end, count)
+            self.rows.receive(buffer, start, end, count)
         elif type_byte == _COPY_DATA:
-            self._copy_data(buffer, start, end, count)
+            self.rows.receive_copy_data(buffer, start, end, count)
         else:
             handler = self._handlers.get(type_byte)
             if handler is None:
@@ -63,122 +64,10 @@ class Answers:
                 handler(buffer, start, frame_end)
                 start = frame_end
 
-    def may_pass_part(self, type_byte: int) -> bool:
-        """Whether a frame of this type may go on before its end is here: nobody has to look inside."""
-        if type_byte == _COPY_DATA:
-            return not self._c.is_late
-        head = self._head_of(Kind.QUERY, Kind.EXECUTE)
-        plan = head.plan
-        is_limited = plan is not None and plan.limits.rows is not None
-        return type_byte == _ROW and not self._c.is_late and not self._needs_masks(head) and not is_limited
-
-    def begin_part(self, buffer: bytes, start: int, end: int) -> None:
-        """The first part of a frame that is handed on in parts: one row."""
-        account = self._head_of(Kind.QUERY, Kind.EXECUTE).account
-        if account is not None:
-            account.rows += 1
-        self.pass_part(buffer, start, end)
-
-    def pass_part(self, buffer: bytes, start: int, end: int) -> None:
-        account = self._c.queue[0].account if self._c.queue else None
-        if account is not None:
-            account.bytes_out += end - start
-        if not self._c.is_late:
-            self._c.forward(buffer, start, end)
-
-    # rows
-
-    def _rows(self, buffer: bytes, start: int, end: int, count: int) -> None:
-        c = self._c
-        head = self._head_of(Kind.QUERY, Kind.EXECUTE)
-        if c.is_late:
-            return
-        account = head.account
-        if account is None:
-            if not head.is_open:
-                raise Unexpected("rows without a plan")
-            c.forward(buffer, start, end)
-            return
-        limit = account.plan.limits.rows
-        is_over = limit is not None and account.rows + count > limit
-        if is_over and limit is not None:
-            count = limit - account.rows
-            end = _end_of_rows(buffer, start, count)
-        if count:
-            self._show_rows(head, account, buffer, start, end, count)
-        if is_over:
-            self._cut_rows(account)
-
-    def _show_rows(self, head: Item, account: Account, buffer: bytes, start: int, end: int, count: int) -> None:
-        c = self._c
-        if not self._needs_masks(head):
-            c.forward(buffer, start, end)
-            account.bytes_out += end - start
-        else:
-            masks = self._masks_of(head)
-            if masks is None:
-                return
-            masked = mask_rows(buffer, start, end, masks.columns, masks.column_count)
-            c.send_client(masked)
-            account.bytes_out += len(masked)
-            account.masked_cells += count * len(masks.columns)
-        account.rows += count
-
-    def _needs_masks(self, head: Item) -> bool:
-        plan = head.plan
-        return plan is not None and bool(plan.column_masks)
-
-    def _masks_of(self, head: Item) -> RowMasks | None:
-        """Where the masks go; None when they can't be placed, and the client has been told."""
-        if head.masks is not None:
-            return head.masks
-        fields = None if head.portal is None else head.portal.statement.server.fields
-        if head.portal is None or fields is None or head.plan is None:
-            raise Unexpected("rows before their description")
-        try:
-            head.masks = place_masks(head.plan.column_masks, fields, head.portal.result_formats)
-        except MaskMismatch:
-            self._refuse_masks()
-        return head.masks
-
-    def _refuse_masks(self) -> None:
-        refusal = Refusal(
-            "0A000",
-            "pgwarden/masks",
-            "the columns that arrived are not those that the plan masks",
-            hint="The table may have changed just now; try again.",
-        )
-        self._c.fail_late(refusal)
-        self._c.cancel()
-
-    def _cut_rows(self, account: Account) -> None:
-        limits = account.plan.limits
-        rule = str(limits.rows_rule or "pgwarden/limits")
-        where = "" if limits.rows_rule is None else f"Rule {rule} at {limits.rows_rule.source}."
-        refusal = Refusal(
-            "57014",
-            rule,
-            f"the statement was cut off after {limits.rows} rows",
-            where,
-            "Ask for fewer rows, for example with LIMIT.",
-        )
-        self._c.fail_late(refusal)
-        self._c.cancel()
-
-    def _copy_data(self, buffer: bytes, start: int, end: int, count: int) -> None:
-        self._require_copy()
-        head = self._head_of(Kind.QUERY, Kind.EXECUTE)
-        if self._c.is_late:
-            return
-        if head.account is not None:
-            head.account.rows += count
-            head.account.bytes_out += end - start
-        self._c.forward(buffer, start, end)
-
     # descriptions
 
     def _row_description(self, buffer: bytes, start: int, end: int) -> None:
-        head = self._head_of(Kind.QUERY, Kind.EXECUTE, Kind.DESCRIBE)
+        head = self._c.head_of(Kind.QUERY, Kind.EXECUTE, Kind.DESCRIBE)
         message = decode_backend(ord("T"), buffer[start + 5 : end])
         assert isinstance(message, m.RowDescription)
         if head.kind is Kind.DESCRIBE:
@@ -187,11 +76,11 @@ class Answers:
             return
         if head.kind is Kind.EXECUTE:
             raise Unexpected("a row description that nobody asked for")
-        if self._needs_masks(head) and head.plan is not None and not self._c.is_late:
+        if needs_masks(head) and head.plan is not None and not self._c.is_late:
             try:
                 head.masks = place_masks(head.plan.column_masks, message.fields, None)
             except MaskMismatch:
-                self._refuse_masks()
+                self.rows.refuse_masks()
                 return
         self._show(head, buffer, start, end)
 
@@ -209,10 +98,10 @@ class Answers:
             self._c.fail_late(refusal, changed_result())
 
     def _parameter_description(self, buffer: bytes, start: int, end: int) -> None:
-        self._show(self._head_of(Kind.DESCRIBE), buffer, start, end)
+        self._show(self._c.head_of(Kind.DESCRIBE), buffer, start, end)
 
     def _no_data(self, buffer: bytes, start: int, end: int) -> None:
-        head = self._head_of(Kind.DESCRIBE)
+        head = self._c.head_of(Kind.DESCRIBE)
         self._described(head, ())
         self._show(head, buffer, start, end)
 
@@ -222,7 +111,7 @@ class Answers:
         self._confirm(Kind.PARSE, buffer, start, end)
 
     def _bind_complete(self, buffer: bytes, start: int, end: int) -> None:
-        head = self._head_of(Kind.BIND)
+        head = self._c.head_of(Kind.BIND)
         assert head.portal is not None
         confirmed = self._c.confirmed
         known = confirmed.statements.get(head.portal.statement.name)
@@ -233,24 +122,24 @@ class Answers:
         self._confirm(Kind.BIND, buffer, start, end)
 
     def _close_complete(self, buffer: bytes, start: int, end: int) -> None:
-        head = self._head_of(Kind.CLOSE)
+        head = self._c.head_of(Kind.CLOSE)
         if not head.is_described:
             self._c.close_portal(self._c.confirmed.portals.get(head.name))
         self._confirm(Kind.CLOSE, buffer, start, end)
 
     def _confirm(self, kind: Kind, buffer: bytes, start: int, end: int) -> None:
-        head = self._head_of(kind)
+        head = self._c.head_of(kind)
         self._c.pop()
         self._c.confirmed.apply(head)
         self._show(head, buffer, start, end)
 
     def _command_complete(self, buffer: bytes, start: int, end: int) -> None:
-        head = self._head_of(Kind.QUERY, Kind.EXECUTE)
+        head = self._c.head_of(Kind.QUERY, Kind.EXECUTE)
         self._end_copy()
         self._complete(head, buffer, start, end, tag=buffer[start + 5 : end - 1])
 
     def _empty(self, buffer: bytes, start: int, end: int) -> None:
-        self._complete(self._head_of(Kind.QUERY, Kind.EXECUTE), buffer, start, end)
+        self._complete(self._c.head_of(Kind.QUERY, Kind.EXECUTE), buffer, start, end)
 
     def _complete(self, head: Item, buffer: bytes, start: int, end: int, tag: bytes = b"") -> None:
         c = self._c
@@ -280,19 +169,19 @@ class Answers:
             c.coming_path = plan.sets_search_path
 
     def _suspended(self, buffer: bytes, start: int, end: int) -> None:
-        head = self._head_of(Kind.EXECUTE)
+        head = self._c.head_of(Kind.EXECUTE)
         self._c.pop()
         if head.portal is not None:
             head.portal.account = head.account
         self._show(head, buffer, start, end)
 
     def _function_result(self, buffer: bytes, start: int, end: int) -> None:
-        self._show(self._head_of(Kind.FUNCTION), buffer, start, end)
+        self._show(self._c.head_of(Kind.FUNCTION), buffer, start, end)
 
     # COPY: the plan allowed it, or the allow-everything policy
 
     def _copy_in(self, buffer: bytes, start: int, end: int) -> None:
-        head = self._require_copy()
+        head = require_copy(self._c)
         c = self._c
         c.is_copying_in = not c.is_late
         # The server ignores the Syncs that came before the data: they'll never be answered.
@@ -301,17 +190,10 @@ class Answers:
         self._show(head, buffer, start, end)
 
     def _copy_out(self, buffer: bytes, start: int, end: int) -> None:
-        self._show(self._require_copy(), buffer, start, end)
+        self._show(require_copy(self._c), buffer, start, end)
 
     def _copy_done(self, buffer: bytes, start: int, end: int) -> None:
-        self._show(self._require_copy(), buffer, start, end)
-
-    def _require_copy(self) -> Item:
-        head = self._head_of(Kind.QUERY, Kind.EXECUTE)
-        is_copy = head.plan is not None and head.plan.command.startswith("copy")
-        if not head.is_open and not is_copy:
-            raise Unexpected("COPY that no plan allowed")
-        return head
+        self._show(require_copy(self._c), buffer, start, end)
 
     def _end_copy(self) -> None:
         self._c.is_copying_in = False
@@ -320,7 +202,7 @@ class Answers:
 
     def _ready(self, buffer: bytes, start: int, end: int) -> None:
         c = self._c
-        head = self._head_of(*ENDED_BY_READY)
+        head = self._c.head_of(*ENDED_BY_READY)
         if head.answer is not None and not head.sqlstate:
             raise Unexpected("a refused statement ran")
         c.pop()
@@ -447,16 +329,6 @@ class Answers:
         note_parameter(self._c, message)
         self._c.forward(buffer, start, end)
 
-    # whose turn it is
-
-    def _head_of(self, *kinds: Kind) -> Item:
-        if not self._c.queue:
-            raise Unexpected("a reply that belongs to nothing")
-        head = self._c.queue[0]
-        if head.kind not in kinds:
-            raise Unexpected("a reply to another message than the one that is due")
-        return head
-
     def _show(self, head: Item, buffer: bytes, start: int, end: int) -> None:
         if head.answer is not None:
             raise Unexpected("a refused statement ran")
@@ -491,10 +363,3 @@ def _differ(told: tuple[m.Field, ...], now: tuple[m.Field, ...]) -> bool:
 
 def _identity(field: m.Field) -> tuple[bytes, int, int]:
     return field.name, field.type_oid, field.type_modifier
-
-
-def _end_of_rows(buffer: bytes, start: int, count: int) -> int:
-    at = start
-    for _ in range(count):
-        at += 1 + int.from_bytes(buffer[at + 1 : at + 5], "big")
-    return at

@@ -105,6 +105,15 @@ class Conversation:
         self.watch_time()
         return item
 
+    def head_of(self, *kinds: Kind) -> Item:
+        """The item whose reply is due. Raises Unexpected if it is of another kind."""
+        if not self.queue:
+            raise Unexpected("a reply that belongs to nothing")
+        head = self.queue[0]
+        if head.kind not in kinds:
+            raise Unexpected("a reply to another message than the one that is due")
+        return head
+
     @property
     def has_sync(self) -> bool:
         """Whether a message that ends in ReadyForQuery is on its way."""
@@ -139,8 +148,9 @@ class Conversation:
         """The effective policy of now. Raises SessionEnds when this session can't live under it."""
         try:
             policy = self.services.effective(self.identity.user, self.identity.database)
-        except PoliciesError:
-            raise SessionEnds("57P01", "the policies for this user can't be resolved; ask the operator") from None
+        except PoliciesError as error:
+            # Names the rule, its place and the attribute; no value of anybody's.
+            raise SessionEnds("42501", f"no policy can be made for this user: {error}") from None
         if policy is None:
             raise SessionEnds("57P01", "policies changed; connect again", "This user is no longer known.")
         self.identity.principal = policy.principal

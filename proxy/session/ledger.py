@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from policies.decision import Decision, Plan, Refusal
 from policies.model import Principal
 from proxy.session.ports import Measures, Services
 from proxy.session.queue import Account
+
+log = logging.getLogger("pgwarden.session")
 
 # sqlcommenter's form of W3C trace context; the id alone, so that nothing else of a comment gets into the field.
 _TRACE = re.compile(r"traceparent\s*=\s*'[0-9a-f]{2}-([0-9a-f]{32})-")
@@ -49,7 +52,6 @@ class Ledger:
         self._services = services
         self._identity = identity
         self.position = 0  # of the journal, behind this session's last record
-        self.is_failing = False
 
     def open(self, decision: Decision, plans: tuple[Plan, ...]) -> list[Account]:
         """Writes the intents of all plans, all or none. Raises JournalError: nothing may run then."""
@@ -146,9 +148,8 @@ class Ledger:
         # What already happened can't be stopped any more; the next statement can, and will be.
         try:
             self.position = self._services.append([record])
-            self.is_failing = False
         except JournalError:
-            self.is_failing = True
+            log.error("an outcome could not be recorded", extra={"fields": {"session": self._identity.session}})
 
 
 def _trace_id(sql: str) -> str:

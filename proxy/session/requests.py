@@ -20,10 +20,11 @@ from proxy.session.conversation import (
     SessionEnds,
 )
 from proxy.session.queue import Account, Basis, Item, Kind, Portal, Prepared, ServerCopy, Told
+from proxy.session.refusals import changed_result, journal_refusal, missing_for, path_refusal, undecided
 from proxy.session.reports import refusal_bytes
 from proxy.wire import messages as m
 from proxy.wire.codec import decode_frontend, encode
-from proxy.wire.errors import ProtocolViolation, error_response
+from proxy.wire.errors import ProtocolViolation
 
 _SYNC, _TERMINATE, _QUERY, _FLUSH = ord("S"), ord("X"), ord("Q"), ord("H")
 _COPY = frozenset(b"dcf")
@@ -46,6 +47,7 @@ class Decided:
 class Requests:
     def __init__(self, conversation: Conversation) -> None:
         self._c = conversation
+        self._added_us = 0
         self._handlers: dict[int, Callable[[memoryview, bytes], None]] = {
             ord("P"): self._parse,
             ord("B"): self._bind,
@@ -62,6 +64,18 @@ class Requests:
 
     def receive(self, type_byte: int, frame: memoryview) -> None:
         """One whole frame. Raises ProtocolViolation or SessionEnds."""
+        if type_byte not in _DECIDED:
+            self._receive(type_byte, frame)
+            return
+        services = self._c.services
+        begun = services.now_us()
+        self._receive(type_byte, frame)
+        self._added_us += services.now_us() - begun
+        if type_byte not in b"PB":
+            services.count_added(self._added_us)
+            self._added_us = 0
+
+    def _receive(self, type_byte: int, frame: memoryview) -> None:
         c = self._c
         if type_byte in _COPY:
             self._copy(type_byte, frame)
@@ -76,7 +90,7 @@ class Requests:
         elif c.is_skipping:
             return
         elif c.is_path_unsettled and type_byte in _DECIDED:
-            self._refuse_message(_path_refusal("nothing may follow it before the next Sync"))
+            self._refuse_message(path_refusal("nothing may follow it before the next Sync"))
         elif type_byte == _QUERY:
             self._query(frame)
         elif type_byte == _FLUSH:
@@ -138,13 +152,13 @@ class Requests:
         if decided.refusal is None and decided.decision is not None:
             decided = self._checked_path(decided, decided.decision)
         if decided.refusal is not None or decided.decision is None:
-            self._refuse_query(_text(raw), decided.decision, decided.refusal or _undecided())
+            self._refuse_query(_text(raw), decided.decision, decided.refusal or undecided())
             return
         decision = decided.decision
         try:
             accounts = self._open(decision, decision.plans, decided.policy)
         except JournalError:
-            self._refuse_query(_text(raw), decision, _journal_refusal())
+            self._refuse_query(_text(raw), decision, journal_refusal())
             return
         text = decision.text.encode() if decision.text != _text(raw) else raw
         c.send_server(frame if text is raw else encode(m.Query(text)))
@@ -166,7 +180,7 @@ class Requests:
         decided = self._decide(message.query)
         sql = _text(message.query)
         if decided.refusal is not None or decided.decision is None:
-            refusal = decided.refusal or _undecided()
+            refusal = decided.refusal or undecided()
             c.ledger.deny(sql, decided.decision, refusal)
             self._poison(refusal_bytes(refusal), drops_unnamed=not message.name)
             return
@@ -214,7 +228,7 @@ class Requests:
         policy = c.policy()
         prepared = c.sent.statements.get(message.statement)
         if prepared is None and not policy.is_everything:
-            self._poison(_missing("26000", "prepared statement", message.statement, "FetchPreparedStatement"))
+            self._poison(missing_for(True, message.statement))
             return
         if prepared is None:
             prepared = _server_only(policy, c.basis(policy))
@@ -241,7 +255,7 @@ class Requests:
         c = self._c
         decided = self._decide(old.sql.encode())
         if decided.refusal is not None or decided.decision is None:
-            refusal = decided.refusal or _undecided()
+            refusal = decided.refusal or undecided()
             c.ledger.deny(old.sql, decided.decision, refusal)
             self._poison(refusal_bytes(refusal))
             return None
@@ -282,7 +296,7 @@ class Requests:
         prepared = portal.statement if portal is not None else prepared
         policy = c.policy()
         if prepared is None and not policy.is_everything:
-            self._poison(_missing_for(is_statement, message.name))
+            self._poison(missing_for(is_statement, message.name))
             return
         c.send_server(frame)
         c.expect(
@@ -304,7 +318,7 @@ class Requests:
         policy = c.policy()
         portal = c.sent.portals.get(message.portal)
         if portal is None and not policy.is_everything:
-            self._poison(_missing_for(False, message.portal))
+            self._poison(missing_for(False, message.portal))
             return
         if portal is None:
             portal = Portal(message.portal, _server_only(policy, c.basis(policy)))
@@ -318,7 +332,7 @@ class Requests:
             try:
                 account = self._open_one(prepared, policy)
             except JournalError:
-                refusal = _journal_refusal()
+                refusal = journal_refusal()
         if refusal is not None:
             c.ledger.deny(prepared.sql, prepared.decision, refusal)
             self._poison(refusal_bytes(refusal))
@@ -358,7 +372,7 @@ class Requests:
         if policy.is_everything or not _moves_path(prepared.plan):
             return None
         if self._is_in_block():
-            return _path_refusal("it must run outside of a transaction block")
+            return path_refusal("it must run outside of a transaction block")
         self._c.is_path_unsettled = True
         return None
 
@@ -366,7 +380,6 @@ class Requests:
 
     def _decide(self, raw: bytes, search_path: tuple[str, ...] | None = None) -> Decided:
         c = self._c
-        begun = c.services.now_us()
         policy = c.policy()
         basis = c.basis(policy)
         catalog = c.services.catalog(c.identity.database)
@@ -378,7 +391,6 @@ class Requests:
             refusal = Refusal("22021", "pgwarden/encoding", 'invalid byte sequence for encoding "UTF8"')
             return Decided(policy, basis, None, refusal)
         decision = c.services.decide(sql, policy, catalog, c.search_path if search_path is None else search_path)
-        c.services.count_added(c.services.now_us() - begun)
         if policy.is_everything and decision.text != sql:
             raise RuntimeError("the allow-everything policy changed a text")
         return Decided(policy, basis, decision, decision.refusal)
@@ -396,9 +408,9 @@ class Requests:
         if decided.policy.is_everything or not any(map(_moves_path, decision.plans)):
             return decided
         if any(map(_moves_path, decision.plans[:-1])):
-            return replace(decided, refusal=_path_refusal("it must be the last statement of its text"))
+            return replace(decided, refusal=path_refusal("it must be the last statement of its text"))
         if self._is_in_block() or any(plan.command in _OPENING for plan in decision.plans):
-            return replace(decided, refusal=_path_refusal("it must run outside of a transaction block"))
+            return replace(decided, refusal=path_refusal("it must run outside of a transaction block"))
         self._c.is_path_unsettled = True
         return decided
 
@@ -430,33 +442,6 @@ def _is_same_to_server(old: Prepared, decided: Decided, decision: Decision) -> b
     return is_same_catalog or not any(plan.column_masks for plan in decision.plans)
 
 
-def changed_result() -> bytes:
-    """The server's own words when a prepared statement's columns changed."""
-    return _with_routine(
-        error_response("ERROR", "0A000", "cached plan must not change result type"), "RevalidateCachedQuery"
-    )
-
-
-def _with_routine(frame: bytes, routine: str) -> bytes:
-    body = frame[5:-1] + b"R" + routine.encode() + b"\0\0"
-    return frame[:1] + (len(body) + 4).to_bytes(4, "big") + body
-
-
-def _missing_for(is_statement: bool, name: bytes) -> bytes:
-    if is_statement:
-        return _missing("26000", "prepared statement", name, "FetchPreparedStatement")
-    return _missing("34000", "portal", name, "exec_execute_message")
-
-
-def _missing(sqlstate: str, what: str, name: bytes, routine: str) -> bytes:
-    shown = name.decode("utf-8", "replace")
-    if what == "prepared statement" and not shown:
-        message = "unnamed prepared statement does not exist"
-    else:
-        message = f'{what} "{shown}" does not exist'
-    return _with_routine(error_response("ERROR", sqlstate, message), routine)
-
-
 def _server_only(policy: EffectivePolicy, basis: Basis) -> Prepared:
     """A statement that only the server knows by name: for the allow-everything policy alone."""
     if not policy.is_everything:
@@ -468,28 +453,6 @@ def _server_only(policy: EffectivePolicy, basis: Basis) -> Prepared:
 
 def _moves_path(plan: Plan) -> bool:
     return plan.sets_search_path is not None or plan.resets_search_path
-
-
-def _path_refusal(reason: str) -> Refusal:
-    return Refusal(
-        "0A000",
-        "pgwarden/search_path",
-        f"search_path can't be changed here: {reason}",
-        hint="Send SET search_path alone, outside of a transaction, or as a connection parameter.",
-    )
-
-
-def _journal_refusal() -> Refusal:
-    return Refusal(
-        "53100",
-        "pgwarden/journal",
-        "the audit journal can't take a record, so nothing may run",
-        hint="The operator must make room for the journal; statements go on by themselves then.",
-    )
-
-
-def _undecided() -> Refusal:
-    return Refusal("0A000", "pgwarden/decision", "no decision could be made for this statement")
 
 
 def _text(raw: bytes) -> str:

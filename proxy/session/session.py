@@ -15,7 +15,6 @@ from enum import Enum, auto
 from typing import Final
 
 from policies.decision import Refusal
-from policies.errors import PoliciesError
 from proxy.session.answers import Answers, note_parameter
 from proxy.session.conversation import Conversation, SessionEnds, Unexpected
 from proxy.session.greeting import ClientLogin, GreetingFailed, read_packet
@@ -28,7 +27,7 @@ from proxy.session.upstream_login import LoginImpossible, UpstreamLogin
 from proxy.wire import messages as m
 from proxy.wire.codec import decode_backend, encode
 from proxy.wire.errors import ProtocolViolation, sqlstate_meaning
-from proxy.wire.frames import FrameCutter, FrameLimits
+from proxy.wire.frames import MAX_FRAME_BYTES, FrameCutter, FrameLimits
 
 log = logging.getLogger("pgwarden.session")
 
@@ -60,7 +59,7 @@ class Session:
         self._phase = Phase.STARTUP
         self._outbox = Outbox()
         self._client = FrameCutter(GREETING_LIMITS, startup=True)
-        self._server = FrameCutter(FrameLimits(message_bytes=1 << 30))
+        self._server = FrameCutter(_server_limits(self._limits))
         self._identity = Identity(services.new_id(), client_address)
         self._ledger = Ledger(services, self._identity)
         self._is_tls = False
@@ -98,11 +97,10 @@ class Session:
         return self._ledger.position
 
     def take_outbox(self) -> Outbox:
-        taken, self._outbox = self._outbox, Outbox()
         if self._c is not None:
             self._c.flush()
-            taken.to_client += self._outbox.to_client
-            self._outbox = Outbox()
+        taken, self._outbox = self._outbox, Outbox()
+        if self._c is not None:
             self._c.outbox = self._outbox
         return taken
 
@@ -287,7 +285,7 @@ class Session:
         cutter.feed(chunk)
         if cutter.is_passing:
             start, end = cutter.take_part()
-            self._require_answers().pass_part(cutter.buffer, start, end)
+            self._require_answers().rows.pass_part(cutter.buffer, start, end)
         while (run := cutter.next_run()) is not None:
             type_byte, start, end, count = run
             if self._answers is None:
@@ -302,9 +300,15 @@ class Session:
         pending = self._server.pending()
         if pending is None or self._answers is None or pending[1] < _PART_BYTES:
             return
-        if pending[0] in b"Dd" and self._answers.may_pass_part(pending[0]):
-            start, end = self._server.pass_pending()
-            self._answers.begin_part(self._server.buffer, start, end)
+        rows = self._answers.rows
+        if pending[0] not in b"Dd":
+            return
+        if not rows.may_pass_part(pending[0]):
+            if pending[1] <= self._limits.message_bytes:
+                return
+            rows.refuse_large()
+        start, end = self._server.pass_pending()
+        rows.begin_part(self._server.buffer, start, end)
 
     def _require_answers(self) -> Answers:
         if self._answers is None:
@@ -385,10 +389,7 @@ class Session:
 
     def _open(self) -> None:
         conversation = self._conversation()
-        try:
-            conversation.policy()
-        except PoliciesError:
-            raise SessionEnds("57P01", "the policies for this user can't be resolved") from None
+        conversation.policy()
         self._requests = Requests(conversation)
         self._answers = Answers(conversation)
         self._phase = Phase.OPEN
@@ -412,6 +413,12 @@ class Session:
         if self._c is not None:
             self._c.cancels = max(0, self._c.cancels - 1)
             self._read_client()
+
+
+def _server_limits(limits: FrameLimits) -> FrameLimits:
+    # Rows and COPY data pass in parts; what must be looked into is held to `limits` when its header is there.
+    large = {ord("D"): MAX_FRAME_BYTES, ord("d"): MAX_FRAME_BYTES}
+    return FrameLimits(message_bytes=limits.message_bytes, by_type=large)
 
 
 __all__ = ["Phase", "Session"]

@@ -1,0 +1,162 @@
+"""The rows of an open session: counted, capped, masked, or passed as slices of the buffer.
+
+Fails closed: rows without a plan, masks that can't be placed and rows too large to look into aren't shown.
+"""
+
+from __future__ import annotations
+
+from policies.decision import Refusal
+from proxy.session.conversation import Conversation, Unexpected
+from proxy.session.queue import Account, Item, Kind, MaskMismatch, RowMasks, place_masks
+from proxy.wire.rows import mask_rows
+
+_ROW, _COPY_DATA = ord("D"), ord("d")
+
+
+class Rows:
+    def __init__(self, conversation: Conversation) -> None:
+        self._c = conversation
+
+    def receive(self, buffer: bytes, start: int, end: int, count: int) -> None:
+        c = self._c
+        head = self._c.head_of(Kind.QUERY, Kind.EXECUTE)
+        if c.is_late:
+            return
+        account = head.account
+        if account is None:
+            if not head.is_open:
+                raise Unexpected("rows without a plan")
+            c.forward(buffer, start, end)
+            return
+        limit = account.plan.limits.rows
+        is_over = limit is not None and account.rows + count > limit
+        if is_over and limit is not None:
+            count = limit - account.rows
+            end = _end_of_rows(buffer, start, count)
+        if count:
+            self._show_rows(head, account, buffer, start, end, count)
+        if is_over:
+            self._cut_rows(account)
+
+    def _show_rows(self, head: Item, account: Account, buffer: bytes, start: int, end: int, count: int) -> None:
+        c = self._c
+        if not needs_masks(head):
+            c.forward(buffer, start, end)
+            account.bytes_out += end - start
+        else:
+            masks = self._masks_of(head)
+            if masks is None:
+                return
+            masked = mask_rows(buffer, start, end, masks.columns, masks.column_count)
+            c.send_client(masked)
+            account.bytes_out += len(masked)
+            account.masked_cells += count * len(masks.columns)
+        account.rows += count
+
+    def _masks_of(self, head: Item) -> RowMasks | None:
+        """Where the masks go; None when they can't be placed, and the client has been told."""
+        if head.masks is not None:
+            return head.masks
+        fields = None if head.portal is None else head.portal.statement.server.fields
+        if head.portal is None or fields is None or head.plan is None:
+            raise Unexpected("rows before their description")
+        try:
+            head.masks = place_masks(head.plan.column_masks, fields, head.portal.result_formats)
+        except MaskMismatch:
+            self.refuse_masks()
+        return head.masks
+
+    def refuse_masks(self) -> None:
+        refusal = Refusal(
+            "0A000",
+            "pgwarden/masks",
+            "the columns that arrived are not those that the plan masks",
+            hint="The table may have changed just now; try again.",
+        )
+        self._c.fail_late(refusal)
+        self._c.cancel()
+
+    def _cut_rows(self, account: Account) -> None:
+        limits = account.plan.limits
+        rule = str(limits.rows_rule or "pgwarden/limits")
+        where = "" if limits.rows_rule is None else f"Rule {rule} at {limits.rows_rule.source}."
+        refusal = Refusal(
+            "57014",
+            rule,
+            f"the statement was cut off after {limits.rows} rows",
+            where,
+            "Ask for fewer rows, for example with LIMIT.",
+        )
+        self._c.fail_late(refusal)
+        self._c.cancel()
+
+    def receive_copy_data(self, buffer: bytes, start: int, end: int, count: int) -> None:
+        head = require_copy(self._c)
+        if self._c.is_late:
+            return
+        if head.account is not None:
+            head.account.rows += count
+            head.account.bytes_out += end - start
+        self._c.forward(buffer, start, end)
+
+    # frames too large to wait for
+
+    def may_pass_part(self, type_byte: int) -> bool:
+        """Whether a frame of this type may go on before its end is here: nobody has to look inside."""
+        if type_byte == _COPY_DATA:
+            require_copy(self._c)
+            return True
+        if type_byte != _ROW:
+            return False
+        head = self._c.head_of(Kind.QUERY, Kind.EXECUTE)
+        is_known = head.account is not None or head.is_open
+        is_limited = head.plan is not None and head.plan.limits.rows is not None
+        return self._c.is_late or (is_known and not needs_masks(head) and not is_limited)
+
+    def begin_part(self, buffer: bytes, start: int, end: int) -> None:
+        """The first part of a frame that is handed on in parts: one row."""
+        account = self._c.head_of(Kind.QUERY, Kind.EXECUTE).account
+        if account is not None and not self._c.is_late:
+            account.rows += 1
+        self.pass_part(buffer, start, end)
+
+    def pass_part(self, buffer: bytes, start: int, end: int) -> None:
+        """A part of such a frame; thrown away when the client was told of an error before it began."""
+        if self._c.is_late:
+            return
+        account = self._c.head_of(Kind.QUERY, Kind.EXECUTE).account
+        if account is not None:
+            account.bytes_out += end - start
+        self._c.forward(buffer, start, end)
+
+    def refuse_large(self) -> None:
+        """A row above the cap that would have to be held in memory."""
+        refusal = Refusal(
+            "54000",
+            "pgwarden/row_size",
+            "a row is too large to be masked or counted",
+            hint="Ask for fewer or smaller columns.",
+        )
+        self._c.fail_late(refusal)
+        self._c.cancel()
+
+
+def needs_masks(head: Item) -> bool:
+    plan = head.plan
+    return plan is not None and bool(plan.column_masks)
+
+
+def require_copy(c: Conversation) -> Item:
+    """The item whose COPY this is. Raises Unexpected where no plan allowed one."""
+    head = c.head_of(Kind.QUERY, Kind.EXECUTE)
+    is_copy = head.plan is not None and head.plan.command.startswith("copy")
+    if not head.is_open and not is_copy:
+        raise Unexpected("COPY that no plan allowed")
+    return head
+
+
+def _end_of_rows(buffer: bytes, start: int, count: int) -> int:
+    at = start
+    for _ in range(count):
+        at += 1 + int.from_bytes(buffer[at + 1 : at + 5], "big")
+    return at
