@@ -1,3 +1,3 @@
 """Fixtures come in families, one file each."""
 
-pytest_plugins = ["tests.fix_servers"]
+pytest_plugins = ["tests.fix_servers", "tests.fix_pgwarden"]

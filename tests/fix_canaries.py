@@ -85,7 +85,7 @@ def canary_server(
 ) -> Iterator[EmbeddedServer]:
     installation: Installation = request.param
     directory = tmp_path_factory.mktemp("canaries")
-    settings = {"fsync": "off", "synchronous_commit": "off", "max_connections": "60", "autovacuum": "off"}
+    settings = {"fsync": "off", "synchronous_commit": "off", "max_connections": "60", "autovacuum": "off", "statement_timeout": "20s"}
     with EmbeddedServer(directory, installation, settings=settings) as server:
         yield server
 

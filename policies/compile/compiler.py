@@ -218,9 +218,9 @@ def _require_nothing_guarded(draft: Draft) -> None:
 
 def _plan_of(plan: Plan, draft: Draft) -> Plan:
     guarded = [target for target in draft.targets if target.access is Access.GUARDED]
-    masked = {f"{t.schema}.{t.name}.{column}" for t in guarded if t.rule for column in t.rule.masks}
+    masked = {f"{t.schema}.{t.name}.{column}" for t in guarded for column in t.masked_columns}
     filtered = {f"{t.schema}.{t.name}" for t in guarded if t.rule and t.rule.filters}
-    rules = {rule for t in guarded if t.rule for rule in t.rule.rule_ids()}
+    rules = {rule for t in guarded for rule in t.rule_ids()}
     return replace(
         plan,
         is_rewritten=bool(draft.splices),

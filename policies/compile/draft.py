@@ -45,10 +45,6 @@ class MergedRule:
     def is_open(self) -> bool:
         return not (self.blocked or self.filters or self.masks)
 
-    def rule_ids(self) -> Iterable[str]:
-        yield from (str(rule) for rule in self.blocked.values())
-        yield from (str(one.rule) for one in self.filters)
-        yield from (str(one.rule) for one in self.masks.values())
 
 
 @dataclass(slots=True, eq=False)
@@ -68,6 +64,25 @@ class Target:
     @property
     def item(self) -> FromItem:
         return self.use.item
+
+    @property
+    def listed_columns(self) -> tuple[Column, ...]:
+        """The visible columns that the statement can mean: those that the guard lists."""
+        return tuple(c for c in self.visible_columns if self.needed is None or c.name in self.needed)
+
+    @property
+    def masked_columns(self) -> tuple[str, ...]:
+        """Names of the listed columns that are masked, in the stream or at the source."""
+        masks = self.rule.masks if self.rule else {}
+        return tuple(column.name for column in self.listed_columns if column.name in masks)
+
+    def rule_ids(self) -> Iterable[str]:
+        """The rules that changed what this statement sees."""
+        if self.rule is not None:
+            yield from (str(one.rule) for one in self.rule.filters)
+            yield from (str(self.rule.masks[name].rule) for name in self.masked_columns)
+            if self.needed is None:
+                yield from (str(rule) for rule in self.rule.blocked.values())
 
     @property
     def visible_columns(self) -> tuple[Column, ...]:

@@ -26,7 +26,7 @@ def guard_body(draft: Draft, target: Target) -> str:
     assert target.relation is not None
     assert target.rule is not None
     attributes = draft.policy.principal.attributes
-    columns = ", ".join(_column(target, column, attributes) for column in _listed(target))
+    columns = ", ".join(_column(target, column, attributes) for column in target.listed_columns)
     conditions = " AND ".join(_condition(rule, attributes) for rule in target.rule.filters)
     parts = [f"SELECT {columns}".rstrip(), f"FROM {_source(target)}"]
     if conditions:
@@ -34,10 +34,6 @@ def guard_body(draft: Draft, target: Target) -> str:
     if draft.is_fenced:
         parts.append("OFFSET 0")
     return " ".join(parts)
-
-
-def _listed(target: Target) -> list[Column]:
-    return [column for column in target.visible_columns if target.needed is None or column.name in target.needed]
 
 
 def _source(target: Target) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tests.fix_canaries import CanaryShop
-from tests.security.raw_client import BINARY, TEXT, Answer, RawClient, Value
+from tests.security.raw_client import BINARY, TEXT, Answer, Value
 from tests.security.vector import Allowed, Refused, Vector
 
 _GUESS = re.compile(r"@\[([^\]]+)\]")
@@ -40,19 +40,15 @@ class Asker:
             self.links[user] = self.shop.copy() if user == "copy" else self.open_link(user)
         return self.links[user]
 
-    def drop(self, user: str) -> None:
-        link = self.links.pop(user, None)
-        if isinstance(link, RawClient):
-            link.close()
-
     def answers(self, user: str, sql: str) -> list[Answer]:
         """The simple protocol's answer, then the extended protocol's in text and in binary."""
         link = self.link(user)
         link.seen.clear()
-        answers = [link.simple(sql), link.extended(sql), link.extended(sql, result=BINARY)]
-        if any(b"Z" not in answer.kinds for answer in answers if answer.kinds):
-            self.drop(user)
-        return answers
+        try:
+            return [link.simple(sql), link.extended(sql), link.extended(sql, result=BINARY)]
+        except OSError:
+            self.links.pop(user)
+            raise
 
     def written(self, sql: str) -> str:
         """With guesses filled in."""

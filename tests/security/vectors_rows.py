@@ -102,7 +102,7 @@ NESTING = (
            "WITH RECURSIVE a AS (SELECT * FROM b), b AS (SELECT ssn FROM shop.customers) SELECT * FROM a"),
     Vector("cte_forward_not_recursive", G, DENIED, "WITH a AS (SELECT * FROM salaries), salaries AS (SELECT 1) SELECT * FROM a"),
     Vector("cte_search_clause", G, CLEAN,
-           "WITH RECURSIVE c AS (SELECT id, ssn FROM shop.customers UNION SELECT id, ssn FROM c)"
+           "WITH RECURSIVE c AS (SELECT id, ssn FROM shop.customers UNION SELECT id + 9, ssn FROM c WHERE id < 20)"
            " SEARCH DEPTH FIRST BY ssn SET o SELECT * FROM c"),
     Vector("union", G, SAME, "SELECT ssn FROM shop.customers UNION SELECT card FROM (SELECT phone AS card FROM shop.customers) q"),
     Vector("union_all_with_orders", G, SAME, "SELECT id, memo FROM shop.orders UNION ALL SELECT id, ssn FROM shop.customers"),

@@ -82,7 +82,8 @@ def test_a_partition_is_filtered_like_the_whole(world: World) -> None:
 def test_views_are_guarded_inside(world: World) -> None:
     decision = world.allowed("SELECT * FROM contacts")
     assert 'FROM "shop"."customers" WHERE (tenant_id = 1)' in decision.text
-    assert decision.plans[0].masked_columns == ("shop.customers.birth_date", "shop.customers.email")
+    assert decision.plans[0].masked_columns == ("shop.customers.email",)
+    assert decision.plans[0].rule_ids == ("analysts/masks[0]", "analysts/rows[0]")
     assert decision.plans[0].filtered_tables == ("shop.customers",)
     assert not decision.plans[0].column_masks, "a view's columns have no table OID: masked at the source"
     assert world.allowed("SELECT * FROM totals").text == 'SELECT * FROM "shop".totals'
