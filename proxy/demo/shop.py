@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from importlib.resources import files
-from typing import LiteralString, cast
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -36,6 +36,10 @@ def ensure_shop(server: EmbeddedServer, database: str = SHOP_DATABASE) -> str:
         if found is None:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
     create_shop(server.dsn(database), password)
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        # So that psql's \dt and unqualified names find the shop.
+        form = sql.SQL("ALTER ROLE {} IN DATABASE {} SET search_path = shop, public")
+        connection.execute(form.format(sql.Identifier(GATEWAY), sql.Identifier(database)))
     return server.dsn(database, GATEWAY, password)
 
 
@@ -67,7 +71,7 @@ def create_shop(dsn: str, password: str) -> bool:
 
 
 def _script() -> LiteralString:
-    return cast(LiteralString, files(__package__).joinpath("shop.sql").read_text(encoding="utf-8"))
+    return files(__package__).joinpath("shop.sql").read_text(encoding="utf-8")
 
 
 def _make_roles(connection: psycopg.Connection, password: str) -> None:
@@ -96,7 +100,7 @@ def _hand_over(connection: psycopg.Connection) -> None:
     owner, gateway = sql.Identifier(OWNER), sql.Identifier(GATEWAY)
     for kind, name in _objects(connection):
         form = sql.SQL("ALTER {} {} OWNER TO {}")
-        connection.execute(form.format(sql.SQL(cast(LiteralString, kind)), sql.SQL(cast(LiteralString, name)), owner))
+        connection.execute(form.format(sql.SQL(kind), sql.SQL(name), owner))
     for grant in (
         "GRANT USAGE ON SCHEMA shop TO {gateway}",
         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA shop TO {gateway}",
