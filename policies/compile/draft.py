@@ -46,7 +46,6 @@ class MergedRule:
         return not (self.blocked or self.filters or self.masks)
 
 
-
 @dataclass(slots=True, eq=False)
 class Target:
     """A relation of the statement, resolved. `body` is the SELECT that stands for it when it isn't open."""

@@ -104,7 +104,7 @@ class Facts:
     references: list[Reference] = field(default_factory=list)
     functions: list[Tree] = field(default_factory=list)
     attributes: list[tuple[str, Tree]] = field(default_factory=list)  # (x).name: name, A_Indirection
-    operators: list[Tree] = field(default_factory=list)
+    operators: list[tuple[tuple[str, ...], int]] = field(default_factory=list)  # qualified name, byte offset
     locking: list[Tree] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     top: Block | None = None
@@ -262,6 +262,11 @@ class _Reader:
         names = tuple(string_of(part) for part in node["fields"])
         self.facts.references.append(Reference(names, node, place.block, place.clause, is_plain, output_name))
 
+    def _operator(self, node: Tree, field_name: str) -> None:
+        names = strings_of(node.get(field_name))
+        if names:
+            self.facts.operators.append((names, node.get("location", -1)))
+
     def visit(self, holder: Any, key: Any, place: Place) -> None:
         """Reads whatever stands at `holder[key]`, a node, a list or plain fields."""
         value = holder[key] if not isinstance(holder, dict) else holder.get(key)
@@ -303,5 +308,9 @@ class _Reader:
                     if (name := string_of(part)) is not None:
                         self.facts.attributes.append((name, node))
             case "A_Expr":
-                self.facts.operators.append(node)
+                self._operator(node, "name")
+            case "SubLink":
+                self._operator(node, "operName")
+            case "SortBy":
+                self._operator(node, "useOp")
         self._fields(node, place)

@@ -35,17 +35,11 @@ def narrow_guards(draft: Draft) -> None:
             target.needed = frozenset(column.name for column in target.visible_columns if column.name in names)
 
 
-def _is_join_used_whole(draft: Draft) -> bool:
-    """``j`` or ``j.*`` with j the alias of a join: all columns of all that is joined."""
-    aliases = {item.alias for block in draft.facts.blocks for item in block.items if item.kind == "join"} - {""}
-    return any(
-        reference.names[0] in aliases and (len(reference.names) == 1 or reference.names[-1] is None)
-        for reference in draft.facts.references
-    )
-
-
 def _is_used_whole(draft: Draft, target: Target) -> bool:
-    if target.item.column_aliases or is_used_as_row(draft, target) or _is_join_used_whole(draft):
+    # The alias of a join means all columns of all that it joins, and may rename them by position.
+    if target.item.column_aliases or any("alias" in join for join in target.use.joins):
+        return True
+    if is_used_as_row(draft, target):
         return True
     return any(
         reference.names[-1] is None

@@ -31,8 +31,8 @@ def check_functions(draft: Draft) -> None:
     """
     for call in draft.facts.functions:
         _check_call(draft, call)
-    for operator in draft.facts.operators:
-        _check_operator(draft, operator)
+    for names, location in draft.facts.operators:
+        _check_operator(draft, names[-1], location)
 
 
 def check_attributes(draft: Draft) -> None:
@@ -94,14 +94,13 @@ def _check_setting(draft: Draft, call: Tree, name: str) -> None:
         )
 
 
-def _check_operator(draft: Draft, operator: Tree) -> None:
-    name = strings_of(operator.get("name"))[-1:]
-    if name and name[0] in draft.catalog.user_operators:
+def _check_operator(draft: Draft, name: str, location: int) -> None:
+    if name in draft.catalog.user_operators:
         raise draft.refuse(
             "42501",
             "pgwarden/functions",
-            f"operator {name[0]} is user-defined and runs code that no policy allows",
-            at=operator.get("location", -1),
+            f"operator {name} is user-defined and runs code that no policy allows",
+            at=location,
         )
 
 

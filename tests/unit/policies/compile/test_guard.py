@@ -40,6 +40,7 @@ def test_a_guard_lists_only_what_can_be_meant(world: World) -> None:
     for whole in ("c", "c.*", "(c).id", "row_to_json(c)", "count(c)", "c.row_to_json"):
         assert '"tags"' in world.allowed(f"SELECT {whole} FROM customers c").text, whole
     assert '"tags"' in world.allowed("SELECT j.* FROM (customers c JOIN orders o ON true) j").text
+    assert '"tags"' in world.allowed("SELECT a FROM (customers c CROSS JOIN orders o) AS j(a, b, c, d)").text
     assert '"tags"' in world.allowed("SELECT 1 FROM customers NATURAL JOIN orders").text
     using = world.allowed("SELECT 1 FROM customers JOIN payments USING (id)").text
     assert '(SELECT "id" FROM "shop"."customers"' in using
