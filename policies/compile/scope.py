@@ -31,6 +31,9 @@ KNOWN_NODES = _words(
     """
 )
 
+# Where a node that names an operator has the name.
+_OPERATOR_FIELDS = {"A_Expr": "name", "SubLink": "operName", "SortBy": "useOp"}
+
 
 class UnknownNode(Exception):
     """A tree holds something the reader doesn't know. `location` is a byte offset, -1 when unknown."""
@@ -307,10 +310,6 @@ class _Reader:
                 for part in node.get("indirection", ()):
                     if (name := string_of(part)) is not None:
                         self.facts.attributes.append((name, node))
-            case "A_Expr":
-                self._operator(node, "name")
-            case "SubLink":
-                self._operator(node, "operName")
-            case "SortBy":
-                self._operator(node, "useOp")
+            case "A_Expr" | "SubLink" | "SortBy":
+                self._operator(node, _OPERATOR_FIELDS[kind])
         self._fields(node, place)

@@ -87,6 +87,7 @@ policies:
 def test_look_ups_by_oid_go_through_the_guarded_catalogs(world: World) -> None:
     text = world.allowed("SELECT conname, pg_get_constraintdef(oid, true) FROM pg_constraint").text
     assert 'WHERE "pgwarden 0" = CAST((oid) AS pg_catalog.oid)' in text
-    sql = "SELECT col_description(pg_catalog.pg_attribute.attrelid, pg_catalog.pg_attribute.attnum) FROM pg_catalog.pg_attribute"
+    arguments = "pg_catalog.pg_attribute.attrelid, pg_catalog.pg_attribute.attnum"
+    sql = f"SELECT col_description({arguments}) FROM pg_catalog.pg_attribute"
     assert '"pgwarden 1" = (pg_attribute.attnum)' in world.allowed(sql).text
     assert world.refused("SELECT pg_get_constraintdef(constraint_oid => 1)")[0] == "0A000"
