@@ -8,106 +8,63 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from tests.security.canaries import Canaries
-from tests.security.raw_client import RawClient
-from tests.security.shop_rows import TableRows, all_rows
-
 from policies.catalog import Catalog, Relation
 from policies.expressions import bind_expression
-from policies.load import load_texts
 from policies.masks import sql_form
-from policies.model import EffectivePolicy, TableRule
-from policies.resolve import resolve
-from proxy.embedded import EmbeddedServer
-from proxy.installation import Installation, find_system, find_wheel
+from policies.model import EffectivePolicy, MaskSpec, TableRule
 from proxy.net.introspect import read_catalog
-from proxy.wire.scram import make_verifier
+from tests.fix_pgwarden import Pgwarden, run_pgwarden
+from tests.fix_servers import TestServer
+from tests.security.asking import Asker
+from tests.security.canaries import Canaries
+from tests.security.canary_shop import SECURITY, CanaryShop, connect, policy_text
+from tests.security.shop_rows import TableRows, all_rows
 
-SECURITY = Path(__file__).parent / "security"
-INSTALLATIONS = [found for found in (find_wheel(), find_system()) if found is not None]
-USERS = ("ada", "max", "root")
 _NOT_IN_COPY = ("MATERIALIZED VIEW shop.takings", "TABLE shop.salaries", "SCHEMA vault", "SEQUENCE shop.numbers")
 
 
-def password_of(user: str) -> str:
-    return f"{user}-secret"
-
-
-def policy_text() -> str:
-    """The policy file of tests/security, with verifiers for `password_of` filled in."""
-    text = (SECURITY / "policies.yaml").read_text("utf-8")
-    for user in USERS:
-        text = text.replace(f"@{user}@", make_verifier(password_of(user), 4096, b"0123456789abcdef"))
-    return text
-
-
-@dataclass(frozen=True, slots=True)
-class CanaryShop:
-    """`dsn` and `copy_dsn` are superuser URLs; `user_oid` lists nothing but what was made by DDL."""
-
-    dsn: str
-    copy_dsn: str
-    canaries: Canaries
-    catalog: Catalog
-
-    def policy(self, user: str) -> EffectivePolicy:
-        found = resolve(load_texts({"policies.yaml": policy_text().encode()}, {}), user, "shop")
-        assert found is not None
-        return found
-
-    def direct(self) -> RawClient:
-        """A client of the database itself."""
-        return connect(self.dsn)
-
-    def copy(self) -> RawClient:
-        """A client of the sanitized copy."""
-        return connect(self.copy_dsn)
-
-
-def connect(dsn: str, options: dict[str, str] | None = None) -> RawClient:
-    url = urlsplit(dsn)
-    assert url.hostname
-    assert url.port
-    return RawClient(url.hostname, url.port, url.username or "", url.password or "", url.path[1:], options)
-
-
-@pytest.fixture(scope="session", params=INSTALLATIONS, ids=lambda found: f"pg{found.version.split('.')[0]}")
-def canary_server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[EmbeddedServer]:
-    installation: Installation = request.param
-    directory = tmp_path_factory.mktemp("canaries")
-    settings = {"fsync": "off", "synchronous_commit": "off", "max_connections": "60", "autovacuum": "off", "statement_timeout": "20s"}
-    with EmbeddedServer(directory, installation, settings=settings) as server:
-        yield server
-
-
 @pytest.fixture(scope="session")
-def canary_shop(canary_server: EmbeddedServer) -> CanaryShop:
-    """The shop, filled; its catalog snapshot; and the copy as the policy of `ada` leaves it."""
+def canary_shop(server: TestServer) -> CanaryShop:
+    """The shop on each server in turn, filled; its catalog snapshot; and the copy as the policy of `ada` leaves it."""
     canaries = Canaries()
-    with psycopg.connect(canary_server.dsn(), autocommit=True) as admin:
-        admin.execute("CREATE DATABASE shop TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
-    dsn = canary_server.dsn("shop")
-    with psycopg.connect(dsn, autocommit=True) as connection:
+    name = server.empty()
+    copy_name = f"{name}_copy"
+    with psycopg.connect(server.dsn(name), autocommit=True) as connection:
         fill(connection, canaries)
-    with psycopg.connect(canary_server.dsn(), autocommit=True) as admin:
-        admin.execute("CREATE DATABASE copy TEMPLATE shop")
-        admin.execute("ALTER DATABASE shop SET search_path = shop, public")
-        admin.execute("ALTER DATABASE copy SET search_path = shop, public")
-    catalog = asyncio.run(read_catalog(dsn, database="shop"))
-    shop = CanaryShop(dsn, canary_server.dsn("copy"), canaries, catalog)
+    with psycopg.connect(server.dsn(), autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {copy_name} TEMPLATE {name}".encode())
+        for database in (name, copy_name):
+            admin.execute(f"ALTER DATABASE {database} SET search_path = shop, public".encode())
+            admin.execute(f"ALTER DATABASE {database} SET statement_timeout = '20s'".encode())
+    catalog = asyncio.run(read_catalog(server.dsn(name), database="shop"))
+    shop = CanaryShop(server.dsn(name), server.dsn(copy_name), canaries, catalog)
     with psycopg.connect(shop.copy_dsn, autocommit=True) as connection:
         sanitize(connection, catalog, shop.policy("ada"))
     return shop
+
+
+@pytest.fixture(scope="session")
+def canary_gateway(
+    server: TestServer, canary_shop: CanaryShop, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pgwarden]:
+    """pgwarden before the shop, as the database's superuser: nothing but pgwarden hides anything."""
+    databases = {"shop": {"upstream": canary_shop.dsn}}
+    folder = tmp_path_factory.mktemp("canary-gateway")
+    with run_pgwarden(folder, server, policies=policy_text(), databases=databases) as instance:
+        yield instance
+
+
+@pytest.fixture(scope="session")
+def asker(canary_shop: CanaryShop, canary_gateway: Pgwarden) -> Iterator[Asker]:
+    """Asks through pgwarden and on the copy."""
+    found = Asker(canary_shop, lambda user: connect(canary_gateway.dsn(user)))
+    yield found
+    found.close()
 
 
 def fill(connection: psycopg.Connection[tuple[object, ...]], canaries: Canaries) -> None:
@@ -116,6 +73,7 @@ def fill(connection: psycopg.Connection[tuple[object, ...]], canaries: Canaries)
     for table in all_rows(canaries):
         _insert(connection, table)
     connection.execute("SELECT lo_from_bytea(424242, %s)", (canaries.octets("large object"),))
+    connection.execute("SELECT setval('shop.numbers', 713577331)")
     connection.execute("REFRESH MATERIALIZED VIEW shop.takings")
     connection.execute("ANALYZE")
 
@@ -170,7 +128,7 @@ def _sanitize_columns(
     connection.execute(f"UPDATE shop.{table.name} SET {changes}".encode())
 
 
-def _masked(table: Relation, name: str, mask: object, policy: EffectivePolicy) -> str:
+def _masked(table: Relation, name: str, mask: MaskSpec, policy: EffectivePolicy) -> str:
     column = table.column(name)
     assert column is not None
-    return sql_form(mask, column.type_oid, column.type_name, f'"{name}"', policy.principal.attributes)  # type: ignore[arg-type]
+    return sql_form(mask, column.type_oid, column.type_name, f'"{name}"', policy.principal.attributes)

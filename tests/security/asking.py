@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tests.fix_canaries import CanaryShop
+from tests.security.canary_shop import CanaryShop
 from tests.security.raw_client import BINARY, TEXT, Answer, Value
 from tests.security.vector import Allowed, Refused, Vector
 
+_RECORD, _RECORD_ARRAY, _FIRST_USER_OID = 2249, 2287, 16384
 _GUESS = re.compile(r"@\[([^\]]+)\]")
 
 
@@ -18,6 +19,8 @@ class Link(Protocol):
     """What RawClient and CompiledLink have in common."""
 
     seen: bytearray
+
+    def close(self) -> None: ...
 
     def simple(self, sql: str | bytes) -> Answer: ...
 
@@ -39,6 +42,11 @@ class Asker:
         if user not in self.links:
             self.links[user] = self.shop.copy() if user == "copy" else self.open_link(user)
         return self.links[user]
+
+    def close(self) -> None:
+        for link in self.links.values():
+            link.close()
+        self.links.clear()
 
     def answers(self, user: str, sql: str) -> list[Answer]:
         """The simple protocol's answer, then the extended protocol's in text and in binary."""
@@ -64,7 +72,7 @@ class Asker:
         assert isinstance(vector.ask, str)
         sql = self.written(vector.ask)
         answers = self.answers("ada", sql)
-        assert self.leaks(bytes(self.link("ada").seen), sql) == set()
+        self._require_clean("ada", sql)
         match vector.expected:
             case Refused() as refused:
                 for answer in answers:
@@ -73,11 +81,16 @@ class Asker:
             case Allowed.SAME | Allowed.ORDERED:
                 self._compare(answers, sql, is_ordered=vector.expected is Allowed.ORDERED)
         self.answers("max", sql)
-        assert self.leaks(bytes(self.link("max").seen), sql) == set()
+        self._require_clean("max", sql)
+
+    def _require_clean(self, user: str, sql: str) -> None:
+        leaked = self.leaks(bytes(self.link(user).seen), sql)
+        assert not leaked, f"{user} saw {sorted(leaked)[:5]}"
 
     def _compare(self, answers: list[Answer], sql: str, *, is_ordered: bool) -> None:
         for path, answer, plain in zip(("simple", "text", "binary"), answers, self.answers("copy", sql), strict=True):
-            assert difference(answer, plain, is_ordered=is_ordered) == "", path
+            found = difference(answer, plain, is_ordered=is_ordered)
+            assert not found, f"{path}: {found}"
 
 
 def difference(answer: Answer, plain: Answer, *, is_ordered: bool) -> str:
@@ -86,7 +99,7 @@ def difference(answer: Answer, plain: Answer, *, is_ordered: bool) -> str:
         return f"SQLSTATE {answer.error or 'none'} here, {plain.error or 'none'} on the copy"
     if answer.sqlstate:
         return ""
-    if (answer.columns, answer.type_oids) != (plain.columns, plain.type_oids):
+    if answer.columns != plain.columns or not _are_same_types(answer.type_oids, plain.type_oids):
         return f"columns {answer.columns} {answer.type_oids} here, {plain.columns} {plain.type_oids} on the copy"
     ours, theirs = answer.rows, plain.rows
     if not is_ordered:
@@ -94,6 +107,14 @@ def difference(answer: Answer, plain: Answer, *, is_ordered: bool) -> str:
     if ours == theirs:
         return ""
     return f"{len(ours)} rows here, {len(theirs)} on the copy; {_first_difference(ours, theirs)}"
+
+
+def _are_same_types(ours: list[int], theirs: list[int]) -> bool:
+    """A guard's whole row is an anonymous record: its columns need not be those of the table's row type."""
+    return len(ours) == len(theirs) and all(
+        mine in (yours, _RECORD) or (mine == _RECORD_ARRAY and yours >= _FIRST_USER_OID)
+        for mine, yours in zip(ours, theirs, strict=True)
+    )
 
 
 def _first_difference(ours: list[tuple[Value, ...]], theirs: list[tuple[Value, ...]]) -> str:

@@ -25,6 +25,7 @@ CONSTANTS = (
     "713577331",
 )
 _POSTGRES_EPOCH = date(2000, 1, 1)
+_SMALL_OIDS = 30_000  # numbers below look like OIDs of catalogs
 _HEAD_BYTES = 6  # no pattern is shorter
 Index = dict[bytes, list[tuple[bytes, str]]]
 
@@ -84,7 +85,8 @@ class Canaries:
         self._taken.add(ordinal)
         self.values[label] = value.isoformat()
         self.folded[value.isoformat().encode()] = label
-        self.patterns[_value(struct.pack("!i", (value - _POSTGRES_EPOCH).days))] = label
+        if abs((value - _POSTGRES_EPOCH).days) > _SMALL_OIDS or first < _POSTGRES_EPOCH.year:
+            self.patterns[_value(struct.pack("!i", (value - _POSTGRES_EPOCH).days))] = label
         return value
 
     def moment(self, label: str, first: int, years: int) -> datetime:

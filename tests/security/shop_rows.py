@@ -107,7 +107,7 @@ def _orders(canaries: Canaries) -> Iterator[Row]:
         yield (number, 1, customer, _STATES[number % 4], placed, total, f"memo {number % 5}" if number % 3 else None)
     for number in range(HIDDEN_ORDERS):
         label = f"hidden order {number}"
-        day = canaries.day(f"{label} day", 2030, 3)
+        day = canaries.day(f"{label} day", 2130, 3)
         key, customer = canaries.number(f"{label} id"), number % OWN_CUSTOMERS + 1
         yield (key, 2, customer, "paid", day, canaries.amount(f"{label} total"), canaries.text(f"{label} memo"))
 
@@ -145,23 +145,23 @@ def _payments(canaries: Canaries) -> Iterator[Row]:
     for number in range(8):
         label = f"hidden payment {number}"
         values = (canaries.amount(f"{label} amount"), canaries.text(f"{label} card"), canaries.text(f"{label} method"))
-        yield (canaries.number(f"{label} id"), 2, number + 1, *values, canaries.moment(f"{label} paid", 2034, 2))
+        yield (canaries.number(f"{label} id"), 2, number + 1, *values, canaries.moment(f"{label} paid", 2134, 2))
 
 
 def _salaries(canaries: Canaries) -> Iterator[Row]:
     for number in range(5):
         label = f"salary {number}"
         person, amount = canaries.text(f"{label} person"), canaries.number(f"{label} amount")
-        yield (canaries.number(f"{label} id"), person, amount, canaries.day(f"{label} since", 2037, 2))
+        yield (canaries.number(f"{label} id"), person, amount, canaries.day(f"{label} since", 2137, 2))
 
 
 def _events(canaries: Canaries) -> Iterator[Row]:
     for number in range(1, 21):
-        day = date(2024 + number % 2, number % 12 + 1, 1)
+        day = date(2124 + number % 2, number % 12 + 1, 1)
         yield (day, 1, number, canaries.text(f"own event {number} actor"), json.dumps({"kind": f"k{number % 3}", "n": number}))
     for number in range(6):
         label = f"hidden event {number}"
-        day = canaries.day(f"{label} day", 2024 + number % 2, 1)
+        day = canaries.day(f"{label} day", 2124 + number % 2, 1)
         payload = json.dumps({"kind": canaries.text(f"{label} kind")})
         yield (day, 2, canaries.number(f"{label} id"), canaries.text(f"{label} actor"), payload)
 

@@ -72,8 +72,8 @@ CREATE TABLE shop.salaries (id int PRIMARY KEY, person text, amount bigint, sinc
 CREATE TABLE shop.regions (id int PRIMARY KEY, name text NOT NULL, parent int);
 CREATE TABLE shop.events (day date NOT NULL, tenant_id int NOT NULL, id int NOT NULL, actor text, payload jsonb)
     PARTITION BY RANGE (day);
-CREATE TABLE shop.events_2024 PARTITION OF shop.events FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
-CREATE TABLE shop.events_2025 PARTITION OF shop.events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+CREATE TABLE shop.events_2124 PARTITION OF shop.events FOR VALUES FROM ('2124-01-01') TO ('2125-01-01');
+CREATE TABLE shop.events_2125 PARTITION OF shop.events FOR VALUES FROM ('2125-01-01') TO ('2126-01-01');
 CREATE TABLE shop.memos (id int PRIMARY KEY, tenant_id int, body text);
 CREATE TABLE shop.memos_archive (shelf text) INHERITS (shop.memos);
 CREATE TABLE vault.secrets (id int PRIMARY KEY, secret text);
@@ -88,7 +88,7 @@ CREATE VIEW shop.order_totals AS
     FROM shop.customers c LEFT JOIN shop.orders o ON o.customer_id = c.id GROUP BY c.id;
 CREATE VIEW shop.payroll AS SELECT person, amount FROM shop.salaries WHERE person <> 'cnryconstantview';
 CREATE MATERIALIZED VIEW shop.takings AS SELECT 1 AS one WITH NO DATA;
-CREATE SEQUENCE shop.numbers START 713577331;
+CREATE SEQUENCE shop.numbers;
 
 CREATE FUNCTION shop.leak() RETURNS text LANGUAGE sql STABLE AS 'SELECT max(secret) FROM vault.secrets';
 CREATE FUNCTION shop.leak_of(shop.customers) RETURNS text LANGUAGE sql STABLE AS

@@ -66,5 +66,6 @@ DENIED = Refused(("42501",))
 UNPROVEN = Refused(("0A000",))
 NO_TABLE = Refused(("42P01",))
 BLOCKED = Refused(("42501", "0A000", "42P01"))
+NO_COLUMN = Refused(("42501", "42703"))
 BROKEN = Refused(("42601", "42"))
 SAME, ORDERED, CLEAN = Allowed.SAME, Allowed.ORDERED, Allowed.CLEAN

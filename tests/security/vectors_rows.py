@@ -17,7 +17,7 @@ SHAPES = (
     Vector("column_alias_swap", G, SAME, "SELECT ssn FROM shop.customers AS t(id, tenant_id, ssn, city, segment, name, x)"),
     Vector("three_part_column", ST, SAME, "SELECT shop.customers.email, shop.customers.ssn FROM shop.customers"),
     Vector("three_part_star", ST, SAME, "SELECT shop.customers.* FROM shop.customers"),
-    Vector("three_part_table", G, SAME, "SELECT email, ssn FROM shop.shop.customers"),
+    Vector("three_part_table", G, CLEAN, "SELECT email, ssn FROM shop.shop.customers"),
     Vector("other_database", G, BLOCKED, "SELECT * FROM copy.shop.customers"),
     Vector("quoted_names", G, SAME, 'SELECT "customers"."ssn" FROM "shop"."customers"'),
     Vector("folded_names", G, SAME, "SELECT SSN, CuStOmErS.eMail FROM SHOP.Customers"),
