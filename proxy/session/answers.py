@@ -296,7 +296,7 @@ class Answers:
             return
         while c.queue and c.queue[0].kind is not Kind.SYNC:
             self._drop(c.queue.popleft(), failed.sqlstate)
-        c.is_skipping = not c.queue
+        c.is_skipping = c.is_skipping or not c.queue
         c.watch_time()
         c.resend_names()
 

@@ -429,6 +429,7 @@ class Requests:
         c = self._c
         c.send_server(POISON_UNNAMED_PARSE if drops_unnamed else POISON_PARSE)
         c.expect(Item(Kind.REFUSED, b"" if drops_unnamed else _NAMELESS, answer=answer))
+        c.is_skipping = True  # as the server will: what follows needs no decision and no record
         if drops_unnamed:
             c.sent.statements.pop(b"", None)
 

@@ -1,0 +1,257 @@
+"""A stage for playbooks: a Session without sockets, a client and a server that speak in messages.
+
+The services are real but for what they decide: a table from text to Decision, so that a playbook says which
+statement is rewritten, masked or refused. Nothing of PostgreSQL is imitated here but the messages it is told to send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from audit.cost import PriceList
+from audit.errors import JournalError
+from audit.record import Record, Stage
+from policies.catalog import Catalog
+from policies.decision import Decision, Plan, Refusal
+from policies.model import EffectivePolicy, Limits, Principal, Statement
+from proxy.session.ports import Command, Gateway, Measures, Rules
+from proxy.session.session import Phase, Session
+from proxy.wire import messages as m
+from proxy.wire.codec import decode_backend, decode_frontend, decode_startup, encode
+from proxy.wire.frames import FrameCutter, FrameLimits
+from proxy.wire.scram import SCRAM_SHA_256, ScramClient, make_verifier
+
+PASSWORD = "correct horse"
+VERIFIER = make_verifier(PASSWORD, 4096, b"0123456789abcdef")
+ADA = Principal("ada", tenant="acme", team="finance", scram=VERIFIER)
+LIMITED = FrameLimits(message_bytes=1 << 30)
+POISON = b"refused by pgwarden"
+
+
+def policy_of(fingerprint: str = "p1", is_everything: bool = False) -> EffectivePolicy:
+    return EffectivePolicy(
+        ADA, "shop", (), frozenset({Statement.SELECT}), None, (), None, Limits(), fingerprint, is_everything
+    )
+
+
+def allow(text: str, **changes: object) -> Callable[[str], Decision]:
+    plan = replace(Plan("select", text), **changes)  # type: ignore[arg-type]
+    return lambda sql: Decision(sql, (plan,))
+
+
+def refuse(sqlstate: str = "42501", rule: str = "analysts/tables") -> Callable[[str], Decision]:
+    refusal = Refusal(sqlstate, rule, "not allowed", "p.yaml:1:1", "ask", 1)
+    return lambda sql: Decision(sql, (Plan("delete", sql),), refusal)
+
+
+@dataclass
+class StageServices:
+    """`session.ports.Services` over plain data. Change the fields in the middle of a playbook."""
+
+    decisions: dict[str, Callable[[str], Decision]] = field(default_factory=dict)
+    policy: EffectivePolicy | None = field(default_factory=policy_of)
+    snapshot: Catalog | None = field(
+        default_factory=lambda: Catalog(1, "shop", 150000, (), ("shop",), frozenset({"shop", "public"}))
+    )
+    records: list[Record] = field(default_factory=list)
+    logins: list[bool] = field(default_factory=list)
+    measures: list[Measures] = field(default_factory=list)
+    paths: list[tuple[str, ...]] = field(default_factory=list)
+    gateway_password: str | None = None
+    is_journal_full: bool = False
+    ticks: int = 0
+    ids: int = 0
+
+    def now_us(self) -> int:
+        self.ticks += 1
+        return self.ticks
+
+    def random_bytes(self, count: int) -> bytes:
+        return bytes(range(1, count + 1))
+
+    def new_id(self) -> str:
+        self.ids += 1
+        return f"id-{self.ids}"
+
+    def principal(self, user: str) -> Principal | None:
+        return {"ada": ADA, "silent": Principal("silent")}.get(user)
+
+    def has_database(self, database: str) -> bool:
+        return database == "shop"
+
+    def gateway(self, database: str) -> Gateway:
+        return Gateway("gate", "warehouse", self.gateway_password)
+
+    def effective(self, user: str, database: str) -> EffectivePolicy | None:
+        return self.policy
+
+    def catalog(self, database: str) -> Catalog | None:
+        return self.snapshot
+
+    def prices(self) -> PriceList:
+        return PriceList()
+
+    def decide(self, sql: str, policy: EffectivePolicy, catalog: Catalog, search_path: tuple[str, ...]) -> Decision:
+        self.paths.append(search_path)
+        made = self.decisions.get(sql, allow(sql))(sql)
+        return replace(made, policy_fingerprint=policy.fingerprint, catalog_version=catalog.version)
+
+    def append(self, records: Sequence[Record]) -> int:
+        if self.is_journal_full:
+            raise JournalError("no room")
+        self.records += records
+        return len(self.records)
+
+    def kept_text(self, sql: str) -> str:
+        return sql
+
+    def count_added(self, added_us: int) -> None:
+        assert added_us > 0
+
+    def count_statement(self, measures: Measures) -> None:
+        self.measures.append(measures)
+
+    def count_login(self, is_ok: bool) -> None:
+        self.logins.append(is_ok)
+
+    def statements(self, stage: Stage) -> list[tuple[str, str]]:
+        """(text or shape of the decision, SQLSTATE) of the records of one stage."""
+        return [(r.sql_text or str(r.decision), r.sqlstate) for r in self.records if r.stage is stage]
+
+
+class Play:
+    """`client` and `server` speak; `client_hears`, `server_hears` and `told` say what came out since."""
+
+    def __init__(self, services: StageServices | None = None, rules: Rules | None = None, cut: int = 0) -> None:
+        self.services = services or StageServices()
+        self.session = Session(self.services, rules or Rules(), "192.0.2.7")
+        self.commands: list[Command] = []
+        self.client_bytes = b""
+        self._to_client = FrameCutter(LIMITED)
+        self._to_server = FrameCutter(LIMITED, startup=True)
+        self._heard_by_client: list[m.BackendMessage] = []
+        self._heard_by_server: list[m.Message] = []
+        self._cut = cut
+
+    # speaking
+
+    def client(self, *messages: m.Message) -> Play:
+        return self.client_raw(b"".join(map(encode, messages)))
+
+    def client_raw(self, data: bytes) -> Play:
+        for piece in self._pieces(data):
+            self.session.client_data(piece)
+            self.collect()
+        return self
+
+    def server(self, *messages: m.Message) -> Play:
+        return self.server_raw(b"".join(map(encode, messages)))
+
+    def server_raw(self, data: bytes) -> Play:
+        for piece in self._pieces(data):
+            self.session.server_data(piece)
+            self.collect()
+        return self
+
+    def _pieces(self, data: bytes) -> list[bytes]:
+        size = self._cut or len(data)
+        return [data[i : i + size] for i in range(0, len(data), size)]
+
+    def collect(self) -> None:
+        outbox = self.session.take_outbox()
+        self.commands += outbox.commands
+        shown = b"".join(outbox.to_client)
+        self.client_bytes += shown
+        if shown[:1] in (b"N", b"S") and len(shown) == 1:
+            return
+        self._to_client.feed(shown)
+        for type_byte, start, end in self._to_client:
+            self._heard_by_client.append(decode_backend(type_byte, self._to_client.buffer[start + 5 : end]))
+        self._collect_server(b"".join(outbox.to_server))
+
+    def _collect_server(self, data: bytes) -> None:
+        self._to_server.feed(data)
+        while (frame := self._to_server.next_frame()) is not None:
+            type_byte, start, end = frame
+            view = self._to_server.buffer[start:end]
+            if self._to_server.is_startup:
+                self._heard_by_server.append(decode_startup(view[4:]))
+                self._to_server.end_startup()
+            elif type_byte == ord("p"):
+                self._heard_by_server.append(m.SASLResponse(view[5:]))
+            else:
+                self._heard_by_server.append(decode_frontend(type_byte, view[5:]))
+
+    # hearing
+
+    def client_hears(self) -> list[m.BackendMessage]:
+        heard, self._heard_by_client = self._heard_by_client, []
+        return heard
+
+    def server_hears(self) -> list[m.Message]:
+        heard, self._heard_by_server = self._heard_by_server, []
+        return heard
+
+    def told(self) -> list[Command]:
+        told, self.commands = self.commands, []
+        return told
+
+    # usual beginnings
+
+    def log_in(self, user: str = "ada", database: str = "shop", password: str = PASSWORD, **more: str) -> Play:
+        settings = {"user": user, "database": database, **more}
+        self.client(m.StartupMessage(m.PROTOCOL_3_0, {k.encode(): v.encode() for k, v in settings.items()}))
+        if not any(isinstance(x, m.AuthenticationSASL) for x in self._heard_by_client):
+            return self
+        scram = ScramClient(password, b"abcdef")
+        self.client(m.SASLInitialResponse(SCRAM_SHA_256, scram.first()))
+        challenge = self._heard_by_client[-1]
+        if isinstance(challenge, m.AuthenticationSASLContinue):
+            self.client(m.SASLResponse(scram.final(challenge.data)))
+        return self
+
+    def open(self, **more: str) -> Play:
+        """Logged in on both sides, nothing left to hear."""
+        self.log_in(**more)
+        self.session.upstream_connected()
+        self.collect()
+        self.server(
+            m.AuthenticationOk(),
+            m.ParameterStatus(b"client_encoding", b"UTF8"),
+            m.BackendKeyData(42, b"\xaa\xbb\xcc\xdd"),
+            m.ReadyForQuery(b"I"),
+        )
+        assert self.session.phase is Phase.OPEN
+        self.client_hears()
+        self.server_hears()
+        self.told()
+        return self
+
+
+def error(sqlstate: str, message: str = "m", severity: str = "ERROR", **more: str) -> m.ErrorResponse:
+    fields = {"S": severity, "V": severity, "C": sqlstate, "M": message, **more}
+    return m.ErrorResponse({key: text.encode() for key, text in fields.items()})
+
+
+def sqlstates(messages: Sequence[m.Message]) -> list[str]:
+    return [x.fields["C"].decode() for x in messages if isinstance(x, m.ErrorResponse)]
+
+
+def kinds(messages: Sequence[m.Message]) -> list[str]:
+    return [type(x).__name__ for x in messages]
+
+
+def column(name: str, table_oid: int = 0, attnum: int = 0, type_oid: int = 25, format_: int = 0) -> m.Field:
+    return m.Field(name.encode(), table_oid, attnum, type_oid, -1, -1, format_)
+
+
+READY = m.ReadyForQuery(b"I")
+IN_BLOCK = m.ReadyForQuery(b"T")
+FAILED = m.ReadyForQuery(b"E")
+DONE = m.CommandComplete(b"SELECT 1")
+
+
+def extended(query: str, name: str = "") -> tuple[m.Message, ...]:
+    raw = name.encode()
+    return m.Parse(raw, query.encode()), m.Bind(b"", raw), m.Describe(b"P", b""), m.Execute(b"")

@@ -1,0 +1,235 @@
+"""From the first packet to ReadyForQuery, and every way of not getting there."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.session.ports import CancelOther, CloseLinks, ConnectUpstream, RegisterKey, Rules, StartTls
+from proxy.session.session import Phase
+from proxy.wire import messages as m
+from proxy.wire.codec import encode
+from proxy.wire.scram import ScramServer, md5_password
+from tests.playbooks.stage import PASSWORD, VERIFIER, Play, StageServices, error, kinds, sqlstates
+
+
+def test_a_login_reaches_the_server_under_the_gateways_name() -> None:
+    play = Play().log_in(application_name="psql", TimeZone="UTC")
+    assert play.told() == [ConnectUpstream("shop")]
+    play.session.upstream_connected()
+    play.collect()
+    (startup,) = play.server_hears()
+    assert isinstance(startup, m.StartupMessage)
+    assert startup.parameters == {
+        b"user": b"gate",
+        b"database": b"warehouse",
+        b"application_name": b"psql",
+        b"TimeZone": b"UTC",
+        b"client_encoding": b"UTF8",
+        b"standard_conforming_strings": b"on",
+    }
+
+
+def test_the_servers_process_id_stays_and_its_secret_does_not() -> None:
+    play = Play().log_in()
+    play.session.upstream_connected()
+    play.server(m.AuthenticationOk(), m.BackendKeyData(42, b"\xaa\xbb\xcc\xdd"), m.ReadyForQuery(b"I"))
+    keys = [x for x in play.client_hears() if isinstance(x, m.BackendKeyData)]
+    assert keys == [m.BackendKeyData(42, b"\1\2\3\4")]
+    assert RegisterKey(42, b"\1\2\3\4", b"\xaa\xbb\xcc\xdd") in play.told()
+    assert b"\xaa\xbb\xcc\xdd" not in play.client_bytes
+    assert play.services.logins == [True]
+    assert [r.shape for r in play.services.records] == ["login"]
+
+
+@pytest.mark.parametrize(
+    ("user", "password"), [("ada", "wrong"), ("nobody", PASSWORD), ("silent", PASSWORD), ("silent", "")]
+)
+def test_every_failed_login_looks_alike(user: str, password: str) -> None:
+    play = Play().log_in(user=user, password=password)
+    heard = play.client_hears()
+    assert kinds(heard) == ["AuthenticationSASL", "AuthenticationSASLContinue", "ErrorResponse"]
+    assert sqlstates(heard) == ["28P01"]
+    message = heard[-1].fields["M"]  # type: ignore[union-attr]
+    assert message == f'password authentication failed for user "{user}"'.encode()
+    assert play.told() == [CloseLinks()]
+    assert play.services.logins == [False]
+    assert [(r.shape, r.sqlstate) for r in play.services.records] == [("login", "28P01")]
+
+
+def test_an_unknown_database_is_told_only_after_authentication() -> None:
+    heard = Play().log_in(database="elsewhere").client_hears()
+    assert kinds(heard)[-2:] == ["AuthenticationSASLFinal", "ErrorResponse"]
+    assert sqlstates(heard) == ["3D000"]
+    assert sqlstates(Play().log_in(database="elsewhere", password="x").client_hears()) == ["28P01"]
+
+
+def test_the_database_defaults_to_the_user() -> None:
+    heard = Play().log_in(database="").client_hears()
+    assert b'"ada"' in heard[-1].fields["M"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"work_mem": "1GB"},
+        {"options": "-c work_mem=1GB"},
+        {"options": "--session_replication_role=replica"},
+        {"options": "-d 5"},
+        {"replication": "database"},
+        {"DateStyle": "German"},
+        {"client_encoding": "LATIN1"},
+        {"standard_conforming_strings": "off"},
+        {"role": "postgres"},
+    ],
+)
+def test_a_setting_that_is_not_listed_is_refused_by_name(setting: dict[str, str]) -> None:
+    play = Play()
+    play.log_in(**setting)
+    (answer,) = play.client_hears()
+    assert sqlstates([answer]) == ["0A000"]
+    assert play.session.phase is Phase.ENDED
+
+
+def test_listed_options_reach_the_server() -> None:
+    play = Play().log_in(options=r"-c search_path=a\ b,public --statement_timeout=5s", client_encoding="'utf-8'")
+    play.session.upstream_connected()
+    play.collect()
+    (startup,) = play.server_hears()
+    assert isinstance(startup, m.StartupMessage)
+    assert startup.parameters[b"search_path"] == b"a b,public"
+    assert startup.parameters[b"statement_timeout"] == b"5s"
+    assert startup.parameters[b"client_encoding"] == b"UTF8"
+
+
+def test_a_newer_minor_version_is_negotiated_down() -> None:
+    play = Play()
+    play.client(m.StartupMessage(m.PROTOCOL_3_2, {b"user": b"ada", b"_pq_.novelty": b"1"}))
+    assert play.client_hears()[0] == m.NegotiateProtocolVersion(m.PROTOCOL_3_0, (b"_pq_.novelty",))
+
+
+def test_encryption_requests_are_answered_before_anything_else() -> None:
+    play = Play()
+    play.client(m.GSSENCRequest())
+    play.client(m.SSLRequest())
+    assert play.client_bytes == b"NN"
+    assert play.session.phase is Phase.STARTUP
+    offering = Play(rules=Rules(is_tls_offered=True))
+    offering.client(m.SSLRequest())
+    assert offering.client_bytes == b"S"
+    assert offering.told() == [StartTls()]
+    offering.session.tls_started()
+    offering.log_in()
+    assert ConnectUpstream("shop") in offering.told()
+
+
+def test_plain_links_are_refused_where_tls_is_required() -> None:
+    play = Play(rules=Rules(is_tls_offered=True, is_tls_required=True)).log_in()
+    assert sqlstates(play.client_hears()) == ["28000"]
+
+
+def test_bytes_smuggled_behind_an_ssl_request_end_the_link() -> None:
+    play = Play(rules=Rules(is_tls_offered=True))
+    play.client_raw(encode(m.SSLRequest()) + encode(m.StartupMessage(m.PROTOCOL_3_0, {b"user": b"ada"})))
+    assert StartTls() not in play.told()
+    assert play.session.phase is Phase.ENDED
+
+
+def test_a_cancel_request_is_handed_on_and_ends_its_link() -> None:
+    play = Play().client(m.CancelRequest(42, b"\1\2\3\4"))
+    assert play.told() == [CancelOther(42, b"\1\2\3\4"), CloseLinks()]
+    assert play.client_bytes == b""
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"GET / HTTP/1.1\r\n\r\n", b"\x7f\xff\xff\xff", b"\0\0\0\x08\0\2\0\0", b"\0\0\0\x09\0\3\0\0\0", b"\0\0\0\0"],
+)
+def test_garbage_on_the_port_gets_a_fatal_answer(garbage: bytes) -> None:
+    play = Play().client_raw(garbage)
+    heard = play.client_hears()
+    assert kinds(heard) == ["ErrorResponse"]
+    assert play.told() == [CloseLinks()]
+
+
+def test_a_query_instead_of_a_password_is_refused() -> None:
+    play = Play()
+    play.client(m.StartupMessage(m.PROTOCOL_3_0, {b"user": b"ada", b"database": b"shop"}))
+    play.client(m.Query(b"select 1"))
+    assert sqlstates(play.client_hears()) == ["08P01"]
+    assert play.server_hears() == []
+
+
+def test_what_a_client_sends_while_the_server_connects_waits() -> None:
+    play = Play().log_in()
+    play.client(m.Query(b"select 1"))
+    assert play.server_hears() == []
+    assert not play.session.wants_client_data
+    play.session.upstream_connected()
+    play.server(m.AuthenticationOk(), m.ReadyForQuery(b"I"))
+    assert play.server_hears()[-1] == m.Query(b"select 1")
+
+
+def test_an_unreachable_server_is_a_connection_failure() -> None:
+    play = Play().log_in()
+    play.session.upstream_failed("connection refused")
+    play.collect()
+    assert sqlstates(play.client_hears()) == ["08006"]
+
+
+def test_a_stalled_handshake_ends() -> None:
+    play = Play()
+    play.session.handshake_timed_out()
+    play.collect()
+    assert sqlstates(play.client_hears()) == ["08006"]
+    opened = Play().open()
+    opened.session.handshake_timed_out()
+    opened.collect()
+    assert opened.client_hears() == []
+
+
+def log_in_at_server(play: Play, *messages: m.Message) -> Play:
+    play.log_in()
+    play.session.upstream_connected()
+    play.collect()
+    play.server_hears()
+    return play.server(*messages)
+
+
+def test_cleartext_and_md5_towards_the_server() -> None:
+    services = StageServices(gateway_password="geheim")
+    play = log_in_at_server(Play(services), m.AuthenticationCleartextPassword())
+    assert play.server_hears() == [m.SASLResponse(b"geheim\0")]
+    play = log_in_at_server(Play(services), m.AuthenticationMD5Password(b"salt"))
+    assert play.server_hears() == [m.SASLResponse(md5_password("gate", "geheim", b"salt") + b"\0")]
+
+
+def test_scram_towards_the_server_checks_its_proof() -> None:
+    services = StageServices(gateway_password=PASSWORD)
+    play = log_in_at_server(Play(services), m.AuthenticationSASL((b"SCRAM-SHA-256",)))
+    (first,) = play.server_hears()
+    assert isinstance(first, m.SASLResponse)
+    server = ScramServer(VERIFIER, "gate", b"s", b"serversnonce")
+    play.server(m.AuthenticationSASLContinue(server.respond(first.data.split(b"\0", 1)[1][4:])))
+    (final,) = play.server_hears()
+    assert isinstance(final, m.SASLResponse)
+    proof = server.respond(final.data)
+    early = m.AuthenticationOk()
+    play.server(m.AuthenticationSASLFinal(proof), early)
+    assert m.AuthenticationOk() in play.client_hears()
+
+
+def test_a_server_that_skips_its_proof_is_not_trusted() -> None:
+    services = StageServices(gateway_password=PASSWORD)
+    play = log_in_at_server(Play(services), m.AuthenticationSASL((b"SCRAM-SHA-256",)), m.AuthenticationOk())
+    heard = play.client_hears()
+    assert sqlstates(heard) == ["08006"]
+    assert m.AuthenticationOk() not in heard
+
+
+def test_what_the_server_says_of_the_gateways_login_stays_inside() -> None:
+    refusal = error("28P01", 'password authentication failed for user "gate"', "FATAL")
+    heard = log_in_at_server(Play(), refusal).client_hears()
+    assert sqlstates(heard) == ["08006"]
+    assert b'gate"' not in heard[-1].fields["M"]  # type: ignore[union-attr]
+    heard = log_in_at_server(Play(), error("53300", "too many clients", "FATAL")).client_hears()
+    assert sqlstates(heard) == ["53300"]
