@@ -13,9 +13,9 @@ TABLES = ("customers", "orders", "order_items", "products", "payments", "salarie
 LEAKING = frozenset(
     """
     star alias whole_row row_to_json table_command cte union_all_with_orders lateral reverse encode_hex format json_path
-    string_agg blocked_column blocked_table other_schema view partition_by_name child_by_name lo_get query_to_xml
+    string_agg blocked_column blocked_table other_schema view partition_by_name child_by_name lo_get
     user_function copy_to_stdout copy_binary pg_stats pg_views pg_get_constraintdef cast_fails_masked user_function_notice
-    do_block call explain_analyze insert_returning data_modifying_cte
+    do_block call 
     """.split()
 )
 
