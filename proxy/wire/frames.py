@@ -221,7 +221,10 @@ class FrameCutter:
         if at + 4 > self._size:
             return 0
         data = self.buffer
-        length = data[at] << 24 | data[at + 1] << 16 | data[at + 2] << 8 | data[at + 3]
+        # In halves: compiled, a byte is a C int, and 255 << 24 would be negative.
+        high = data[at] << 8 | data[at + 1]
+        low = data[at + 2] << 8 | data[at + 3]
+        length = high << 16 | low
         self._check_length(length, at)
         return at + length
 

@@ -33,7 +33,7 @@ def mask_rows(
     `column_count` is what RowDescription promised. Raises ProtocolViolation for any row that differs, and
     LocalProtocolError for columns or a run out of range. NULL stays NULL.
     """
-    # The compiled walk reads without bounds checks of its own: nothing but this line keeps it inside the buffer.
+    # A negative offset would index from the buffer's end.
     if not 0 <= start <= end <= len(buffer):
         raise LocalProtocolError("a run of rows lies inside its buffer")
     by_index = _masks_by_index(columns, column_count)
@@ -108,4 +108,7 @@ def _row_end(buffer: bytes, start: int, end: int, column_count: int) -> int:
 
 
 def _uint32(data: bytes, at: int) -> int:
-    return data[at] << 24 | data[at + 1] << 16 | data[at + 2] << 8 | data[at + 3]
+    # In halves: compiled, a byte is a C int, and 255 << 24 would be negative.
+    high = data[at] << 8 | data[at + 1]
+    low = data[at + 2] << 8 | data[at + 3]
+    return high << 16 | low

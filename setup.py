@@ -1,0 +1,57 @@
+"""Compiles the hot modules where Cython and a C compiler are at hand; otherwise they run interpreted.
+
+A build that can't compile says so in one line and goes on: the same source runs either way.
+"""
+
+import sys
+import textwrap
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+HOT_MODULES = ("proxy.wire.frames", "proxy.wire.rows")
+DIRECTIVES = {"language_level": 3, "annotation_typing": False}
+
+
+def note(reason: object) -> None:
+    cause = textwrap.shorten(str(reason), 80)
+    sys.stderr.write(f"pgwarden: hot modules are not compiled and run interpreted ({cause})\n")
+
+
+def extensions() -> list[Extension]:
+    try:
+        from Cython.Build import cythonize
+    except ImportError:
+        note("Cython is not installed")
+        return []
+    sources = [Extension(name, [name.replace(".", "/") + ".py"], optional=True) for name in HOT_MODULES]
+    try:
+        return cythonize(sources, compiler_directives=DIRECTIVES, quiet=True)
+    except Exception as error:  # noqa: BLE001 - whatever it trips over, interpreting is always possible
+        note(error)
+        return []
+
+
+class OptionalBuild(build_ext):
+    """Builds all extensions or none, so that a half-compiled package doesn't come about."""
+
+    def run(self) -> None:
+        try:
+            super().run()
+        except Exception as error:  # noqa: BLE001 - no fault of a compiler may fail the install
+            self.give_up(error)
+
+    def build_extension(self, ext: Extension) -> None:
+        # Over setuptools' own handling of `optional`, which would go on with the other extensions.
+        ext.optional = False
+        super().build_extension(ext)
+
+    def give_up(self, error: Exception) -> None:
+        note(error)
+        for ext in self.extensions:
+            Path(self.get_ext_fullpath(ext.name)).unlink(missing_ok=True)
+        self.extensions = []
+
+
+setup(ext_modules=extensions(), cmdclass={"build_ext": OptionalBuild})
