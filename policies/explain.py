@@ -12,6 +12,7 @@ from typing import Any
 from policies.catalog import Catalog
 from policies.decision import Decision, Plan, Refusal
 from policies.model import EffectivePolicy, Limits, MaskSpec, RuleId, Statement, TableRule
+from policies.resolve import resolve_table
 
 _SECRET_PARAMETERS = frozenset({"salt", "key"})
 _TAB_COLUMNS = 4
@@ -70,11 +71,7 @@ def _limits(limits: Limits) -> dict[str, Any]:
         "rows": (limits.rows, limits.rows_rule),
         "runtime_s": (limits.runtime_s, limits.runtime_rule),
     }
-    return {
-        name: {"value": value, "rule": _rule(rule)}
-        for name, (value, rule) in given.items()
-        if value is not None
-    }
+    return {name: {"value": value, "rule": _rule(rule)} for name, (value, rule) in given.items() if value is not None}
 
 
 def _verdict(decision: Decision) -> str:
@@ -92,9 +89,7 @@ def _plan(plan: Plan, policy: EffectivePolicy, catalog: Catalog | None) -> dict[
         "command": plan.command,
         "rule_ids": list(plan.rule_ids),
         "tables": [_table(rule) for rule in rules],
-        "masked_columns": [
-            {"column": name, "where": _where(name, streamed)} for name in plan.masked_columns
-        ],
+        "masked_columns": [{"column": name, "where": _where(name, streamed)} for name in plan.masked_columns],
     }
 
 
@@ -122,7 +117,7 @@ def _table_rule(name: str, policy: EffectivePolicy, catalog: Catalog | None) -> 
     relations = catalog.relations if catalog else ()
     exact = next(((r.schema, r.name) for r in relations if f"{r.schema}.{r.name}" == name), None)
     schema, table = exact or (name.partition(".")[0], name.partition(".")[2])
-    return policy.table_rule(schema, table)
+    return resolve_table(policy, schema, table)
 
 
 def _table(rule: TableRule) -> dict[str, Any]:
@@ -132,8 +127,7 @@ def _table(rule: TableRule) -> dict[str, Any]:
         "denied_by": _rule(rule.denied_by),
         "filters": [{"expression": f.expression, "rule": _rule(f.rule)} for f in rule.filters],
         "blocked_columns": [
-            {"column": name, "rule": _rule(blocked_by)}
-            for name, blocked_by in sorted(rule.blocked_columns.items())
+            {"column": name, "rule": _rule(blocked_by)} for name, blocked_by in sorted(rule.blocked_columns.items())
         ],
         "masks": [
             {"column": name, "mask": _mask(mask.mask), "rule": _rule(mask.rule)}

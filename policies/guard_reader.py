@@ -107,9 +107,7 @@ class GuardReader:
             rules += [MaskRule(column, spec, rule) for column in columns if spec]
         return tuple(rules)
 
-    def _report_repeated(
-        self, columns: Iterable[ColumnName], direct: dict[ColumnName, int], node: Node
-    ) -> None:
+    def _report_repeated(self, columns: Iterable[ColumnName], direct: dict[ColumnName, int], node: Node) -> None:
         for column in columns:
             if column in direct:
                 self._fields.report(node, f"{column} is masked twice here (first on line {direct[column]})")

@@ -34,9 +34,7 @@ MAX_FILES = 1_000
 _CURRENCY = re.compile(r"[A-Z]{3}\Z")
 
 
-def load_folder(
-    path: Path, env: Mapping[str, str], known_databases: Collection[str] | None = None
-) -> PolicySet:
+def load_folder(path: Path, env: Mapping[str, str], known_databases: Collection[str] | None = None) -> PolicySet:
     """Raises PolicyFileError with every problem found; `env` serves values written as ``env:NAME``."""
     problems: list[Problem] = []
     contents = _read_files(path, problems)

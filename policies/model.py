@@ -219,9 +219,3 @@ class EffectivePolicy:
     limits: Limits
     fingerprint: str
     is_everything: bool
-
-    def table_rule(self, schema: str, table: str) -> TableRule:
-        """The rule for one relation; source: `policies.resolve`."""
-        from policies.resolve import resolve_table  # a cycle only at import time
-
-        return resolve_table(self, schema, table)

@@ -79,7 +79,7 @@ def _parts(text: str, count: int, form: str) -> list[str]:
             break
         position += 1
     if match is None or position != len(text):
-        raise MalformedNameError(f"{text!r} is no name: write {form}, with \"…\" around unusual names")
+        raise MalformedNameError(f'{text!r} is no name: write {form}, with "…" around unusual names')
     if len(parts) != count:
         raise MalformedNameError(f"{text!r} has {len(parts)} part{'s' * (len(parts) > 1)}: write {form}")
     return parts

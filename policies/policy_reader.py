@@ -140,9 +140,7 @@ class _Reader:
             own = tuple(entry for entry in node.entries if entry[0].text != "except")
             node = MappingNode(own, node.source)
         subjects = self._subjects(node, "'subjects'") if node else Subjects()
-        excepted = [
-            self._subjects(part, "'except'") for part in (nested, self._entries.get("except")) if part
-        ]
+        excepted = [self._subjects(part, "'except'") for part in (nested, self._entries.get("except")) if part]
         return subjects, _united(excepted)
 
     def _subjects(self, node: Node, what: str) -> Subjects:

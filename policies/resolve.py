@@ -71,9 +71,7 @@ def resolve_table(policy: EffectivePolicy, schema: str, table: str) -> TableRule
         is_allowed=True,
         denied_by=None,
         blocked_columns=_blocked_columns(policy.policies, schema, table),
-        filters=tuple(
-            rule for p in policy.policies for rule in p.rows if (rule.schema, rule.table) == (schema, table)
-        ),
+        filters=tuple(rule for p in policy.policies for rule in p.rows if (rule.schema, rule.table) == (schema, table)),
         masks=_masks(policy.policies, schema, table),
     )
 
@@ -224,9 +222,7 @@ def _fingerprint(principal: Principal, database: str, policies: Sequence[Policy]
     return fingerprint_of(identity, principal.attributes, database, tuple(policies), with_places=True)
 
 
-def _is_everything(
-    policies: Sequence[Policy], statements: frozenset[Statement], functions: tuple[str, ...]
-) -> bool:
+def _is_everything(policies: Sequence[Policy], statements: frozenset[Statement], functions: tuple[str, ...]) -> bool:
     """Nothing at all may be narrowed: then, and only then, bytes pass unread."""
     return (
         statements == ALL_STATEMENTS

@@ -17,6 +17,7 @@ from policies.catalog import Catalog, Relation
 from policies.expressions import bind_expression
 from policies.masks import sql_form
 from policies.model import EffectivePolicy, MaskSpec, TableRule
+from policies.resolve import resolve_table
 from proxy.net.introspect import read_catalog
 from tests.fix_pgwarden import Pgwarden, run_pgwarden
 from tests.fix_servers import TestServer
@@ -97,7 +98,7 @@ def sanitize(
     for thing in _NOT_IN_COPY:
         connection.execute(sql.SQL("DROP " + thing + " CASCADE"))
     tables = [r for r in catalog.relations if r.kind in "rp" and r.schema == "shop" and r.name != "salaries"]
-    rules = [(table, policy.table_rule(table.schema, table.name)) for table in tables]
+    rules = [(table, resolve_table(policy, table.schema, table.name)) for table in tables]
     for table, rule in sorted(rules, key=lambda pair: pair[0].name != "order_items"):
         for condition in rule.filters:
             bound = bind_expression(condition.expression, policy.principal.attributes, None)

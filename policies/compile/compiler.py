@@ -22,7 +22,7 @@ from policies.compile.statements import (
     refuse_unbuilt,
     require_grant,
 )
-from policies.compile.surroundings import Surroundings
+from policies.compile.surroundings import StatementSurroundings
 from policies.compile.verify import verify
 from policies.compile.visibility import Visibility
 from policies.decision import Decision, Plan, Refusal
@@ -51,7 +51,7 @@ class Compiler:
         with deep_recursion():
             if policy.is_everything:
                 return decide_everything(sql, policy, catalog.version)
-            surroundings = Surroundings(policy, catalog, _compile_view, self._visibilities)
+            surroundings = StatementSurroundings(policy, catalog, _compile_view, self._visibilities)
             compilation = _Compilation(sql, policy, catalog, search_path, surroundings)
             try:
                 return compilation.decision()
@@ -74,7 +74,7 @@ class _Compilation:
         policy: EffectivePolicy,
         catalog: Catalog,
         search_path: tuple[str, ...],
-        surroundings: Surroundings,
+        surroundings: StatementSurroundings,
         *,
         is_view: bool = False,
     ) -> None:
@@ -234,7 +234,7 @@ def _plan_of(plan: Plan, draft: Draft) -> Plan:
     )
 
 
-def _compile_view(view: Relation, surroundings: Surroundings, outer: Draft) -> str | None:
+def _compile_view(view: Relation, surroundings: StatementSurroundings, outer: Draft) -> str | None:
     """A view's definition with guards inside, None when there is nothing to guard. Raises Refused."""
     definition = (view.view_definition or "").strip().rstrip(";")
     compilation = _Compilation(definition, surroundings.policy, surroundings.catalog, (), surroundings, is_view=True)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from policies.catalog import Catalog, Column, Relation
 from policies.compile.parse import Statement, Token
 from policies.compile.scope import Block, Facts, FromItem, RelationUse
+from policies.compile.visibility import Visibility
 from policies.decision import ColumnMask, Plan, Refusal
 from policies.model import EffectivePolicy, FilterRule, MaskRule, RuleId
-
-if TYPE_CHECKING:
-    from policies.compile.surroundings import Surroundings
 
 
 class Refused(Exception):
@@ -99,6 +97,16 @@ class Splice:
     start: int
     end: int
     replacement: str
+
+
+class Surroundings(Protocol):
+    """What the rules need of the world around one statement; `policies.compile.surroundings` has it."""
+
+    def visibility(self) -> Visibility:
+        """What this principal may see of the catalogs."""
+
+    def expand_view(self, draft: Draft, view: Relation, use: RelationUse) -> str | None:
+        """The guarded definition of a view; None when it may be read as it is. Raises Refused."""
 
 
 @dataclass(slots=True)

@@ -14,14 +14,14 @@ from policies.model import EffectivePolicy
 MAX_VIEW_DEPTH = 16
 
 
-class Surroundings:
+class StatementSurroundings:
     """`compile_view` compiles a view's definition in place of a statement; None when nothing in it is edited."""
 
     def __init__(
         self,
         policy: EffectivePolicy,
         catalog: Catalog,
-        compile_view: Callable[[Relation, Surroundings, Draft], str | None],
+        compile_view: Callable[[Relation, StatementSurroundings, Draft], str | None],
         visibilities: dict[tuple[str, int], Visibility],
         depth: int = 0,
     ) -> None:
@@ -50,5 +50,5 @@ class Surroundings:
                 f"view {view.schema}.{view.name} can't be expanded",
                 at=use.location,
             )
-        inner = Surroundings(self.policy, self.catalog, self._compile_view, self.visibilities, self.depth + 1)
+        inner = StatementSurroundings(self.policy, self.catalog, self._compile_view, self.visibilities, self.depth + 1)
         return self._compile_view(view, inner, draft)

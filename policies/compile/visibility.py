@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from policies.catalog import Catalog, Relation
 from policies.model import EffectivePolicy, TableRule
+from policies.resolve import resolve_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def visibility_of(policy: EffectivePolicy, catalog: Catalog) -> Visibility:
 def _rules(policy: EffectivePolicy, catalog: Catalog, relation: Relation) -> tuple[TableRule, ...]:
     above = _closure(relation.parents, lambda oid: catalog.by_oid[oid].parents if oid in catalog.by_oid else ())
     found = [catalog.by_oid[oid] for oid in sorted(above) if oid in catalog.by_oid]
-    return tuple(policy.table_rule(r.schema, r.name) for r in (relation, *found))
+    return tuple(resolve_table(policy, r.schema, r.name) for r in (relation, *found))
 
 
 def _descendants(catalog: Catalog, relation: Relation) -> set[int]:

@@ -11,6 +11,7 @@ from policies.compile.catalogs import catalog_guard
 from policies.compile.draft import Access, Draft, MergedRule, Target
 from policies.compile.scope import RelationUse
 from policies.model import MaskRule, RuleId, TableRule
+from policies.resolve import resolve_table
 
 SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema"})
 _REASONS = {
@@ -88,7 +89,7 @@ def _user_relation(draft: Draft, use: RelationUse, relation: Relation) -> Target
 
 def _require_allowed(draft: Draft, use: RelationUse, relation: Relation) -> None:
     for named in (relation, *_ancestors(draft, relation)):
-        rule = draft.policy.table_rule(named.schema, named.name)
+        rule = resolve_table(draft.policy, named.schema, named.name)
         if not rule.is_allowed:
             raise _denied(draft, use, rule)
 
@@ -123,7 +124,7 @@ def _ancestors(draft: Draft, relation: Relation) -> list[Relation]:
 def merged_rule(draft: Draft, relation: Relation, use: RelationUse) -> MergedRule:
     """The relation's own rule with its parents': a partition addressed by name is filtered like the whole."""
     family = (relation, *_ancestors(draft, relation))
-    rules = [draft.policy.table_rule(member.schema, member.name) for member in family]
+    rules = [resolve_table(draft.policy, member.schema, member.name) for member in family]
     blocked: dict[str, RuleId] = {}
     for rule in reversed(rules):
         blocked.update(rule.blocked_columns)
@@ -156,7 +157,7 @@ def _require_plain_children(draft: Draft, relation: Relation, merged: MergedRule
         if child is None:
             continue
         waiting.extend(child.children)
-        rule = draft.policy.table_rule(child.schema, child.name)
+        rule = resolve_table(draft.policy, child.schema, child.name)
         is_blocked = not rule.is_allowed and any(
             pattern.matches(child.schema, child.name)
             for policy in draft.policy.policies

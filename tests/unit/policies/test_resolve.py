@@ -324,8 +324,3 @@ class TestFingerprint:
         other = resolve(replace(policies, principals={"ada": changed}), "ada", "shop")
         assert other is not None
         assert other.fingerprint == effective(*self.BASE).fingerprint
-
-
-def test_the_method_of_the_effective_policy_is_this_function() -> None:
-    policy = effective(OPEN)
-    assert policy.table_rule("shop", "customers") == resolve_table(policy, "shop", "customers")
