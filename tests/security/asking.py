@@ -5,29 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from tests.security.canary_shop import CanaryShop
-from tests.security.raw_client import BINARY, TEXT, Answer, Value
+from tests.security.raw_client import BINARY, Answer, RawClient, Value
 from tests.security.vector import Allowed, Refused, Vector
 
 _RECORD, _RECORD_ARRAY, _FIRST_USER_OID = 2249, 2287, 16384
 _GUESS = re.compile(r"@\[([^\]]+)\]")
 
 
-class Link(Protocol):
-    """What RawClient and CompiledLink have in common."""
-
-    seen: bytearray
-
-    def close(self) -> None: ...
-
-    def simple(self, sql: str | bytes) -> Answer: ...
-
-    def extended(self, sql: str | bytes, parameters: tuple[Value, ...] = (), result: int = TEXT) -> Answer: ...
-
-
-Opener = Callable[[str], Link]
+Opener = Callable[[str], RawClient]
 
 
 @dataclass
@@ -36,9 +23,9 @@ class Asker:
 
     shop: CanaryShop
     open_link: Opener
-    links: dict[str, Link] = field(default_factory=dict)
+    links: dict[str, RawClient] = field(default_factory=dict)
 
-    def link(self, user: str) -> Link:
+    def link(self, user: str) -> RawClient:
         if user not in self.links:
             self.links[user] = self.shop.copy() if user == "copy" else self.open_link(user)
         return self.links[user]
@@ -82,6 +69,34 @@ class Asker:
                 self._compare(answers, sql, is_ordered=vector.expected is Allowed.ORDERED)
         self.answers("max", sql)
         self._require_clean("max", sql)
+
+    def check_conversation(self, vector: Vector) -> None:
+        """Like `check`, for vectors that speak for themselves; each on connections of its own."""
+        assert not isinstance(vector.ask, str)
+        for user in ("max", "ada"):
+            link = self.open_link(user)
+            try:
+                link.seen.clear()
+                answers = vector.ask(link)
+                leaked = self.leaks(bytes(link.seen), "")
+                assert not leaked, f"{user} saw {sorted(leaked)[:5]}"
+            finally:
+                link.close()
+        self._judge(vector, answers)
+
+    def _judge(self, vector: Vector, answers: list[Answer]) -> None:
+        match vector.expected:
+            case Refused() as refused:
+                assert refused.holds(answers[-1].sqlstate), f"{answers[-1].error or answers[-1].rows[:3]}"
+                assert answers[-1].rows == []
+            case Allowed.SAME | Allowed.ORDERED:
+                assert not isinstance(vector.ask, str)
+                with self.shop.copy() as copy:
+                    plain = vector.ask(copy)
+                for number, (mine, yours) in enumerate(zip(answers, plain, strict=True)):
+                    found = difference(mine, yours, is_ordered=vector.expected is Allowed.ORDERED)
+                    assert not found, f"answer {number}: {found}"
+                    assert (mine.tags, mine.kinds.count(b"s")) == (yours.tags, yours.kinds.count(b"s"))
 
     def _require_clean(self, user: str, sql: str) -> None:
         leaked = self.leaks(bytes(self.link(user).seen), sql)

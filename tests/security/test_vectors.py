@@ -6,9 +6,14 @@ import pytest
 
 from tests.security.asking import Asker
 from tests.security.vector import Vector
-from tests.security.vectors import VECTORS
+from tests.security.vectors import CONVERSATIONS, TEXTS
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector.name)
-def test_vector(asker: Asker, vector: Vector) -> None:
+@pytest.mark.parametrize("vector", TEXTS, ids=lambda vector: vector.name)
+def test_text(asker: Asker, vector: Vector) -> None:
     asker.check(vector)
+
+
+@pytest.mark.parametrize("vector", CONVERSATIONS, ids=lambda vector: vector.name)
+def test_conversation(asker: Asker, vector: Vector) -> None:
+    asker.check_conversation(vector)

@@ -1,14 +1,15 @@
-"""All vectors that are one SQL text, in the order of VECTORS.md."""
+"""All vectors, in the order of VECTORS.md."""
 
 from __future__ import annotations
 
 from tests.security.vector import Vector
 from tests.security.vectors_catalogs import CATALOGS
 from tests.security.vectors_columns import BLOCKED_COLUMNS, INFERENCE, ORACLES
+from tests.security.vectors_protocol import MESSAGES, PARAMETERS, SEVERAL, SIZES
 from tests.security.vectors_reach import FUNCTIONS, RELATIONS, STATEMENTS
 from tests.security.vectors_rows import NESTING, SHAPES
 
-VECTORS: tuple[Vector, ...] = (
+TEXTS: tuple[Vector, ...] = (
     *SHAPES,
     *NESTING,
     *INFERENCE,
@@ -19,3 +20,5 @@ VECTORS: tuple[Vector, ...] = (
     *STATEMENTS,
     *CATALOGS,
 )
+CONVERSATIONS: tuple[Vector, ...] = (*SEVERAL, *MESSAGES, *PARAMETERS, *SIZES)
+VECTORS: tuple[Vector, ...] = (*TEXTS, *CONVERSATIONS)
