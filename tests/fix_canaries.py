@@ -90,9 +90,7 @@ def _insert(connection: psycopg.Connection[tuple[object, ...]], table: TableRows
         cursor.executemany(statement, table.rows)
 
 
-def sanitize(
-    connection: psycopg.Connection[tuple[object, ...]], catalog: Catalog, policy: EffectivePolicy
-) -> None:
+def sanitize(connection: psycopg.Connection[tuple[object, ...]], catalog: Catalog, policy: EffectivePolicy) -> None:
     """Applies the policy to the data. Filters first, children before parents, since filters read other tables."""
     connection.execute("SET timezone = 'UTC'")
     for thing in _NOT_IN_COPY:
@@ -121,8 +119,8 @@ def _sanitize_columns(
     ).fetchall()
     found = connection.execute("SELECT to_regclass(%s)::oid", (f"shop.{table.name}",)).fetchone()
     assert found == (table.oid,)
-    for (name,) in constraints:
-        connection.execute(f'ALTER TABLE shop.{table.name} DROP CONSTRAINT "{name}"'.encode())
+    for (constraint,) in constraints:
+        connection.execute(f'ALTER TABLE shop.{table.name} DROP CONSTRAINT "{constraint}"'.encode())
     changes = ", ".join(
         f'"{name}" = {_masked(table, name, mask_rule.mask, policy)}' for name, mask_rule in rule.masks.items()
     )

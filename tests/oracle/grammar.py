@@ -146,8 +146,10 @@ class Drawer:
         choices = [
             f"upper({text})", f"lower({text})", f"({text} || '!')", f"substr({text}, 2, 3)", f"left({text}, 4)",
             f"({number})::text", f"({day})::text", f"concat({text}, '-', {number})", f"reverse({text})",
-            f"replace({text}, 'a', 'b')", f"to_char({day}, 'YYYY-MM')", f"md5({text})", f"split_part({text}, ' ', 1)",
-            f"CAST({text} AS varchar(5))", f"trim({text})", f"quote_literal({text})", f"regexp_replace({text}, '[0-9]', 'n')",
+            f"replace({text}, 'a', 'b')",
+            f"to_char({day}, 'YYYY-MM')", f"md5({text})", f"split_part({text}, ' ', 1)",
+            f"CAST({text} AS varchar(5))", f"trim({text})", f"quote_literal({text})", 
+            f"regexp_replace({text}, '[0-9]', 'n')",
         ]  # fmt: skip
         if document:
             choices += [f"({document} ->> 'color')", f"({document} -> 'parts' -> 0 ->> 'n')", f"{document}::text"]
@@ -206,7 +208,9 @@ class Drawer:
             text = self.plain(kinds, depth - 1)
             return f"({text}) AS {alias}", Source(alias, _columns(kinds))
         if self.chance(6):
-            return f"(VALUES (1, 'x'), (2, 'Name 2'), (5, NULL)) AS {alias}(id, name)", Source(alias, {"id": INT, "name": TEXT})
+            return f"(VALUES (1, 'x'), (2, 'Name 2'), (5, NULL)) AS {alias}(id, name)", Source(
+                alias, {"id": INT, "name": TEXT}
+            )
         table = self.pick(names)
         columns = TABLES[table]
         if self.chance(6):
@@ -281,7 +285,9 @@ class Drawer:
         """The functional dependency that a primary key gives."""
         table = self.pick(KEYED)
         source = Source(self.alias(), TABLES[table])
-        shown = ", ".join(f"{source.alias}.{self.pick(tuple(source.columns))} AS c{n}" for n in range(self.number(1, 3)))
+        shown = ", ".join(
+            f"{source.alias}.{self.pick(tuple(source.columns))} AS c{n}" for n in range(self.number(1, 3))
+        )
         other, second = self.source(0, tuple(TABLES))
         link = self.column([second], INT) or "1"
         return (
@@ -336,7 +342,15 @@ class Drawer:
         return f"WITH {', '.join(parts)} {body}"
 
     def statement(self) -> str:
-        shapes = (self.whole, self.grouped, self.grouped_by_key, self.windowed, self.combined, self.limited, self.with_ctes)
+        shapes = (
+            self.whole,
+            self.grouped,
+            self.grouped_by_key,
+            self.windowed,
+            self.combined,
+            self.limited,
+            self.with_ctes,
+        )
         if self.chance(25):
             return self.plain([self.pick(KINDS) for _ in range(self.number(1, 4))], 2)
         return self.pick(shapes)()

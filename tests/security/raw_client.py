@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 from base64 import b64encode
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -61,7 +62,9 @@ def parse(sql: str | bytes, name: str = "", types: tuple[int, ...] = ()) -> byte
     return frame(b"P", string(name), string(sql), struct.pack(f"!h{len(types)}I", len(types), *types))
 
 
-def bind(parameters: tuple[Value, ...] = (), result: int | tuple[int, ...] = TEXT, name: str = "", portal: str = "") -> bytes:
+def bind(
+    parameters: tuple[Value, ...] = (), result: int | tuple[int, ...] = TEXT, name: str = "", portal: str = ""
+) -> bytes:
     formats = (result,) if isinstance(result, int) else result
     values = b"".join(
         struct.pack("!i", _NULL if value is None else len(value)) + (value or b"") for value in parameters
@@ -117,10 +120,8 @@ class RawClient:
         self.close()
 
     def close(self) -> None:
-        try:
+        with suppress(OSError):  # the other end may have gone
             self.socket.sendall(frame(b"X"))
-        except OSError:
-            pass  # the other end has gone already
         self.socket.close()
 
     def simple(self, sql: str | bytes) -> Answer:

@@ -42,7 +42,9 @@ _CITIES = ("Leeds", "York", "Hull", None)
 def all_rows(canaries: Canaries) -> Iterator[TableRows]:
     """Every table's rows, in primary key order."""
     yield TableRows("shop.customers", CUSTOMERS, tuple(_customers(canaries)))
-    yield TableRows("shop.orders", _words("id tenant_id customer_id state placed_on total memo"), tuple(_orders(canaries)))
+    yield TableRows(
+        "shop.orders", _words("id tenant_id customer_id state placed_on total memo"), tuple(_orders(canaries))
+    )
     yield TableRows(
         "shop.order_items", _words("order_id line product_id quantity price remark"), tuple(_items(canaries))
     )
@@ -158,7 +160,13 @@ def _salaries(canaries: Canaries) -> Iterator[Row]:
 def _events(canaries: Canaries) -> Iterator[Row]:
     for number in range(1, 21):
         day = date(2124 + number % 2, number % 12 + 1, 1)
-        yield (day, 1, number, canaries.text(f"own event {number} actor"), json.dumps({"kind": f"k{number % 3}", "n": number}))
+        yield (
+            day,
+            1,
+            number,
+            canaries.text(f"own event {number} actor"),
+            json.dumps({"kind": f"k{number % 3}", "n": number}),
+        )
     for number in range(6):
         label = f"hidden event {number}"
         day = canaries.day(f"{label} day", 2124 + number % 2, 1)

@@ -1,5 +1,8 @@
 """Ways of asking the system catalogs for what they know of hidden data."""
 
+# ruff: noqa: E501 - a statement reads best on one line
+# fmt: off
+
 from __future__ import annotations
 
 from tests.security.vector import BLOCKED, CLEAN, DENIED, Defence, Vector

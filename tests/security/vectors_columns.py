@@ -1,5 +1,8 @@
 """Ways of learning a masked or blocked column without naming it as output."""
 
+# ruff: noqa: E501 - a statement reads best on one line
+# fmt: off
+
 from __future__ import annotations
 
 from tests.security.vector import CLEAN, DENIED, NO_COLUMN, ORDERED, SAME, Defence, Vector

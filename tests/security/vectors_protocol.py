@@ -1,5 +1,8 @@
 """Ways around the text of a statement: order and kind of messages, several statements, limits, odd bytes."""
 
+# ruff: noqa: E501 - a statement reads best on one line
+# fmt: off
+
 from __future__ import annotations
 
 import struct

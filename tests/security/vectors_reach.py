@@ -1,5 +1,8 @@
 """Ways around the tables: views, partitions, functions, files, settings, statements of other kinds."""
 
+# ruff: noqa: E501 - a statement reads best on one line
+# fmt: off
+
 from __future__ import annotations
 
 from tests.security.vector import BLOCKED, CLEAN, DENIED, NO_TABLE, SAME, UNPROVEN, Defence, Vector

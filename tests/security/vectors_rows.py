@@ -1,5 +1,8 @@
 """Ways of writing a query over tables whose rows and columns are hidden."""
 
+# ruff: noqa: E501 - a statement reads best on one line
+# fmt: off
+
 from __future__ import annotations
 
 from tests.security.vector import BLOCKED, CLEAN, DENIED, ORDERED, SAME, Defence, Vector

@@ -1,0 +1,113 @@
+"""Policies and tables that change while statements are prepared and portals open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from tests.fix_pgwarden import MakePgwarden, Pgwarden, until
+from tests.fix_servers import TestServer
+from tests.security.canary_shop import connect
+from tests.security.raw_client import BINARY, FLUSH, SYNC, RawClient, bind, execute, parse
+
+_CANARY = b"cnryreload"
+_OPEN = """
+principals:
+  - {user: ada, roles: [analyst], auth: {scram: "@ada@"}}
+policies:
+  - name: analysts
+    subjects: {roles: [analyst]}
+    statements: [select]
+    tables: {allow: ["public.*"]}
+"""
+_MASKED = _OPEN + "    masks: [{column: public.t.a, mask: {kind: redact}}]\n"
+_BLOCKED = _OPEN.replace('["public.*"]', '["public.*"], block: [public.t]')
+_ROWS = 40
+
+
+@contextmanager
+def _gateway(make: MakePgwarden, server: TestServer, policies: str) -> Iterator[tuple[Pgwarden, str]]:
+    """An instance before a table t(a, b), a full of canaries."""
+    dsn = server.dsn(server.empty())
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("CREATE TABLE t (a text, b text)")
+        connection.execute(f"INSERT INTO t SELECT 'cnryreload' || n, 'plain' FROM generate_series(1, {_ROWS}) AS n")
+    yield make(server=server, policies=policies, databases={"shop": {"upstream": dsn}}), dsn
+
+
+def _is_hidden(client: RawClient) -> bool:
+    client.seen.clear()
+    client.simple("SELECT a FROM public.t")
+    return _CANARY not in client.seen
+
+
+def test_prepared_statements_follow_the_policy(make_pgwarden: MakePgwarden, server18: TestServer) -> None:
+    """What was prepared under the open policy is decided anew; so is what a half-read portal's statement gives next."""
+    with _gateway(make_pgwarden, server18, _OPEN) as (instance, _), connect(instance.dsn("ada")) as client:
+        client.roundtrip(parse("SELECT a, b FROM public.t", "plain"), SYNC)
+        client.roundtrip(parse("SELECT upper(a) FROM public.t", "upper"), SYNC)
+        with connect(instance.dsn("ada")) as reader, connect(instance.dsn("ada")) as other:
+            reader.send(parse("SELECT a FROM public.t"), bind(), execute(limit=2), FLUSH)
+            assert len(reader.receive(b"sE").rows) == 2
+            assert not _is_hidden(other)
+            instance.write_policies(_MASKED)
+            until(lambda: _is_hidden(other), "the masked policy")
+            _require_hidden(client)
+            reader.roundtrip(SYNC)
+            reader.seen.clear()
+            reader.roundtrip(bind(), execute(), SYNC)
+            assert _CANARY not in reader.seen
+            instance.write_policies(_BLOCKED)
+            until(lambda: bool(other.simple("SELECT b FROM public.t").error), "the blocking policy")
+            _require_hidden(client)
+            assert client.roundtrip(bind(name="plain"), execute(), SYNC).sqlstate == "42501"
+
+
+def _require_hidden(client: RawClient) -> None:
+    client.seen.clear()
+    for name in ("plain", "upper"):
+        client.roundtrip(bind(name=name), execute(), SYNC)
+        client.roundtrip(bind(name=name, result=BINARY), execute(limit=3), execute(), SYNC)
+    assert _CANARY not in client.seen.lower()
+
+
+_ASKING = (
+    "SELECT a, b FROM public.t",
+    "SELECT * FROM public.t",
+    "SELECT t FROM public.t",
+    "SELECT lower(a) FROM public.t",
+)
+
+
+def _ask_all(client: RawClient) -> None:
+    for text in _ASKING:
+        client.simple(text)
+        client.extended(text, result=BINARY)
+    client.roundtrip(bind(name="s"), execute(), SYNC)
+
+
+def test_columns_swapped_under_a_prepared_statement(make_pgwarden: MakePgwarden, server18: TestServer) -> None:
+    """The rename goes past the proxy; the plain output of the column that held secrets stays masked."""
+    with _gateway(make_pgwarden, server18, _MASKED) as (instance, dsn), connect(instance.dsn("ada")) as client:
+        client.roundtrip(parse("SELECT a, b FROM public.t", "s"), SYNC)
+        with psycopg.connect(dsn, autocommit=True) as admin:
+            admin.execute("ALTER TABLE t RENAME a TO x")
+            admin.execute("ALTER TABLE t RENAME b TO a")
+        client.seen.clear()
+        _ask_all(client)
+        assert _CANARY not in client.seen
+
+
+def test_a_table_replaced_behind_the_proxy(make_pgwarden: MakePgwarden, server18: TestServer) -> None:
+    """Another OID, other column numbers: what can't be matched isn't given out."""
+    with _gateway(make_pgwarden, server18, _MASKED) as (instance, dsn), connect(instance.dsn("ada")) as client:
+        client.roundtrip(parse("SELECT a, b FROM public.t", "s"), SYNC)
+        with psycopg.connect(dsn, autocommit=True) as admin:
+            admin.execute("DROP TABLE t")
+            admin.execute("CREATE TABLE t (n int, b text, a text)")
+            admin.execute("INSERT INTO t VALUES (1, 'plain', 'cnryreload')")
+        client.seen.clear()
+        _ask_all(client)
+        assert _CANARY not in client.seen
