@@ -1,8 +1,7 @@
 """Masks as SQL expressions, for the columns that a statement does more with than show them.
 
 Every function, type and operator is qualified, so that a client's search_path can't change what a mask does;
-no result depends on a setting but TimeZone, by which timestamptz is truncated. It must not know whole
-statements.
+no result depends on a setting. It must not know whole statements.
 """
 
 from __future__ import annotations
@@ -146,8 +145,12 @@ def _uuid_hash(column: str, salt: str) -> str:
 def _truncated_time(target: Target, column: str, unit: str) -> str:
     sql_type = target.sql_type
     moment = _cast(column, "pg_catalog.timestamp") if target.family is Family.DATE else column
-    first = _cast(quote_string(_FIRST_DAY), sql_type)
-    truncated = f"pg_catalog.date_trunc({quote_string(unit)}, {moment})"
+    has_zone = target.family is Family.TIMESTAMPTZ
+    first = _cast(quote_string(_FIRST_DAY + "+00" * has_zone), sql_type)
+    # In UTC, never in the session's zone: a client that shifts its TimeZone by the minute would see from the answers
+    # to which minute a day's or a year's truncation belongs.
+    zone = ", 'UTC'" if has_zone else ""
+    truncated = f"pg_catalog.date_trunc({quote_string(unit)}, {moment}{zone})"
     cases = f"WHEN {column} OPERATOR(pg_catalog.<) {first} THEN '-infinity'"
     if target.family is Family.DATE:
         last = _cast(quote_string(_LAST_DAY), sql_type)
