@@ -19,6 +19,7 @@ from proxy.config import Address, Config, ConfigError, SqlText, TlsMode
 from proxy.dsn import Upstream
 from proxy.metrics import Metrics
 from proxy.net.catalogs import Catalogs
+from proxy.net.link import HANDSHAKE_S
 from proxy.net.listener import Listener
 from proxy.net.policies import PolicyHolder
 from proxy.net.services import WorkerServices, policy_load_event
@@ -39,11 +40,13 @@ class Worker:
         journal: Journal,
         metrics: Metrics,
         environment: Mapping[str, str],
+        handshake_s: float = HANDSHAKE_S,
     ) -> None:
         self._config = config
         self._upstreams = upstreams
         self._journal = journal
         self._metrics = metrics
+        self._handshake_s = handshake_s
         self._catalogs = Catalogs(upstreams)
         self._policies = PolicyHolder(
             config.policies, environment, upstreams, self._catalogs.all, self._policies_loaded
@@ -88,6 +91,7 @@ class Worker:
             self._metrics.sessions.inc,
             tls,
             self._journal.wait_synced if is_strict else None,
+            self._handshake_s,
         )
         wanted = self._config.listen
         port = await self._listener.start(wanted.host, wanted.port)

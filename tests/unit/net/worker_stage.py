@@ -1,0 +1,65 @@
+"""A worker in the test's own event loop, before a real server: for what a process of its own makes hard to reach."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from audit.journal import Journal
+from proxy.config import Config
+from proxy.metrics import Metrics
+from proxy.worker import Worker
+from tests.fix_pgwarden import password_of, policy_text
+from tests.fix_servers import TestServer
+
+
+class WorkerStage:
+    def __init__(self, worker: Worker, journal: Journal, metrics: Metrics, port: int, policies: Path) -> None:
+        self.worker = worker
+        self.journal = journal
+        self.metrics = metrics
+        self.port = port
+        self.policies = policies
+
+    def dsn(self, user: str = "ada", **options: str) -> str:
+        given = {"host": "127.0.0.1", "port": str(self.port), "user": user, "password": password_of(user)}
+        given |= {"dbname": "shop", "connect_timeout": "10"} | options
+        return " ".join(f"{key}={value}" for key, value in given.items())
+
+    def write_policies(self, text: str) -> None:
+        fresh = self.policies.with_suffix(".new")
+        fresh.write_text(policy_text(text), "utf-8")
+        fresh.replace(self.policies)
+
+
+@asynccontextmanager
+async def worker_before(
+    upstream: str | TestServer,
+    folder: Path,
+    *,
+    handshake_s: float = 10.0,
+    policies_text: str | None = None,
+    **configuration: Any,
+) -> AsyncIterator[WorkerStage]:
+    """`upstream`: a DSN, or a server that gives a fresh shop."""
+    dsn = upstream if isinstance(upstream, str) else upstream.gateway_dsn(upstream.shop())
+    policies = folder / "policies" / "p.yaml"
+    policies.parent.mkdir()
+    policies.write_text(policy_text(policies_text), "utf-8")
+    given = {"listen": "127.0.0.1:0", "databases": {"shop": {"upstream": dsn}}, "policies": policies.parent}
+    config = Config.model_validate(given | configuration)
+    journal = Journal.open(folder / "journal", 1, durability=config.audit.durability)
+    metrics = Metrics(CollectorRegistry())
+    assert config.databases is not None
+    upstreams = {name: (lambda d=database: d.server) for name, database in config.databases.items()}
+    worker = Worker(config, upstreams, journal, metrics, {}, handshake_s)
+    try:
+        address = await worker.start()
+        yield WorkerStage(worker, journal, metrics, address.port, policies)
+    finally:
+        await worker.stop()
+        journal.close()
