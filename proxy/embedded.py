@@ -144,7 +144,7 @@ class EmbeddedServer:
         """Stop the server (sessions are cut, data is flushed), let the directory go. Harmless when stopped."""
         self._end_watcher()
         if self._lock is not None:
-            if self._pg_ctl("status").returncode == 0:
+            if self._postmaster_pid() is not None:
                 self._pg_ctl("stop", "-w", "-m", "fast")
             os.close(self._lock)
         self._lock = self._port = None
@@ -161,11 +161,14 @@ class EmbeddedServer:
         self._lock = self._port = None
 
     def _make_directory(self) -> None:
-        for path in reversed(self.directory.parents):
-            path.mkdir(mode=0o755, exist_ok=True)
-        self.directory.mkdir(mode=0o700, exist_ok=True)
-        self.directory.chmod(0o700)
-        self._give(self.directory)
+        try:
+            for path in reversed(self.directory.parents):
+                path.mkdir(mode=0o755, exist_ok=True)
+            self.directory.mkdir(mode=0o700, exist_ok=True)
+            self.directory.chmod(0o700)
+            self._give(self.directory)
+        except PermissionError as error:  # made by root, say, and now an ordinary user comes
+            raise EmbeddedError(f"{error.filename}: {error.strerror}; it belongs to another user") from error
 
     def _give(self, path: Path) -> None:
         if self.user is not None:

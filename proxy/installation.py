@@ -2,8 +2,8 @@
 
 PostgreSQL refuses to run as root, so root runs it as `postgres` or `nobody`: initdb looks its user up, hence
 only users in the system's list will do. What that user can't reach (a checkout under a 0700 /root) is kept under
-/var/lib/pgwarden, which only root can write, so that nobody can plant programs there. It must not know about
-clusters, databases or the proxy.
+/var/lib/pgwarden, or where systemd's STATE_DIRECTORY says: only root can write there, so that nobody can plant
+programs. It must not know about clusters, databases or the proxy.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT_STATE = Path("/var/lib/pgwarden")
+STATE_DIRECTORY = "/var/lib/pgwarden"
 SERVER_USERS = ("postgres", "nobody")
 PROGRAMS = ("initdb", "pg_ctl", "postgres")
 
@@ -166,24 +166,29 @@ def _can_reach(user: ServerUser | None, directory: Path) -> bool:
     return user is None or run_as(user, ["test", "-x", directory]).returncode == 0
 
 
+def state_directory() -> Path:
+    """Where root keeps what the server's user must reach; systemd names it in the environment (systemd.exec(5))."""
+    return Path(os.environ.get("STATE_DIRECTORY", STATE_DIRECTORY).split(":")[0])
+
+
 def place_directory(wanted: Path) -> Path:
-    """The folder to use: `wanted`, or if the server's user can't get there, one under /var/lib/pgwarden.
+    """The folder to use: `wanted`, or if the server's user can't get there, one under `state_directory`.
 
     Folders that we make on the way are passable, so the part that exists decides.
     """
     wanted = wanted.absolute()
-    home = ROOT_STATE / "data" / hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]
+    home = state_directory() / "data" / hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]
     user = choose_server_user(wanted if (wanted / "data").exists() else home)
     existing = next(path for path in wanted.parents if path.exists())
     return wanted if _can_reach(user, existing) else home
 
 
 def place_installation(installation: Installation, user: ServerUser | None) -> Installation:
-    """`installation`, or where the server's user can't run it a copy under /var/lib/pgwarden, made once."""
+    """`installation`, or where the server's user can't run it a copy under `state_directory`, made once."""
     if user is None or run_as(user, ["test", "-x", installation.program("postgres")]).returncode == 0:
         return installation
     tree = installation.bin_directory.parent
-    home = ROOT_STATE / f"postgresql-{installation.version}-{_tree_mark(tree)}"
+    home = state_directory() / f"postgresql-{installation.version}-{_tree_mark(tree)}"
     target = home / tree.parent.name / tree.name
     if not target.exists():
         _copy_tree(tree, home)
