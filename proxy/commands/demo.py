@@ -107,6 +107,13 @@ def _print_places(console: Console, running: Running, config: Config) -> None:
     policies = os.path.relpath(config.policies)
     file = os.path.relpath(config.policies.parent / _CONFIG_FILE)
     console.print(f"\n  admin     http://{running.admin}/metrics  /readyz  /version")
-    console.print(f"  policies  {policies}/   edit them: a good edit counts from the next statement on")
-    console.print(f"  records   pgwarden audit query --config {file} --since 1h")
+    console.print(f"  policies  {policies}/   edit them: a good edit counts at once")
+    console.print(f"  records   {_own_command()} audit query --config {file} --since 1h")
     console.print("  Ctrl-C ends everything; the data stays.\n")
+
+
+def _own_command() -> str:
+    """How to call this program from here: a newcomer's PATH doesn't have it."""
+    if shutil.which("pgwarden") is not None:
+        return "pgwarden"
+    return os.path.relpath(Path(sys.executable).parent / "pgwarden")
