@@ -38,8 +38,8 @@ def _digest(label: str) -> bytes:
 class Canaries:
     """Makes canaries by label, the same in every run, and remembers under which label each stands.
 
-    `patterns`: bytes to look for in the stream as it is; `folded`: bytes to look for in the lower-cased stream; `values`: label
-    to the value as text, for statements that guess it.
+    `patterns`: bytes to look for in the stream as it is; `folded`: bytes to look for in the lower-cased stream;
+    `values`: label to the value as text, for statements that guess it.
     """
 
     patterns: dict[bytes, str] = field(default_factory=dict)

@@ -7,11 +7,12 @@ from tests.security.vectors_catalogs import CATALOGS
 from tests.security.vectors_columns import BLOCKED_COLUMNS, INFERENCE, ORACLES
 from tests.security.vectors_protocol import MESSAGES, PARAMETERS, SEVERAL, SIZES
 from tests.security.vectors_reach import FUNCTIONS, RELATIONS, STATEMENTS
-from tests.security.vectors_rows import NESTING, SHAPES
+from tests.security.vectors_rows import CORNERS, NESTING, SHAPES
 
 TEXTS: tuple[Vector, ...] = (
     *SHAPES,
     *NESTING,
+    *CORNERS,
     *INFERENCE,
     *BLOCKED_COLUMNS,
     *ORACLES,
