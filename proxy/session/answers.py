@@ -155,6 +155,7 @@ class Answers:
         elif head.at + 1 < len(head.accounts) or not head.is_open:
             head.at += 1
             head.masks = None
+            head.is_copy_done = False
         self._show(head, buffer, start, end)
 
     def _finish(self, account: Account, sqlstate: str, tag: bytes, size: int) -> None:
@@ -183,9 +184,9 @@ class Answers:
     def _copy_in(self, buffer: bytes, start: int, end: int) -> None:
         head = require_copy(self._c)
         c = self._c
-        c.is_copying_in = not c.is_late
+        c.is_copying_in = not c.is_late and not head.is_copy_done
         # The server ignores the Syncs that came before the data: they'll never be answered.
-        while head.kind is Kind.EXECUTE and len(c.queue) > 1 and c.queue[1].kind is Kind.SYNC:
+        while not head.is_copy_done and head.kind is Kind.EXECUTE and len(c.queue) > 1 and c.queue[1].kind is Kind.SYNC:
             del c.queue[1]
         self._show(head, buffer, start, end)
 

@@ -118,6 +118,7 @@ class Item:
     masks: RowMasks | None = None
     sqlstate: str = ""
     is_abort: bool = False  # a poison of ours that makes an open transaction fail
+    is_copy_done: bool = False  # the client ended its COPY data before the server asked for it
 
     @property
     def account(self) -> Account | None:
@@ -127,6 +128,11 @@ class Item:
     def plan(self) -> Plan | None:
         account = self.account
         return None if account is None else account.plan
+
+    @property
+    def may_copy_in(self) -> bool:
+        """Whether the server may be about to ask for COPY data."""
+        return not self.is_copy_done and any(account.plan.command == "copy" for account in self.accounts[self.at :])
 
     @property
     def is_guarded(self) -> bool:

@@ -7,7 +7,7 @@ know replies: it only queues what is due.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from audit.errors import JournalError
 from policies.decision import Decision, Plan, Refusal
@@ -17,9 +17,9 @@ from proxy.session.conversation import (
     POISON_QUERY,
     POISON_UNNAMED_PARSE,
     Conversation,
-    SessionEnds,
 )
-from proxy.session.queue import Account, Basis, Item, Kind, Portal, Prepared, ServerCopy, Told
+from proxy.session.deciding import Decider, is_same_to_server
+from proxy.session.queue import Basis, Item, Kind, Portal, Prepared, ServerCopy, Told
 from proxy.session.refusals import changed_result, journal_refusal, missing_for, path_refusal, undecided
 from proxy.session.reports import refusal_bytes
 from proxy.wire import messages as m
@@ -31,22 +31,12 @@ _COPY = frozenset(b"dcf")
 _DECIDED = frozenset(b"PBEQF")
 # Never a name that a client can send: a statement that only the server knows (SQL's PREPARE).
 _NAMELESS = b"\0"
-_OPENING = frozenset({"begin", "start transaction", "start", "savepoint", "prepare transaction"})
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """A text under the policy of now. `refusal` may come from the decision or from the session's own rules."""
-
-    policy: EffectivePolicy
-    basis: Basis
-    decision: Decision | None
-    refusal: Refusal | None
 
 
 class Requests:
     def __init__(self, conversation: Conversation) -> None:
         self._c = conversation
+        self._decider = Decider(conversation)
         self._added_us = 0
         self._handlers: dict[int, Callable[[memoryview, bytes], None]] = {
             ord("P"): self._parse,
@@ -115,11 +105,25 @@ class Requests:
     def _copy(self, type_byte: int, frame: memoryview) -> None:
         # Outside of a COPY that a plan allowed, the server would ignore these; it needn't see them.
         c = self._c
-        if not c.is_copying_in:
+        early = None if c.is_copying_in else next((item for item in c.queue if item.may_copy_in), None)
+        if early is None and not c.is_copying_in:
             return
         c.send_server(frame)
-        if type_byte != ord("d"):
-            c.is_copying_in = False
+        if type_byte == ord("d"):
+            return
+        c.is_copying_in = False
+        if early is not None:
+            self._end_early_copy(early)
+        elif c.queue:
+            c.queue[0].is_copy_done = True
+
+    def _end_early_copy(self, item: Item) -> None:
+        """All data was sent before the server asked for it. Syncs sent before its end are never answered."""
+        c = self._c
+        item.is_copy_done = True
+        after = c.queue.index(item) + 1
+        while item.kind is Kind.EXECUTE and after < len(c.queue) and c.queue[after].kind is Kind.SYNC:
+            del c.queue[after]
 
     def _function_call(self, frame: memoryview) -> None:
         c = self._c
@@ -148,15 +152,15 @@ class Requests:
         c = self._c
         raw = bytes(frame[5:-1])
         _require_string(frame)
-        decided = self._decide(raw)
+        decided = self._decider.decide(raw)
         if decided.refusal is None and decided.decision is not None:
-            decided = self._checked_path(decided, decided.decision)
+            decided = self._decider.checked_path(decided, decided.decision)
         if decided.refusal is not None or decided.decision is None:
             self._refuse_query(_text(raw), decided.decision, decided.refusal or undecided())
             return
         decision = decided.decision
         try:
-            accounts = self._open(decision, decision.plans, decided.policy)
+            accounts = self._decider.open(decision, decision.plans, decided.policy)
         except JournalError:
             self._refuse_query(_text(raw), decision, journal_refusal())
             return
@@ -177,7 +181,7 @@ class Requests:
         c = self._c
         message = decode_frontend(ord("P"), body)
         assert isinstance(message, m.Parse)
-        decided = self._decide(message.query)
+        decided = self._decider.decide(message.query)
         sql = _text(message.query)
         if decided.refusal is not None or decided.decision is None:
             refusal = decided.refusal or undecided()
@@ -253,14 +257,14 @@ class Requests:
     def _renew(self, old: Prepared) -> Prepared | None:
         """The statement under the policy and catalog of now; None when it was refused."""
         c = self._c
-        decided = self._decide(old.sql.encode())
+        decided = self._decider.decide(old.sql.encode())
         if decided.refusal is not None or decided.decision is None:
             refusal = decided.refusal or undecided()
             c.ledger.deny(old.sql, decided.decision, refusal)
             self._poison(refusal_bytes(refusal))
             return None
         decision, is_open = decided.decision, decided.policy.is_everything
-        if _is_same_to_server(old, decided, decision):
+        if is_same_to_server(old, decided, decision):
             renewed = replace(old, decision=decision, basis=decided.basis, is_open=is_open)
             self._describe_for_masks(renewed)
             return renewed
@@ -323,14 +327,14 @@ class Requests:
         if portal is None:
             portal = Portal(message.portal, _server_only(policy, c.basis(policy)))
         prepared = portal.statement
-        if not portal.is_executed and self._is_outdated(prepared, policy):
+        if not portal.is_executed and self._decider.is_outdated(prepared, policy):
             self._poison(changed_result())
             return
-        refusal = self._execution_refusal(prepared, policy)
+        refusal = self._decider.execution_refusal(prepared, policy)
         account = portal.account
         if refusal is None and account is None:
             try:
-                account = self._open_one(prepared, policy)
+                account = self._decider.open_one(prepared, policy)
             except JournalError:
                 refusal = journal_refusal()
         if refusal is not None:
@@ -351,74 +355,6 @@ class Requests:
             )
         )
 
-    def _open_one(self, prepared: Prepared, policy: EffectivePolicy) -> Account | None:
-        accounts = self._open(prepared.decision, prepared.decision.plans[:1], policy)
-        return accounts[0] if accounts else None
-
-    def _is_outdated(self, prepared: Prepared, policy: EffectivePolicy) -> bool:
-        """Whether the portal was bound under rules that no longer hold, and they would make a difference."""
-        c = self._c
-        now = c.basis(policy)
-        then = prepared.basis
-        if (now.fingerprint, now.catalog_version) == (then.fingerprint, then.catalog_version):
-            return False
-        decided = self._decide(prepared.sql.encode(), then.search_path)
-        decision = decided.decision
-        if decided.refusal is not None or decision is None:
-            return True
-        return (decision.text, decision.plans) != (prepared.decision.text, prepared.decision.plans)
-
-    def _execution_refusal(self, prepared: Prepared, policy: EffectivePolicy) -> Refusal | None:
-        if policy.is_everything or not _moves_path(prepared.plan):
-            return None
-        if self._is_in_block():
-            return path_refusal("it must run outside of a transaction block")
-        self._c.is_path_unsettled = True
-        return None
-
-    # deciding
-
-    def _decide(self, raw: bytes, search_path: tuple[str, ...] | None = None) -> Decided:
-        c = self._c
-        policy = c.policy()
-        basis = c.basis(policy)
-        catalog = c.services.catalog(c.identity.database)
-        if catalog is None:
-            raise SessionEnds("57P03", "the catalog of this database isn't known yet; try again")
-        try:
-            sql = raw.decode("utf-8", "replace" if policy.is_everything else "strict")
-        except UnicodeDecodeError:
-            refusal = Refusal("22021", "pgwarden/encoding", 'invalid byte sequence for encoding "UTF8"')
-            return Decided(policy, basis, None, refusal)
-        decision = c.services.decide(sql, policy, catalog, c.search_path if search_path is None else search_path)
-        if policy.is_everything and decision.text != sql:
-            raise RuntimeError("the allow-everything policy changed a text")
-        return Decided(policy, basis, decision, decision.refusal)
-
-    def _open(self, decision: Decision, plans: tuple[Plan, ...], policy: EffectivePolicy) -> list[Account]:
-        c = self._c
-        if decision.refusal is not None:
-            raise RuntimeError("a refused decision reached the server's side")
-        accounts = c.ledger.open(decision, plans)
-        c.is_tainted = c.is_tainted or any(plan.is_tainting for plan in plans)
-        return accounts
-
-    def _checked_path(self, decided: Decided, decision: Decision) -> Decided:
-        """A new search_path must come last: what follows would be decided under the old one."""
-        if decided.policy.is_everything or not any(map(_moves_path, decision.plans)):
-            return decided
-        if any(map(_moves_path, decision.plans[:-1])):
-            return replace(decided, refusal=path_refusal("it must be the last statement of its text"))
-        if self._is_in_block() or any(plan.command in _OPENING for plan in decision.plans):
-            return replace(decided, refusal=path_refusal("it must run outside of a transaction block"))
-        self._c.is_path_unsettled = True
-        return decided
-
-    def _is_in_block(self) -> bool:
-        c = self._c
-        opened = (a.plan.command in _OPENING for item in c.queue for a in item.accounts)
-        return c.status != b"I" or any(opened)
-
     # refusing
 
     def _refuse_message(self, refusal: Refusal) -> None:
@@ -434,15 +370,6 @@ class Requests:
             c.sent.statements.pop(b"", None)
 
 
-def _is_same_to_server(old: Prepared, decided: Decided, decision: Decision) -> bool:
-    """Whether what the server holds serves the new decision too."""
-    if decision.text != old.decision.text or decided.basis.search_path != old.basis.search_path:
-        return False
-    # A table made anew may have other column numbers behind equal names: masks need a new description.
-    is_same_catalog = decided.basis.catalog_version == old.basis.catalog_version
-    return is_same_catalog or not any(plan.column_masks for plan in decision.plans)
-
-
 def _server_only(policy: EffectivePolicy, basis: Basis) -> Prepared:
     """A statement that only the server knows by name: for the allow-everything policy alone."""
     if not policy.is_everything:
@@ -450,10 +377,6 @@ def _server_only(policy: EffectivePolicy, basis: Basis) -> Prepared:
     plan = Plan("unknown", "", is_tainting=True, is_ddl=True)
     decision = Decision("", (plan,), None, (), basis.fingerprint, basis.catalog_version)
     return Prepared(_NAMELESS, "", (), decision, basis, ServerCopy(), Told(), True)
-
-
-def _moves_path(plan: Plan) -> bool:
-    return plan.sets_search_path is not None or plan.resets_search_path
 
 
 def _text(raw: bytes) -> str:

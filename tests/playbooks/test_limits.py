@@ -144,13 +144,25 @@ def test_a_timer_that_fires_late_hits_nobody() -> None:
 def test_copy_in_passes_under_the_allow_everything_policy() -> None:
     services = StageServices({"copy": allow("copy", command="copy")}, policy_of(is_everything=True))
     play = Play(services).open()
-    play.client(m.Query(b"copy"), m.CopyData(b"too early"))
+    play.client(m.CopyData(b"to nothing"), m.Query(b"copy"))
     assert play.server_hears() == [m.Query(b"copy")]
     play.server(m.CopyInResponse(0, (0,)))
     play.client(m.CopyData(b"1\n"), m.CopyDone(), m.CopyData(b"too late"))
     assert play.server_hears() == [m.CopyData(b"1\n"), m.CopyDone()]
     play.server(m.CommandComplete(b"COPY 1"), READY)
     assert services.records[-1].rows == 1
+
+
+def test_data_may_come_before_the_server_asks_for_it() -> None:
+    services = StageServices({"copy": allow("copy", command="copy")}, policy_of(is_everything=True))
+    play = Play(services).open()
+    play.client(m.Parse(b"", b"copy"), m.Bind(b"", b""), m.Execute(b""), m.Sync())
+    play.client(m.CopyData(b"1\n"), m.CopyDone(), m.CopyData(b"too late"), m.Sync())
+    assert play.server_hears()[-4:] == [m.Sync(), m.CopyData(b"1\n"), m.CopyDone(), m.Sync()]
+    play.server(m.ParseComplete(), m.BindComplete(), m.CopyInResponse(0, (0,)), m.CommandComplete(b"COPY 1"), READY)
+    assert kinds(play.client_hears())[-3:] == ["CopyInResponse", "CommandComplete", "ReadyForQuery"]
+    play.client(m.Query(b"select 1"), m.CopyData(b"to nothing"))
+    assert play.server_hears() == [m.Query(b"select 1")]
 
 
 def test_syncs_that_the_server_ignores_inside_copy_are_not_waited_for() -> None:
