@@ -350,8 +350,7 @@ def note_parameter(c: Conversation, message: m.ParameterStatus) -> None:
         case b"search_path":
             catalog = c.services.catalog(c.identity.database)
             if catalog is not None:
-                user = c.services.gateway(c.identity.database).user
-                c.search_path = read_search_path(text, user, catalog.schemas)
+                c.search_path = read_search_path(text, c.gateway_user, catalog.schemas)
 
 
 def _moves_path(item: Item) -> bool:

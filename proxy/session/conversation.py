@@ -39,12 +39,19 @@ class Conversation:
     """One open session. Both directions write to `outbox`."""
 
     def __init__(
-        self, services: Services, identity: Identity, ledger: Ledger, outbox: Outbox, search_path: tuple[str, ...]
+        self,
+        services: Services,
+        identity: Identity,
+        ledger: Ledger,
+        outbox: Outbox,
+        search_path: tuple[str, ...],
+        gateway_user: str,
     ) -> None:
         self.services = services
         self.identity = identity
         self.ledger = ledger
         self.outbox = outbox
+        self.gateway_user = gateway_user
         self.queue: deque[Item] = deque()
         self.sent = Names()
         self.confirmed = Names()

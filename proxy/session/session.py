@@ -15,18 +15,17 @@ from enum import Enum, auto
 from typing import Final
 
 from policies.decision import Refusal
-from proxy.session.answers import Answers, note_parameter
+from proxy.session.answers import Answers
 from proxy.session.conversation import Conversation, SessionEnds, Unexpected
 from proxy.session.greeting import ClientLogin, GreetingFailed, read_packet
 from proxy.session.ledger import Identity, Ledger
-from proxy.session.ports import CloseLinks, ConnectUpstream, Outbox, RegisterKey, Rules, Services, StartTls
-from proxy.session.reports import fatal_bytes, is_fatal, sqlstate_of
+from proxy.session.ports import CloseLinks, ConnectUpstream, Outbox, Rules, Services, StartTls
+from proxy.session.reports import fatal_bytes
 from proxy.session.requests import Requests
-from proxy.session.settings import Startup, read_search_path
-from proxy.session.upstream_login import LoginImpossible, UpstreamLogin
-from proxy.wire import messages as m
-from proxy.wire.codec import decode_backend, encode
-from proxy.wire.errors import ProtocolViolation, sqlstate_meaning
+from proxy.session.server_greeting import ServerGreeting
+from proxy.session.settings import Startup
+from proxy.wire.codec import decode_backend
+from proxy.wire.errors import ProtocolViolation
 from proxy.wire.frames import MAX_FRAME_BYTES, FrameCutter, FrameLimits
 
 log = logging.getLogger("pgwarden.session")
@@ -65,7 +64,7 @@ class Session:
         self._is_tls = False
         self._startup: Startup | None = None
         self._login: ClientLogin | None = None
-        self._upstream: UpstreamLogin | None = None
+        self._greeting: ServerGreeting | None = None
         self._c: Conversation | None = None
         self._requests: Requests | None = None
         self._answers: Answers | None = None
@@ -265,10 +264,8 @@ class Session:
     def _upstream_connected(self) -> None:
         assert self._startup is not None
         gateway = self._services.gateway(self._identity.database)
-        self._upstream = UpstreamLogin(gateway, self._services.random_bytes(18))
-        parameters = {"user": gateway.user, "database": gateway.database, **self._startup.settings}
-        encoded = {name.encode(): value.encode() for name, value in parameters.items()}
-        self._outbox.to_server.append(encode(m.StartupMessage(m.PROTOCOL_3_0, encoded)))
+        self._greeting = ServerGreeting(self._services, self._identity, self._ledger, self._startup, gateway)
+        self._outbox.to_server.append(self._greeting.startup_packet())
         self._phase = Phase.UPSTREAM_LOGIN
 
     def _server_data(self, chunk: bytes) -> None:
@@ -289,7 +286,7 @@ class Session:
         while (run := cutter.next_run()) is not None:
             type_byte, start, end, count = run
             if self._answers is None:
-                self._upstream_step(type_byte, cutter.buffer, start, end)
+                self._greet(type_byte, cutter.buffer, start, end)
             else:
                 self._answers.receive(type_byte, cutter.buffer, start, end, count)
             if self._phase is Phase.ENDED or (self._c is not None and self._c.is_ended):
@@ -315,15 +312,20 @@ class Session:
             raise Unexpected("rows before the login was over")
         return self._answers
 
-    def _upstream_step(self, type_byte: int, buffer: bytes, start: int, end: int) -> None:
+    def _greet(self, type_byte: int, buffer: bytes, start: int, end: int) -> None:
         """A run of frames before the first ReadyForQuery."""
+        greeting = self._greeting
+        if greeting is None:
+            raise Unexpected("the server speaks before it was spoken to")
         while start < end:
             frame_end = start + 1 + int.from_bytes(buffer[start + 1 : start + 5], "big")
-            self._upstream_message(decode_backend(type_byte, buffer[start + 5 : frame_end]))
+            greeting.receive(decode_backend(type_byte, buffer[start + 5 : frame_end]), self._outbox)
+            self._c = greeting.conversation
             start = frame_end
+        if greeting.is_ready and self._c is not None:
+            self._open(self._c)
 
-    def _open(self) -> None:
-        conversation = self._conversation()
+    def _open(self, conversation: Conversation) -> None:
         conversation.policy()
         self._requests = Requests(conversation)
         self._answers = Answers(conversation)

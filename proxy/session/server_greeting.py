@@ -1,0 +1,105 @@
+"""The server's side until its first ReadyForQuery: the gateway's login, parameters, the cancel key.
+
+What the server says about the gateway's own login isn't the client's business and stays here.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from proxy.session.answers import note_parameter
+from proxy.session.conversation import Conversation, SessionEnds, Unexpected
+from proxy.session.ledger import Identity, Ledger
+from proxy.session.ports import Gateway, Outbox, RegisterKey, Services
+from proxy.session.reports import is_fatal, sqlstate_of
+from proxy.session.settings import Startup, read_search_path
+from proxy.session.upstream_login import LoginImpossible, UpstreamLogin
+from proxy.wire import messages as m
+from proxy.wire.codec import encode
+from proxy.wire.errors import sqlstate_meaning
+
+log = logging.getLogger("pgwarden.session")
+
+_SECRET_BYTES: Final = 4
+# Too many connections, starting up, a bad value of the client's own setting: true for the client too.
+_TOLD_CLASSES: Final = frozenset({"22", "53", "57"})
+
+
+class ServerGreeting:
+    """`startup_packet` first, then `receive` until `is_ready`. `conversation` is there once the login is over."""
+
+    def __init__(
+        self, services: Services, identity: Identity, ledger: Ledger, startup: Startup, gateway: Gateway
+    ) -> None:
+        self._services = services
+        self._identity = identity
+        self._ledger = ledger
+        self._startup = startup
+        self._gateway = gateway
+        self._login = UpstreamLogin(gateway, services.random_bytes(18))
+        self.conversation: Conversation | None = None
+        self.is_ready = False
+
+    def startup_packet(self) -> bytes:
+        settings = {"user": self._gateway.user, "database": self._gateway.database, **self._startup.settings}
+        encoded = {name.encode(): value.encode() for name, value in settings.items()}
+        return encode(m.StartupMessage(m.PROTOCOL_3_0, encoded))
+
+    def receive(self, message: m.BackendMessage, outbox: Outbox) -> None:
+        """Raises SessionEnds where the server won't have us, Unexpected where it makes no sense."""
+        match message:
+            case m.ErrorResponse():
+                self._refused(message)
+            case m.NoticeResponse() | m.NegotiateProtocolVersion():
+                return
+            case _ if not self._login.is_ok:
+                self._answer(message, outbox)
+            case m.ParameterStatus() if self.conversation is not None:
+                note_parameter(self.conversation, message)
+                outbox.to_client.append(encode(message))
+            case m.BackendKeyData():
+                self._give_key(message, outbox)
+            case m.ReadyForQuery():
+                outbox.to_client.append(encode(message))
+                self.is_ready = True
+            case _:
+                raise Unexpected("an unknown message in the server's greeting")
+
+    def _answer(self, message: m.BackendMessage, outbox: Outbox) -> None:
+        try:
+            answer = self._login.answer(message)
+        except LoginImpossible as error:
+            raise SessionEnds("08006", str(error)) from error
+        if answer:
+            outbox.to_server.append(answer)
+        if self._login.is_ok:
+            outbox.to_client.append(encode(m.AuthenticationOk()))
+            path = self._search_path()
+            user = self._gateway.user
+            self.conversation = Conversation(self._services, self._identity, self._ledger, outbox, path, user)
+
+    def _refused(self, message: m.ErrorResponse) -> None:
+        sqlstate = sqlstate_of(message.fields)
+        log.warning("the server refused a login", extra={"fields": {"sqlstate": sqlstate}})
+        if not is_fatal(message.fields):
+            raise Unexpected("an error that isn't fatal in the server's greeting")
+        if sqlstate[:2] == "28":
+            raise SessionEnds("08006", "the database server refused the gateway's login")
+        text = message.fields.get("M", b"").decode("utf-8", "replace")
+        raise SessionEnds(sqlstate, text if sqlstate[:2] in _TOLD_CLASSES else sqlstate_meaning(sqlstate))
+
+    def _give_key(self, message: m.BackendKeyData, outbox: Outbox) -> None:
+        """The process id stays the server's; the secret is ours, so that the server's never leaves."""
+        secret = self._services.random_bytes(_SECRET_BYTES)
+        outbox.commands.append(RegisterKey(message.process_id, secret, message.secret_key))
+        outbox.to_client.append(encode(m.BackendKeyData(message.process_id, secret)))
+
+    def _search_path(self) -> tuple[str, ...]:
+        catalog = self._services.catalog(self._identity.database)
+        if catalog is None:
+            raise SessionEnds("57P03", "the catalog of this database isn't known yet; try again")
+        given = self._startup.settings.get("search_path")
+        if given is None:
+            return catalog.search_path
+        return read_search_path(given, self._gateway.user, catalog.schemas)
