@@ -148,7 +148,7 @@ class Drawer:
             f"({number})::text", f"({day})::text", f"concat({text}, '-', {number})", f"reverse({text})",
             f"replace({text}, 'a', 'b')",
             f"to_char({day}, 'YYYY-MM')", f"md5({text})", f"split_part({text}, ' ', 1)",
-            f"CAST({text} AS varchar(5))", f"trim({text})", f"quote_literal({text})", 
+            f"CAST({text} AS varchar(5))", f"trim({text})", f"quote_literal({text})",
             f"regexp_replace({text}, '[0-9]', 'n')",
         ]  # fmt: skip
         if document:
@@ -226,7 +226,8 @@ class Drawer:
         text, first = self.source(depth, tuple(TABLES))
         found = [first]
         for _ in range(self.pick((0, 0, 1, 1, 2))):
-            text, found = self._joined(text, found, depth)
+            if len(found) == 1 or all(set(source.columns) & {"id", "order_id"} for source in found):
+                text, found = self._joined(text, found, depth)
         return text, found
 
     def _joined(self, text: str, found: list[Source], depth: int) -> tuple[str, list[Source]]:
@@ -236,12 +237,18 @@ class Drawer:
         if self.chance(12):
             return self._lateral(text, found, depth)
         other, source = self.source(depth, tuple(TABLES))
-        left, right = self.column(found, INT), self.column([source], INT)
+        left, right = self._key(found), self._key([source])
         if left is None or right is None:
             return text, found
         word = self.pick(("JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "INNER JOIN"))
         more = f" AND {self.condition([source], 1)}" if word in ("JOIN", "LEFT JOIN") and self.chance(30) else ""
         return f"{text} {word} {other} ON {left} = {right}{more}", [*found, source]
+
+    def _key(self, sources: list[Source]) -> str | None:
+        """A column with many values, so that joins stay small."""
+        few = {"tenant_id", "points", "pin", "line", "quantity", "parent", "orders"}
+        kept = [Source(s.alias, {name: kind for name, kind in s.columns.items() if name not in few}) for s in sources]
+        return self.column(kept, INT)
 
     def _lateral(self, text: str, found: list[Source], depth: int) -> tuple[str, list[Source]]:
         table = self.pick(SMALL)
@@ -311,9 +318,11 @@ class Drawer:
         text, sources = self.sources(1)
         kind = self.pick(KINDS)
         part, order = self.value(sources, self.pick(KINDS), 1), self.value(sources, kind, 1)
-        function = self.pick((f"rank() OVER (PARTITION BY {part} ORDER BY {order})", f"count(*) OVER (PARTITION BY {part})",
-                              f"dense_rank() OVER (ORDER BY {order} DESC)", f"max({order}) OVER (PARTITION BY {part})",
-                              f"sum(1) OVER (ORDER BY {order})"))  # fmt: skip
+        function = self.pick((
+            f"rank() OVER (PARTITION BY {part} ORDER BY {order})", f"count(*) OVER (PARTITION BY {part})",
+            f"dense_rank() OVER (ORDER BY {order} DESC)", f"max({order}) OVER (PARTITION BY {part})",
+            f"sum(1) OVER (ORDER BY {order})",
+        ))  # fmt: skip
         return f"SELECT {self.value(sources, TEXT, 1)} AS c1, {function} AS c2 FROM {text}"
 
     def combined(self) -> str:
