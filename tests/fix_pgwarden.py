@@ -172,6 +172,10 @@ class Pgwarden:
     def log_entries(self) -> list[dict[str, Any]]:
         return _entries(self.log_file.read_bytes())
 
+    def faults(self) -> list[dict[str, Any]]:
+        """What it logged of exceptions: nothing that a client sends may cause one."""
+        return [entry for entry in self.log_entries() if "error" in entry]
+
     def get(self, page: str) -> tuple[int, str]:
         """Status and body of an admin page."""
         try:
@@ -268,6 +272,7 @@ def pgwarden(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> It
     with run_pgwarden(tmp_path_factory.mktemp("pgwarden"), server) as instance:
         yield instance
         assert instance.stop() == 0
+        assert instance.faults() == []
 
 
 MakePgwarden = Callable[..., Pgwarden]
