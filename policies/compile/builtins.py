@@ -281,6 +281,15 @@ _TRUE = _one_of("on", "true", "yes", "1", "t", "y")
 _DURATION = _matches(r"\d{1,10}(\.\d{1,6})?\s*(us|ms|s|min|h|d)?")
 _ISOLATION = _one_of("serializable", "repeatable read", "read committed", "read uncommitted")
 
+# set_config may take their values from a parameter (asyncpg puts jit back so): whatever the value, it changes no
+# statement's meaning.
+SETTINGS_OF_ANY_VALUE: frozenset[str] = _names(
+    """
+    application_name extra_float_digits idle_in_transaction_session_timeout idle_session_timeout intervalstyle jit
+    lock_timeout statement_timeout timezone transaction_timeout
+    """
+)
+
 # What SET, set_config and the startup packet may change: name in lower case -> is this value allowed. RESET
 # and SET ... TO DEFAULT are allowed for the same names. search_path is the compiler's own case. Not here on
 # purpose: planner switches and work_mem (load on the server, and they steer which condition runs first),

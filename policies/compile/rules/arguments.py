@@ -1,7 +1,7 @@
-"""Functions that tell about one object by OID get NULL for an object that the principal may not see.
+"""Functions that tell about one object get NULL for an object that the principal may not see.
 
 ``pg_get_constraintdef(oid)`` would quote a CHECK of a hidden table; its first argument is looked up in the guarded
-catalog instead.
+catalog instead. Likewise ``current_setting($1)``: the name is looked up in the list of readable settings.
 """
 
 from __future__ import annotations
@@ -9,36 +9,46 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from policies.compile.builtins import ALLOWED_ON_VISIBLE, VisibleArgument
+from policies.compile.builtins import ALLOWED_ON_VISIBLE, SETTING_READABLE, SETTING_READERS
 from policies.compile.catalogs import visible_argument
 from policies.compile.draft import Draft, Splice
 from policies.compile.parse import parse
 from policies.compile.splice import apply, ordered
-from policies.compile.tree import Tree, contains, is_node, nodes_of, strings_of
+from policies.compile.tree import Tree, contains, is_node, literal_text, nodes_of, strings_of
 
 # Stand-ins for the arguments while the look-up's own text is parsed; no client's statement has so many parameters.
 _FIRST, _SECOND = 60_001, 60_002
+
+# NULL for the name of any setting that isn't readable under a policy; the argument sees no name of ours.
+_READABLE_NAME = (
+    f"(SELECT given.name FROM (SELECT CAST((${_FIRST}) AS pg_catalog.text) AS name) AS given"
+    " WHERE pg_catalog.lower(given.name) OPERATOR(pg_catalog.=)"
+    f" ANY ('{{{','.join(sorted(SETTING_READABLE))}}}'::pg_catalog.text[]))"
+)
 
 
 def guard_arguments(draft: Draft) -> None:
     """Splices a look-up around the first argument of each such call. Raises Refused for forms it can't edit."""
     for call in draft.facts.functions:
-        rule = ALLOWED_ON_VISIBLE.get(strings_of(call["funcname"])[-1])
+        name = strings_of(call["funcname"])[-1]
+        rule = ALLOWED_ON_VISIBLE.get(name)
         if rule is not None:
-            _guard(draft, call, rule)
+            sql = visible_argument(rule, _stand_ins(len(rule.columns)), draft.catalog, draft.surroundings.visibility())
+            _guard(draft, call, sql, len(rule.columns))
+        elif name in SETTING_READERS and literal_text((call.get("args") or [None])[0]) is None:
+            _guard(draft, call, _READABLE_NAME, 1)
 
 
-def _guard(draft: Draft, call: Tree, rule: VisibleArgument) -> None:
+def _guard(draft: Draft, call: Tree, sql: str, wanted: int) -> None:
+    """`sql` is what stands for the first argument, with stand-ins for the first `wanted` ones."""
     arguments = call.get("args") or []
-    wanted = len(rule.columns)
     if len(arguments) < wanted or any(is_node(argument, "NamedArgExpr") for argument in arguments):
         raise _refused(draft, call)
     if wanted > 1 and contains(arguments[1], "SubLink"):
         raise _refused(draft, call)
     extents = _extents(draft, call, wanted)
     second = _edited(draft, *extents[1]) if wanted > 1 else ""
-    sql = visible_argument(rule, _stand_ins(wanted), draft.catalog, draft.surroundings.visibility())
-    before, after = sql.replace(f"${_SECOND}", second).split(f"${_FIRST}")
+    before, after = (part.replace(f"${_SECOND}", second) for part in sql.split(f"${_FIRST}"))
     start, end = extents[0]
     draft.splices += [Splice(start, start, before), Splice(end, end, after)]
     tree = parse(f"SELECT {sql}")[0].tree["targetList"][0]["ResTarget"]["val"]

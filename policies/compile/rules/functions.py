@@ -11,6 +11,7 @@ from policies.compile.builtins import (
     SETTING_READABLE,
     SETTING_READERS,
     SETTING_WRITERS,
+    SETTINGS_OF_ANY_VALUE,
     SETTINGS_SETTABLE,
 )
 from policies.compile.draft import Draft, Target
@@ -80,12 +81,13 @@ def _check_setting(draft: Draft, call: Tree, name: str) -> None:
     arguments = [literal_text(argument) for argument in call.get("args") or ()]
     setting = (arguments[0] if arguments else None) or ""
     if name in SETTING_READERS:
-        is_fine = setting.lower() in SETTING_READABLE
+        # A name that isn't literal is looked up when the statement runs: rules/arguments.
+        is_fine = setting.lower() in SETTING_READABLE or arguments[:1] == [None]
     else:
         check = SETTINGS_SETTABLE.get(setting.lower())
         value = arguments[1] if len(arguments) > 1 else None
-        # asyncpg puts jit back by `set_config('jit', $1, false)`; no value of it changes what a statement means.
-        is_fine = check is not None and (setting.lower() == "jit" if value is None else check(value))
+        is_any_value = value is None and setting.lower() in SETTINGS_OF_ANY_VALUE
+        is_fine = is_any_value or (check is not None and value is not None and check(value))
     if not is_fine:
         raise draft.refuse(
             "42501",

@@ -5,6 +5,8 @@ The two must agree in the end (`verify`), so an error in one can't pass unseen.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from policies.compile.draft import Access, Draft, Splice, Target
 from policies.compile.guards import guard_body, quote
 from policies.compile.parse import ParseError, parse
@@ -51,7 +53,7 @@ def _guard(draft: Draft, target: Target) -> None:
     node = dict(template)
     node["alias"] = use.node["alias"] if has_alias else {"aliasname": target.name}
     _replace(use.holder, use.key, {"RangeSubselect": node})
-    draft.templates.append(without_places(template["subquery"]))
+    draft.templates.append(template["subquery"])
 
 
 def _body(draft: Draft, target: Target) -> str:
@@ -71,16 +73,9 @@ def _template(draft: Draft, target: Target, body: str) -> Tree:
     """The guard's tree. An operator's expression that isn't one closed expression, or reaches for a table without
     naming its schema (a client's CTE could bear the name), refuses the statement.
     """
-    try:
-        statements = parse(f"SELECT * FROM ({body}) AS guard")
-    except ParseError:
-        statements = []
-    if len(statements) == 1 and statements[0].kind == "SelectStmt":
-        sources = statements[0].tree.get("fromClause", [])
-        if len(sources) == 1 and is_node(sources[0], "RangeSubselect"):
-            node: Tree = sources[0]["RangeSubselect"]
-            if set(statements[0].tree) <= {"targetList", "fromClause", "limitOption", "op"} and _is_qualified(node):
-                return {"subquery": node["subquery"]}
+    subquery = _read_template(body)
+    if subquery is not None:
+        return {"subquery": subquery}
     raise draft.refuse(
         "0A000",
         "pgwarden/guard",
@@ -88,6 +83,27 @@ def _template(draft: Draft, target: Target, body: str) -> Tree:
         hint="Run pgwarden check; qualify every table in a filter or mask with its schema.",
         at=target.use.location,
     )
+
+
+# The same guards stand in statement after statement. Nothing edits a guard's inside, so its tree can be shared.
+@lru_cache(maxsize=256)
+def _read_template(body: str) -> Tree | None:
+    """The subquery's tree without places, None when the body isn't one closed, fully qualified SELECT."""
+    try:
+        statements = parse(f"SELECT * FROM ({body}) AS guard")
+    except ParseError:
+        return None
+    if len(statements) != 1 or statements[0].kind != "SelectStmt":
+        return None
+    tree = statements[0].tree
+    sources = tree.get("fromClause", [])
+    if len(sources) != 1 or not is_node(sources[0], "RangeSubselect"):
+        return None
+    node: Tree = sources[0]["RangeSubselect"]
+    if not set(tree) <= {"targetList", "fromClause", "limitOption", "op"} or not _is_qualified(node):
+        return None
+    subquery: Tree = without_places(node["subquery"])
+    return subquery
 
 
 def _is_qualified(node: Tree) -> bool:

@@ -120,9 +120,7 @@ def test_absent_parts_are_no_opinion_and_empty_ones_allow_nothing() -> None:
     (absent,) = load(FRAME).policies
     assert (absent.statements, absent.tables_allow, absent.functions_allow) == (None, None, None)
     assert absent.database == "*"
-    (empty,) = load(
-        FRAME + "    statements: []\n    tables: {allow: []}\n    functions: {allow: []}\n"
-    ).policies
+    (empty,) = load(FRAME + "    statements: []\n    tables: {allow: []}\n    functions: {allow: []}\n").policies
     assert (empty.statements, empty.tables_allow, empty.functions_allow) == (frozenset(), (), ())
 
 
@@ -260,9 +258,7 @@ FAULTY_PARTS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("part", "place", "words"), FAULTY_PARTS, ids=[p[0].strip()[:50] for p in FAULTY_PARTS]
-)
+@pytest.mark.parametrize(("part", "place", "words"), FAULTY_PARTS, ids=[p[0].strip()[:50] for p in FAULTY_PARTS])
 def test_a_faulty_part_is_named_with_its_place(part: str, place: str, words: str) -> None:
     (problem,) = problems(FRAME + part + "\n")
     assert problem.startswith(f"a.yaml:{place}: ")
@@ -394,9 +390,7 @@ class TestFingerprint:
             "tags:", "# a comment\n\ntags:"
         )
         principals, rest = DESIGN.split("tags:")
-        split = load_texts(
-            {"x.yml": principals.encode(), "y.yml": b"tags:" + rest.encode()}, {"ADA_SCRAM": VERIFIER}
-        )
+        split = load_texts({"x.yml": principals.encode(), "y.yml": b"tags:" + rest.encode()}, {"ADA_SCRAM": VERIFIER})
         fingerprints = {
             load(DESIGN, ADA_SCRAM=VERIFIER).fingerprint,
             load(block, ADA_SCRAM=VERIFIER).fingerprint,

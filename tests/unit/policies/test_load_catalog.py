@@ -91,9 +91,7 @@ def test_what_is_missing_or_cant_fit_is_an_error(part: str, problem: str) -> Non
 
 
 def test_patterns_that_match_nothing_are_warnings() -> None:
-    assert found("tables: {block: ['hr.*']}") == [
-        "a.yaml:6:22: warning: hr.* matches no table of database 'shop'"
-    ]
+    assert found("tables: {block: ['hr.*']}") == ["a.yaml:6:22: warning: hr.* matches no table of database 'shop'"]
 
 
 def test_in_a_policy_for_all_databases_missing_names_are_warnings_but_bad_masks_stay_errors() -> None:

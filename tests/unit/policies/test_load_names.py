@@ -76,8 +76,6 @@ def test_only_ascii_is_folded() -> None:
     assert fold("AZÄİK") == "azÄİk"
 
 
-@pytest.mark.parametrize(
-    ("name", "text"), [("a_1$", "a_1$"), ("A", '"A"'), ('a"b', '"a""b"'), ("1a", '"1a"')]
-)
+@pytest.mark.parametrize(("name", "text"), [("a_1$", "a_1$"), ("A", '"A"'), ('a"b', '"a""b"'), ("1a", '"1a"')])
 def test_quote(name: str, text: str) -> None:
     assert quote(name) == text

@@ -118,9 +118,7 @@ def test_aliases_that_explode_are_stopped_before_they_do() -> None:
     assert problems == ["f:1:1: more than 200000 values once its aliases are expanded"]
 
 
-@given(
-    st.one_of(st.binary(max_size=200), st.text(alphabet="a:-[]{}&*!|>'\"\\#%@?,<\n\t 01.~\x00é", max_size=80))
-)
+@given(st.one_of(st.binary(max_size=200), st.text(alphabet="a:-[]{}&*!|>'\"\\#%@?,<\n\t 01.~\x00é", max_size=80)))
 def test_any_bytes_become_nodes_or_problems(data: bytes | str) -> None:
     node, problems = read(data if isinstance(data, bytes) else data.encode())
     assert all(problem.startswith("f:") for problem in problems)

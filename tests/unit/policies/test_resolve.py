@@ -101,9 +101,7 @@ def test_whom_and_where_a_policy_is_for(part: str, is_for_ada: bool) -> None:
 
 
 def test_statements_intersect_and_the_narrowing_rule_is_named() -> None:
-    policy = effective(
-        "statements: [all]", "limits: {rows: 1}", "statements: [select, insert]", "statements: [select]"
-    )
+    policy = effective("statements: [all]", "limits: {rows: 1}", "statements: [select, insert]", "statements: [select]")
     assert policy.statements == {Statement.SELECT}
     assert str(policy.statements_rule) == "p3/statements"
     assert str(statement_denied_by(policy, Statement.INSERT)) == "p3/statements"
@@ -260,9 +258,7 @@ class TestMissingAttributes:
         ],
     )
     def test_fail_closed(self, without_attributes: Callable[..., PolicySet], part: str) -> None:
-        with pytest.raises(
-            MissingAttributeError, match="needs attribute 'tenant_id', which user 'ada' lacks"
-        ):
+        with pytest.raises(MissingAttributeError, match="needs attribute 'tenant_id', which user 'ada' lacks"):
             resolve(without_attributes(part), "ada", "shop")
 
     def test_dont_matter_where_the_policy_isnt_for_the_database(
@@ -299,16 +295,12 @@ class TestFingerprint:
         ada = replace(policies.principals["ada"], attributes={"tenant_id": "1"})
         other = resolve(replace(policies, principals={"ada": ada}), "ada", "shop")
         moved = resolve(
-            load_texts(
-                {"q.yaml": b"principals: [{user: ada}]\npolicies: [{name: p, subjects: {any: true}}]"}, {}
-            ),
+            load_texts({"q.yaml": b"principals: [{user: ada}]\npolicies: [{name: p, subjects: {any: true}}]"}, {}),
             "ada",
             "shop",
         )
         unmoved = resolve(
-            load_texts(
-                {"p.yaml": b"principals: [{user: ada}]\npolicies: [{name: p, subjects: {any: true}}]"}, {}
-            ),
+            load_texts({"p.yaml": b"principals: [{user: ada}]\npolicies: [{name: p, subjects: {any: true}}]"}, {}),
             "ada",
             "shop",
         )

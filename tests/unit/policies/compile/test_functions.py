@@ -63,9 +63,20 @@ def test_reviewed_and_granted_ones_run(world: World, sql: str) -> None:
     world.allowed(sql)
 
 
-def test_current_setting_reads_named_settings_only(world: World) -> None:
-    for argument in ("'pgwarden.secret'", "$1", "'server_' || 'version'", "name FROM shop.customers --"):
-        assert world.refused(f"SELECT current_setting({argument})".replace(" --)", ")"))[0] in ("42501", "42601")
+def test_current_setting_reads_readable_settings_only(world: World) -> None:
+    for argument in ("'pgwarden.secret'", "'data_directory'", "'DATA_DIRECTORY', true"):
+        assert world.refused(f"SELECT current_setting({argument})") == ("42501", "pgwarden/settings")
+    for argument in ("$1", "'data_' || 'directory'", "status", "$1::varchar, true"):
+        text = world.allowed(f"SELECT current_setting({argument}) FROM orders").text
+        first = argument.removesuffix(", true")
+        assert f"current_setting((SELECT given.name FROM (SELECT CAST(({first}) AS pg_catalog.text) AS name)" in text
+    assert world.refused("SELECT current_setting(setting_name => $1)")[0] == "0A000"
+
+
+def test_set_config_takes_parameters_for_harmless_settings_only(world: World) -> None:
+    world.allowed("SELECT set_config('jit', $1, false)")
+    for call in ("'search_path', $1", "'datestyle', $1", "'role', $1", "$1, 'x'", "$1, $2", "'client_encoding', $1"):
+        assert world.refused(f"SELECT set_config({call}, false)") == ("42501", "pgwarden/settings"), call
 
 
 def test_a_star_under_functions_lets_no_dangerous_built_in_run(tmp_path) -> None:  # type: ignore[no-untyped-def]
