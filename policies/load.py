@@ -38,7 +38,12 @@ def load_folder(path: Path, env: Mapping[str, str], known_databases: Collection[
     """Raises PolicyFileError with every problem found; `env` serves values written as ``env:NAME``."""
     problems: list[Problem] = []
     contents = _read_files(path, problems)
-    return _load(contents, problems, env, known_databases)
+    policies = _load(contents, problems, env, known_databases)
+    if not policies.principals:
+        # An editor empties a file before it writes it anew: that moment must not end every session.
+        message = "no file of the folder names a principal, so nobody could log in"
+        raise PolicyFileError([Problem(Source(path.name, 1, 1), message)])
+    return policies
 
 
 def load_texts(

@@ -474,3 +474,11 @@ class TestFolder:
     def test_no_path_of_the_machine_is_in_a_place(self, tmp_path: Path) -> None:
         (tmp_path / "a.yaml").write_text(FRAME)
         assert load_folder(tmp_path, {}).policies[0].source.file == "a.yaml"
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "policies: []\n", "principals: []\n"])
+def test_a_folder_without_principals_is_refused(tmp_path: Path, text: str) -> None:
+    """A file that is being written anew is empty for a moment; that must not end every session."""
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(PolicyFileError, match="nobody could log in"):
+        load_folder(tmp_path, {})
