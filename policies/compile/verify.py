@@ -11,7 +11,7 @@ from typing import Any
 
 from policies.compile.draft import Access, Draft
 from policies.compile.parse import ParseError, Statement, parse
-from policies.compile.tree import is_node, node_kind, without_places
+from policies.compile.tree import is_node, is_same, node_kind
 
 
 def verify(rewritten: str, drafts: list[Draft | None], statements: list[Statement]) -> bool:
@@ -22,14 +22,13 @@ def verify(rewritten: str, drafts: list[Draft | None], statements: list[Statemen
         return False
     if len(found) != len(statements):
         return False
-    return all(_is_same(new, old, draft) for new, old, draft in zip(found, statements, drafts, strict=True))
+    return all(_is_meant(new, old, draft) for new, old, draft in zip(found, statements, drafts, strict=True))
 
 
-def _is_same(new: Statement, old: Statement, draft: Draft | None) -> bool:
-    tree = without_places(new.tree)
-    if new.kind != old.kind or tree != without_places(old.tree):
+def _is_meant(new: Statement, old: Statement, draft: Draft | None) -> bool:
+    if new.kind != old.kind or not is_same(new.tree, old.tree):
         return False
-    return draft is None or _stands_guarded(tree, draft)
+    return draft is None or _stands_guarded(new.tree, draft)
 
 
 def _stands_guarded(tree: Any, draft: Draft) -> bool:
@@ -46,8 +45,7 @@ def _stands_guarded(tree: Any, draft: Draft) -> bool:
 
 def _bare_relations(value: Any, waiting: list[Any]) -> Iterator[dict[str, Any]]:
     """RangeVars that stand outside the guards; each guard that is met is taken off `waiting`."""
-    if is_node(value, "RangeSubselect") and value["RangeSubselect"].get("subquery") in waiting:
-        waiting.remove(value["RangeSubselect"]["subquery"])
+    if is_node(value, "RangeSubselect") and _take_template(value["RangeSubselect"].get("subquery"), waiting):
         return
     if isinstance(value, list):
         for entry in value:
@@ -57,3 +55,12 @@ def _bare_relations(value: Any, waiting: list[Any]) -> Iterator[dict[str, Any]]:
             yield value["RangeVar"]
         for entry in value.values():
             yield from _bare_relations(entry, waiting)
+
+
+def _take_template(subquery: Any, waiting: list[Any]) -> bool:
+    """Takes the guard that `subquery` is off `waiting`; False when it is none."""
+    for index, template in enumerate(waiting):
+        if is_same(subquery, template):
+            del waiting[index]
+            return True
+    return False

@@ -28,7 +28,8 @@ SCHEMA = """
 CREATE SCHEMA app;
 CREATE TABLE app.t (id int PRIMARY KEY, owner text, secret text);
 INSERT INTO app.t
-SELECT i, CASE WHEN i = 5 THEN 'other' ELSE 'me' END, CASE WHEN i = 5 THEN 'hidden' ELSE 'seen' END FROM generate_series(1, 1000) i;
+SELECT i, CASE WHEN i = 5 THEN 'other' ELSE 'me' END, CASE WHEN i = 5 THEN 'hidden' ELSE 'seen' END
+FROM generate_series(1, 1000) i;
 CREATE FUNCTION app.mine(text) RETURNS boolean LANGUAGE plpgsql COST 10000 AS $$ BEGIN RETURN $1 = 'me'; END $$;
 ANALYZE app.t;
 """

@@ -7,6 +7,7 @@ catalog instead. Likewise ``current_setting($1)``: the name is looked up in the 
 from __future__ import annotations
 
 import copy
+from functools import lru_cache
 from typing import Any
 
 from policies.compile.builtins import ALLOWED_ON_VISIBLE, SETTING_READABLE, SETTING_READERS
@@ -14,7 +15,7 @@ from policies.compile.catalogs import visible_argument
 from policies.compile.draft import Draft, Splice
 from policies.compile.parse import parse
 from policies.compile.splice import apply, ordered
-from policies.compile.tree import Tree, contains, is_node, literal_text, nodes_of, strings_of
+from policies.compile.tree import Tree, contains, is_node, literal_text, nodes_of, strings_of, without_places
 
 # Stand-ins for the arguments while the look-up's own text is parsed; no client's statement has so many parameters.
 _FIRST, _SECOND = 60_001, 60_002
@@ -51,12 +52,19 @@ def _guard(draft: Draft, call: Tree, sql: str, wanted: int) -> None:
     before, after = (part.replace(f"${_SECOND}", second) for part in sql.split(f"${_FIRST}"))
     start, end = extents[0]
     draft.splices += [Splice(start, start, before), Splice(end, end, after)]
-    tree = parse(f"SELECT {sql}")[0].tree["targetList"][0]["ResTarget"]["val"]
-    draft.lent_relations.update(
-        (relation["schemaname"], relation["relname"]) for kind, relation in nodes_of(tree) if kind == "RangeVar"
-    )
+    tree, relations = _read_look_up(sql)
+    draft.lent_relations.update(relations)
     copied = copy.deepcopy(arguments[1]) if wanted > 1 else None
     arguments[0] = _filled(tree, {_FIRST: arguments[0], _SECOND: copied})
+
+
+# One policy makes the same look-ups in statement after statement; `_filled` copies what it changes.
+@lru_cache(maxsize=256)
+def _read_look_up(sql: str) -> tuple[Tree, frozenset[tuple[str, str]]]:
+    """The look-up's tree with its stand-ins, without places, and the relations it reads."""
+    tree: Tree = without_places(parse(f"SELECT {sql}")[0].tree["targetList"][0]["ResTarget"]["val"])
+    relations = {(node["schemaname"], node["relname"]) for kind, node in nodes_of(tree) if kind == "RangeVar"}
+    return tree, frozenset(relations)
 
 
 def _edited(draft: Draft, start: int, end: int) -> str:
