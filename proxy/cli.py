@@ -13,6 +13,7 @@ from proxy.commands.demo import demo
 from proxy.commands.explain import explain
 from proxy.commands.outcome import print_out
 from proxy.commands.serve import serve
+from proxy.commands.verifier import verifier
 
 app = typer.Typer(
     name="pgwarden",
@@ -27,6 +28,7 @@ app = typer.Typer(
     Start here:
       pgwarden demo                                     see it at work; needs nothing prepared
       pgwarden check policies/                          is this policy folder good?
+      pgwarden verifier                                 a principal's password, as policies keep it
       pgwarden serve --config pgwarden.yaml             stand before your databases
       pgwarden explain -c FILE --user ada --sql '...'   what would ada get, and by which rules?
       pgwarden audit query -c FILE --since 1h           who asked what, what was decided, what it cost
@@ -39,6 +41,7 @@ app.command()(serve)
 app.command()(demo)
 app.command()(check)
 app.command()(explain)
+app.command()(verifier)
 app.add_typer(audit.app, name="audit")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from proxy.cli import app
+from proxy.wire.scram import make_verifier
 
 AWAY = "postgresql://nobody@127.0.0.1:9/nothing?connect_timeout=2"
 
@@ -44,11 +46,20 @@ def test_help_teaches_with_examples_and_exit_codes() -> None:
     assert "Exit codes: 0 all is well" in shown
 
 
-@pytest.mark.parametrize("command", ["serve", "demo", "check", "explain", "audit query", "audit verify"])
+@pytest.mark.parametrize("command", ["serve", "demo", "check", "explain", "verifier", "audit query", "audit verify"])
 def test_each_command_shows_an_example(command: str) -> None:
     result = run(*command.split(), "--help")
     assert result.exit_code == 0
     assert f"pgwarden {command}" in result.output
+
+
+def test_verifier_makes_what_a_policy_keeps_of_a_password() -> None:
+    lines = [CliRunner().invoke(app, ["verifier"], input=text).output.strip() for text in ("s3cret\n", "s3cret", "\n")]
+    for line in lines[:2]:
+        salt = line.split("$")[1].split(":")[1]
+        assert line == make_verifier("s3cret", salt=base64.b64decode(salt))
+    assert lines[0] != lines[1], "each has a salt of its own"
+    assert "empty" in lines[2]
 
 
 def test_version() -> None:
