@@ -26,8 +26,8 @@ CONSTANTS = (
 )
 _POSTGRES_EPOCH = date(2000, 1, 1)
 _SMALL_OIDS = 30_000  # numbers below look like OIDs of catalogs
-_HEAD_BYTES = 6  # no pattern is shorter
-Index = dict[bytes, list[tuple[bytes, str]]]
+_HEAD_BYTES = 8  # a length word and a four-byte value: a shorter head would have thousands of candidates
+Index = dict[int, dict[bytes, list[tuple[bytes, str]]]]
 
 
 def _digest(label: str) -> bytes:
@@ -136,22 +136,24 @@ class Canaries:
         return _search(seen, self._index(self.patterns)) | _search(seen.lower(), self._index(self.folded))
 
     def _index(self, patterns: dict[bytes, str]) -> Index:
-        """Patterns by their first bytes; made again when there are more of them."""
+        """Patterns by the length of their heads and by their heads; made again when there are more of them."""
         size, index = self._indexes.get(id(patterns), (0, {}))
         if size != len(patterns):
             index = {}
             for pattern, label in patterns.items():
-                index.setdefault(pattern[:_HEAD_BYTES], []).append((pattern, label))
+                head = pattern[:_HEAD_BYTES]
+                index.setdefault(len(head), {}).setdefault(head, []).append((pattern, label))
             self._indexes[id(patterns)] = (len(patterns), index)
         return index
 
 
 def _search(seen: bytes, index: Index) -> set[str]:
     found = set()
-    for at in range(len(seen) - _HEAD_BYTES + 1):
-        for pattern, label in index.get(seen[at : at + _HEAD_BYTES], ()):
-            if seen.startswith(pattern, at):
-                found.add(label)
+    for length, heads in index.items():
+        for at in range(len(seen) - length + 1):
+            head = seen[at : at + length]
+            if head in heads:
+                found.update(label for pattern, label in heads[head] if seen.startswith(pattern, at))
     return found
 
 
