@@ -185,7 +185,7 @@ PARAMETERS = (
            _extended("SELECT id FROM shop.customers WHERE name LIKE $1", b"cnry%\\")),
     Vector("parameter_of_row_type", Defence.GUARD, CLEAN, _extended("SELECT ($1::shop.salaries).person", None)),
     Vector("parameter_as_regclass", Defence.CATALOGS, CLEAN, _extended("SELECT pg_get_viewdef($1::regclass)", b"shop.payroll")),
-    Vector("parameter_as_setting", Defence.FUNCTIONS, DENIED, _extended("SELECT current_setting($1)", b"data_directory")),
+    Vector("parameter_as_setting", Defence.SETTINGS, CLEAN, _extended("SELECT current_setting($1)", b"data_directory")),
     Vector("parameter_in_limit", Defence.GUARD, SAME, _extended("SELECT id FROM shop.orders ORDER BY id LIMIT $1", b"100")),
 )
 

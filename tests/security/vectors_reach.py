@@ -103,7 +103,7 @@ FUNCTIONS = (
     Vector("set_config_strings", FN, DENIED, "SELECT set_config('standard_conforming_strings', 'off', false)"),
     Vector("set_config_carries_data", FN, DENIED, "SELECT set_config('application_name', ssn, false) FROM shop.customers"),
     Vector("current_setting_file", FN, DENIED, "SELECT current_setting('data_directory')"),
-    Vector("current_setting_computed", FN, DENIED, "SELECT current_setting(x) FROM (VALUES ('hba_file')) AS v(x)"),
+    Vector("current_setting_computed", Defence.SETTINGS, CLEAN, "SELECT current_setting(x) FROM (VALUES ('hba_file')) AS v(x)"),
     Vector("has_table_privilege", FN, CLEAN, "SELECT has_table_privilege('shop.salaries', 'select')"),
     Vector("date_part_injection", FN, CLEAN,
            "SELECT date_part('epoch from now()), (select secret from vault.secrets limit 1), extract(day', now())"),

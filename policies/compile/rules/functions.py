@@ -78,7 +78,8 @@ def _is_granted(draft: Draft, schema: str, name: str) -> bool:
 
 def _check_setting(draft: Draft, call: Tree, name: str) -> None:
     """Settings by literal name only, and none that changes what statements mean."""
-    arguments = [literal_text(argument) for argument in call.get("args") or ()]
+    given = call.get("args") or []
+    arguments = [literal_text(argument) for argument in given]
     setting = (arguments[0] if arguments else None) or ""
     if name in SETTING_READERS:
         # A name that isn't literal is looked up when the statement runs: rules/arguments.
@@ -86,7 +87,7 @@ def _check_setting(draft: Draft, call: Tree, name: str) -> None:
     else:
         check = SETTINGS_SETTABLE.get(setting.lower())
         value = arguments[1] if len(arguments) > 1 else None
-        is_any_value = value is None and setting.lower() in SETTINGS_OF_ANY_VALUE
+        is_any_value = len(given) > 1 and _is_parameter(given[1]) and setting.lower() in SETTINGS_OF_ANY_VALUE
         is_fine = is_any_value or (check is not None and value is not None and check(value))
     if not is_fine:
         raise draft.refuse(
@@ -96,6 +97,13 @@ def _check_setting(draft: Draft, call: Tree, name: str) -> None:
             hint="Name one of the allowed settings as a literal.",
             at=call.get("location", -1),
         )
+
+
+def _is_parameter(node: Tree) -> bool:
+    """``$1`` or ``$1::text``: a value that the client has anyway, not one out of a row."""
+    while is_node(node, "TypeCast"):
+        node = node["TypeCast"].get("arg", {})
+    return is_node(node, "ParamRef")
 
 
 def _check_operator(draft: Draft, name: str, location: int) -> None:

@@ -75,8 +75,17 @@ def test_current_setting_reads_readable_settings_only(world: World) -> None:
 
 def test_set_config_takes_parameters_for_harmless_settings_only(world: World) -> None:
     world.allowed("SELECT set_config('jit', $1, false)")
-    for call in ("'search_path', $1", "'datestyle', $1", "'role', $1", "$1, 'x'", "$1, $2", "'client_encoding', $1"):
-        assert world.refused(f"SELECT set_config({call}, false)") == ("42501", "pgwarden/settings"), call
+    for call in (
+        "'jit', id::text",
+        "'application_name', (SELECT $1)",
+        "'search_path', $1",
+        "'datestyle', $1",
+        "'role', $1",
+        "$1, 'x'",
+        "$1, $2",
+        "'client_encoding', $1",
+    ):
+        assert world.refused(f"SELECT set_config({call}, false) FROM orders") == ("42501", "pgwarden/settings"), call
 
 
 def test_a_star_under_functions_lets_no_dangerous_built_in_run(tmp_path) -> None:  # type: ignore[no-untyped-def]
