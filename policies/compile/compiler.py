@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import replace
 
 from policies.catalog import Catalog, Relation
@@ -65,6 +66,10 @@ def _too_deep() -> Refusal:
     return Refusal("54001", "pgwarden/parse", "the statement is nested too deeply", hint="Write it with fewer levels.")
 
 
+def _start(token: Token) -> int:
+    return token.start
+
+
 class _Compilation:
     """One text under work. `plans` and `drafts` grow with the statements that were decided."""
 
@@ -87,6 +92,7 @@ class _Compilation:
         self.is_view = is_view
         self.statements: list[Statement] = []
         self.tokens: list[Token] = []
+        self.token_index: dict[int, int] = {}  # shared by all statements: a text may hold thousands
         self.plans: list[Plan] = []
         self.drafts: list[Draft | None] = []
 
@@ -114,7 +120,8 @@ class _Compilation:
         return self.text[statement.start : statement.end].decode("utf-8", "replace").strip()
 
     def _bare_plan(self, statement: Statement) -> Plan:
-        inside = [token for token in self.tokens if statement.start <= token.start < statement.end]
+        first = bisect_left(self.tokens, statement.start, key=_start)
+        inside = self.tokens[first : bisect_left(self.tokens, statement.end, first, key=_start)]
         return Plan(command_of(statement), self._text_of(statement), shape=shape_of_tokens(inside))
 
     def _statement(self, statement: Statement) -> None:
@@ -174,6 +181,7 @@ class _Compilation:
             self.search_path,
             self.surroundings,
         )
+        draft.token_index = self.token_index
         for rule in RULES:
             rule(draft)
         return draft

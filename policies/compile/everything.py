@@ -37,15 +37,14 @@ _NO_DDL = _PLAIN | {
 def decide_everything(sql: str, policy: EffectivePolicy, version: int) -> Decision:
     """One plan per statement; a text that libpg_query doesn't read goes on as one plan of unknown kind."""
     try:
-        statements = parse(sql)
-        plans = tuple(_plan(sql, statement) for statement in statements)
+        encoded = sql.encode()
+        plans = tuple(_plan(encoded, statement) for statement in parse(sql))
     except (ParseError, RecursionError):
         plans = (Plan("unknown", sql, is_ddl=True, is_tainting=True, shape=""),)
     return Decision(sql, plans, None, (), policy.fingerprint, version)
 
 
-def _plan(sql: str, statement: Statement) -> Plan:
-    encoded = sql.encode()
+def _plan(encoded: bytes, statement: Statement) -> Plan:
     text = encoded[statement.start : statement.end].decode("utf-8", "replace").strip()
     found = list(nodes_of(statement.tree))
     tables = {_name(node) for kind, node in found if kind == "RangeVar"}

@@ -1,5 +1,7 @@
 """Kinds of statements: what needs a grant, what needs none, what isn't built."""
 
+import time
+
 import pytest
 
 from tests.compile_world import World
@@ -146,3 +148,15 @@ def test_the_allow_everything_policy_changes_no_byte(world: World) -> None:
     assert world.allowed("CREATE TABLE x ()", "root").plans[0].is_ddl
     assert world.allowed("SET ROLE x", "root").plans[0].is_tainting
     assert not world.allowed("SELECT * FROM shop.salaries", "root").plans[0].is_tainting
+
+
+def test_thousands_of_statements_cost_in_proportion(world: World) -> None:
+    """Four times the statements cost about four times as much; sixteen times would block everybody else."""
+
+    def cost(count: int) -> float:
+        begun = time.process_time()
+        world.allowed("SELECT id FROM customers WHERE id = 1;" * count)
+        return time.process_time() - begun
+
+    cost(10)
+    assert cost(1_600) < 10 * cost(400)
