@@ -138,6 +138,7 @@ class Draft:
     search_path: tuple[str, ...]
     surroundings: Surroundings
     targets: list[Target] = field(default_factory=list)
+    targets_by_item: dict[int, Target] = field(default_factory=dict)  # by the FROM item's identity
     splices: list[Splice] = field(default_factory=list)
     column_masks: list[ColumnMask] = field(default_factory=list)
     templates: list[Any] = field(default_factory=list)
@@ -192,4 +193,4 @@ class Draft:
         return None
 
     def target_of(self, item: FromItem | None) -> Target | None:
-        return next((target for target in self.targets if target.item is item), None) if item is not None else None
+        return self.targets_by_item.get(id(item)) if item is not None else None

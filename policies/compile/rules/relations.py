@@ -24,7 +24,9 @@ _REASONS = {
 def resolve_relations(draft: Draft) -> None:
     """Fills `draft.targets`, one per RangeVar that names a relation. Raises Refused."""
     for use in draft.facts.relations:
-        draft.targets.append(_resolve(draft, use))
+        target = _resolve(draft, use)
+        draft.targets.append(target)
+        draft.targets_by_item[id(use.item)] = target
 
 
 def _resolve(draft: Draft, use: RelationUse) -> Target:
