@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from proxy.wire.build import is_compiled
+
 COMMIT_VARIABLE: Final = "PGWARDEN_COMMIT"
-_HOT_MODULE: Final = "proxy.wire.rows"
 
 
 def package_version() -> str:
@@ -19,9 +19,7 @@ def package_version() -> str:
 
 def build_kind() -> str:
     """``compiled`` when the hot modules are extension modules, else ``interpreted``."""
-    spec = find_spec(_HOT_MODULE)
-    is_source = spec is None or spec.origin is None or spec.origin.endswith(".py")
-    return "interpreted" if is_source else "compiled"
+    return "compiled" if is_compiled() else "interpreted"
 
 
 def commit() -> str:

@@ -17,6 +17,7 @@ from policies.compile.builtins import (
 from policies.compile.draft import Draft, Target
 from policies.compile.scope import FromItem, Reference
 from policies.compile.tree import Tree, is_node, literal_text, string_of, strings_of
+from policies.resolve import is_function_allowed
 
 # Arithmetic over arrays and type modifiers that JDBC's metadata queries call.
 _INFORMATION_FUNCTIONS = frozenset(
@@ -70,10 +71,8 @@ def _is_allowed(draft: Draft, schema: str | None, name: str) -> bool:
 
 
 def _is_granted(draft: Draft, schema: str, name: str) -> bool:
-    patterns = draft.policy.functions_allow
-    return bool({"*", f"{schema}.{name}", f"{schema}.*"} & set(patterns)) or (
-        schema == "information_schema" and name in _INFORMATION_FUNCTIONS
-    )
+    is_known = schema == "information_schema" and name in _INFORMATION_FUNCTIONS
+    return is_known or is_function_allowed(draft.policy, schema, name)
 
 
 def _check_setting(draft: Draft, call: Tree, name: str) -> None:
