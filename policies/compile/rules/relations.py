@@ -10,6 +10,7 @@ from policies.catalog import Relation
 from policies.compile.catalogs import catalog_guard
 from policies.compile.draft import Access, Draft, MergedRule, Target
 from policies.compile.scope import RelationUse
+from policies.masks import stronger
 from policies.model import MaskRule, RuleId, TableRule
 from policies.resolve import resolve_table
 
@@ -131,8 +132,11 @@ def merged_rule(draft: Draft, relation: Relation, use: RelationUse) -> MergedRul
     for rule in reversed(rules):
         blocked.update(rule.blocked_columns)
     masks: dict[str, MaskRule] = {}
-    for rule in reversed(rules):
-        masks.update(rule.masks)
+    for rule in rules:
+        for name, mask in rule.masks.items():
+            other = masks.get(name)
+            if other is None or stronger(other.mask, mask.mask) != other.mask:
+                masks[name] = mask
     filters = tuple(one for rule in rules for one in rule.filters)
     merged = MergedRule(blocked, filters, {name: mask for name, mask in masks.items() if name not in blocked})
     _spread_to_generated(relation, merged)

@@ -1,5 +1,7 @@
 """Which relation a name means, and who may read it."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.compile_world import World
@@ -101,3 +103,20 @@ def test_a_generated_column_goes_with_what_it_is_made_from(world: World) -> None
 
 def test_tablesample_of_a_guarded_table_is_refused(world: World) -> None:
     assert world.refused("SELECT * FROM customers TABLESAMPLE system (10)")[0] == "0A000"
+
+
+@pytest.mark.parametrize(("parent", "child"), [("nullify", "redact"), ("redact", "nullify")])
+def test_a_partitions_own_mask_never_weakens_its_parents(tmp_path: Path, parent: str, child: str) -> None:
+    policy = f"""
+principals: [{{user: ada, roles: [a]}}]
+policies:
+  - name: p
+    subjects: {{any: true}}
+    statements: [select]
+    tables: {{allow: ["shop.*"]}}
+    masks:
+      - {{column: shop.events.body, mask: {{kind: {parent}}}}}
+      - {{column: shop.events_2024.body, mask: {{kind: {child}}}}}
+"""
+    text = World(tmp_path, policy).allowed("SELECT upper(body) FROM events_2024").text
+    assert "REDACTED" not in text, "nullify is the stronger of the two"
