@@ -11,6 +11,18 @@ from functools import cached_property
 
 
 @dataclass(frozen=True, slots=True)
+class Namespace:
+    """What unqualified names mean in one session at one moment.
+
+    `reset_path` is what RESET search_path goes back to. `temporary`: names of the relations in the session's pg_temp.
+    """
+
+    search_path: tuple[str, ...]
+    reset_path: tuple[str, ...] = ()
+    temporary: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """`type_oid` is the base type's for a domain; `type_name` is format_type's text, e.g. ``character varying(20)``."""
 

@@ -38,15 +38,49 @@ class ColumnMask:
     mask: StreamMask
 
 
+# What stands before the name of a table in the text that a failing check of ours casts to a number: see `Plan.check`.
+CHECK_TOKEN = "pgwarden:row_filter:"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a statement does to the session's state once it has succeeded. Names are folded as PostgreSQL folds them.
+
+    `savepoint` is the name that SAVEPOINT, RELEASE or ROLLBACK TO gives. `closes_cursor` and `forgets_prepared` are a
+    name, or ALL_NAMES. `discards`: DISCARD ALL.
+    """
+
+    search_path: tuple[str, ...] | None = None
+    resets_search_path: bool = False  # back to what it was when the session began
+    is_local: bool = False  # the search_path holds until the transaction ends
+    savepoint: str = ""
+    opens_cursor: str = ""
+    reads_cursor: str = ""  # FETCH: its rows come from a plan that was decided earlier
+    closes_cursor: str = ""
+    prepares: str = ""
+    executes: str = ""  # EXECUTE: it runs a plan that was decided earlier
+    forgets_prepared: str = ""
+    makes_temporary: tuple[str, ...] = ()  # relations in pg_temp
+    drops_temporary: tuple[str, ...] = ()
+    discards_temporary: bool = False
+    discards: bool = False
+
+
+ALL_NAMES = "\0"  # no identifier can hold it
+NO_EFFECT = Effect()
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One statement of a text, decided.
 
     `command` names the kind in lower case ("select", "insert", "begin", "commit", "rollback", "savepoint", "set",
     "show", "copy", "create table", ...). `is_guarded`: it touches data that the policy changes, so errors and
-    notices are scrubbed. `is_ddl`: the catalog must be read again after it. `sets_search_path`: the new path when it
-    succeeds outside a transaction block. `is_tainting`: under the allow-everything policy, it may have left session
-    state that the compiler doesn't know; the session can't go on under a narrower policy.
+    notices are scrubbed. `is_ddl`: the catalog must be read again after it. `is_tainting`: under the allow-everything
+    policy, it may have left session state that the compiler doesn't know; the session can't go on under a narrower
+    policy. `hidden_columns`: so many columns at the end of the rows are ours and never reach the client; they hold
+    the check that a written row stays within the filters. A row that doesn't makes the server fail with 22P02 and
+    CHECK_TOKEN in its message; the client reads `check` with 42501 instead.
     """
 
     command: str
@@ -61,8 +95,9 @@ class Plan:
     filtered_tables: tuple[str, ...] = ()
     rule_ids: tuple[str, ...] = ()
     limits: Limits = Limits()
-    sets_search_path: tuple[str, ...] | None = None
-    resets_search_path: bool = False  # back to what it was when the session began
+    effect: Effect = NO_EFFECT
+    hidden_columns: int = 0
+    check: Refusal | None = None
     shape: str = ""  # hex digest of the statement with its literals taken out
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from policies.catalog import Catalog, Column, Relation
+from policies.catalog import Catalog, Column, Namespace, Relation
 from policies.compile import Compiler
 from policies.decision import Decision
 from policies.load import load_folder
@@ -133,7 +133,7 @@ class World:
         return found
 
     def decide(self, sql: str, user: str = "ada", path: tuple[str, ...] = ("shop", "public")) -> Decision:
-        return self.compiler.decide(sql, self.effective(user), self.catalog, path)
+        return self.compiler.decide(sql, self.effective(user), self.catalog, Namespace(path, path))
 
     def allowed(self, sql: str, user: str = "ada") -> Decision:
         decision = self.decide(sql, user)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import NamedTuple
 
+from policies.catalog import Namespace
 from policies.decision import Decision
 
 # What a decision holds besides texts: plans, tuples, the entry itself; measured with sys.getsizeof over TPC-H.
@@ -17,7 +18,7 @@ class Key(NamedTuple):
     sql: str
     policy_fingerprint: str
     catalog_version: int
-    search_path: tuple[str, ...]
+    namespace: Namespace
     database: str
 
 

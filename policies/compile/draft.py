@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
-from policies.catalog import Catalog, Column, Relation
+from policies.catalog import Catalog, Column, Namespace, Relation
 from policies.compile.parse import Statement, Token
 from policies.compile.scope import Block, Facts, FromItem, RelationUse
 from policies.compile.visibility import Visibility
@@ -135,7 +135,7 @@ class Draft:
     facts: Facts
     policy: EffectivePolicy
     catalog: Catalog
-    search_path: tuple[str, ...]
+    namespace: Namespace
     surroundings: Surroundings
     targets: list[Target] = field(default_factory=list)
     targets_by_item: dict[int, Target] = field(default_factory=dict)  # by the FROM item's identity

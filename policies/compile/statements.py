@@ -67,16 +67,6 @@ _GRANTS = {
     "CallStmt": Grant.CALL,
     "DoStmt": Grant.DO,
 }
-# They change nothing that a client may not change and show nothing: no grant needed.
-HARMLESS = frozenset({"ClosePortalStmt", "UnlistenStmt", "DeallocateStmt"})
-
-
-@dataclass(frozen=True, slots=True)
-class SessionEffect:
-    """What a statement that isn't a query does to the session once it has succeeded."""
-
-    search_path: tuple[str, ...] | None = None
-    resets_search_path: bool = False
 
 
 @dataclass(frozen=True, slots=True)

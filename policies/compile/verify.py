@@ -14,31 +14,33 @@ from policies.compile.parse import ParseError, Statement, parse
 from policies.compile.tree import is_node, is_same, node_kind
 
 
-def verify(rewritten: str, drafts: list[Draft | None], statements: list[Statement]) -> bool:
-    """Whether `rewritten` reads as the edited trees of `statements`; `drafts` holds None for untouched ones."""
+def verify(rewritten: str, drafts: list[list[Draft]], statements: list[Statement]) -> bool:
+    """Whether `rewritten` reads as the edited trees of `statements`; `drafts` has a list for each of them."""
     try:
         found = parse(rewritten)
     except ParseError:
         return False
     if len(found) != len(statements):
         return False
-    return all(_is_meant(new, old, draft) for new, old, draft in zip(found, statements, drafts, strict=True))
+    return all(_is_meant(new, old, each) for new, old, each in zip(found, statements, drafts, strict=True))
 
 
-def _is_meant(new: Statement, old: Statement, draft: Draft | None) -> bool:
+def _is_meant(new: Statement, old: Statement, drafts: list[Draft]) -> bool:
     if new.kind != old.kind or not is_same(new.tree, old.tree):
         return False
-    return draft is None or _stands_guarded(new.tree, draft)
+    return not drafts or _stands_guarded(new.tree, drafts)
 
 
-def _stands_guarded(tree: Any, draft: Draft) -> bool:
-    allowed = {(target.schema, target.name) for target in draft.targets if target.access is Access.OPEN}
-    allowed |= draft.lent_relations
-    waiting = list(draft.templates)
+def _stands_guarded(tree: Any, drafts: list[Draft]) -> bool:
+    allowed = {(one.schema, one.name) for draft in drafts for one in draft.targets if one.access is Access.OPEN}
+    for draft in drafts:
+        allowed |= draft.lent_relations
+    waiting = [template for draft in drafts for template in draft.templates]
+    has_bare_names = any(draft.has_ctes or draft.facts.locking for draft in drafts)
     for relation in _bare_relations(tree, waiting):
         if "schemaname" in relation and (relation["schemaname"], relation["relname"]) not in allowed:
             return False
-        if "schemaname" not in relation and (not draft.has_ctes and not draft.facts.locking):
+        if "schemaname" not in relation and not has_bare_names:
             return False
     return not waiting
 

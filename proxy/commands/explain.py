@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from policies.catalog import Catalog
+from policies.catalog import Catalog, Namespace
 from policies.compile import Compiler
 from policies.explain import explain as explain_text
 from policies.explain import explain_data
@@ -47,7 +47,7 @@ def explain(
         name = _database(read, database)
         policy = _policy(read, user, name)
         catalog = _catalog(read, name)
-        decision = Compiler().decide(sql, policy, catalog, catalog.search_path)
+        decision = Compiler().decide(sql, policy, catalog, Namespace(catalog.search_path, catalog.search_path))
     if as_json:
         print_out(json.dumps(explain_data(decision, policy, sql, catalog), ensure_ascii=False))
     else:

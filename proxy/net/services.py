@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from audit.cost import PriceList, price_list
 from audit.journal import Journal
 from audit.record import Record, Stage, Verdict
-from policies.catalog import Catalog
+from policies.catalog import Catalog, Namespace
 from policies.compile import Compiler
 from policies.decision import Decision
 from policies.model import EffectivePolicy, PolicySet, Principal
@@ -68,9 +68,9 @@ class WorkerServices:
             self._priced = current, prices
         return self._priced[1]
 
-    def decide(self, sql: str, policy: EffectivePolicy, catalog: Catalog, search_path: tuple[str, ...]) -> Decision:
+    def decide(self, sql: str, policy: EffectivePolicy, catalog: Catalog, namespace: Namespace) -> Decision:
         hits = self.compiler.cache.hits
-        decision = self.compiler.decide(sql, policy, catalog, search_path)
+        decision = self.compiler.decide(sql, policy, catalog, namespace)
         self.metrics.plan_cache.labels("hit" if self.compiler.cache.hits > hits else "miss").inc()
         return decision
 

@@ -164,10 +164,10 @@ class Answers:
         account.bytes_out += 0 if c.is_late else size
         c.ledger.close(account, sqlstate, tag)
         c.has_ddl = c.has_ddl or plan.is_ddl
-        if plan.resets_search_path:
+        if plan.effect.resets_search_path:
             c.coming_path = c.initial_path
-        elif plan.sets_search_path is not None:
-            c.coming_path = plan.sets_search_path
+        elif plan.effect.search_path is not None:
+            c.coming_path = plan.effect.search_path
 
     def _suspended(self, buffer: bytes, start: int, end: int) -> None:
         head = self._c.head_of(Kind.EXECUTE)
@@ -354,7 +354,7 @@ def note_parameter(c: Conversation, message: m.ParameterStatus) -> None:
 
 
 def _moves_path(item: Item) -> bool:
-    return any(a.plan.sets_search_path is not None or a.plan.resets_search_path for a in item.accounts)
+    return any(a.plan.effect.search_path is not None or a.plan.effect.resets_search_path for a in item.accounts)
 
 
 def _differ(told: tuple[m.Field, ...], now: tuple[m.Field, ...]) -> bool:

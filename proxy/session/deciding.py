@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from policies.catalog import Namespace
 from policies.decision import Decision, Plan, Refusal
 from policies.model import EffectivePolicy
 from proxy.session.conversation import Conversation, SessionEnds
@@ -42,7 +43,8 @@ class Decider:
         except UnicodeDecodeError:
             refusal = Refusal("22021", "pgwarden/encoding", 'invalid byte sequence for encoding "UTF8"')
             return Decided(policy, basis, None, refusal)
-        decision = c.services.decide(sql, policy, catalog, c.search_path if search_path is None else search_path)
+        namespace = Namespace(c.search_path if search_path is None else search_path, c.initial_path)
+        decision = c.services.decide(sql, policy, catalog, namespace)
         if policy.is_everything and decision.text != sql:
             raise RuntimeError("the allow-everything policy changed a text")
         return Decided(policy, basis, decision, decision.refusal)
@@ -107,4 +109,4 @@ def is_same_to_server(old: Prepared, decided: Decided, decision: Decision) -> bo
 
 
 def moves_path(plan: Plan) -> bool:
-    return plan.sets_search_path is not None or plan.resets_search_path
+    return plan.effect.search_path is not None or plan.effect.resets_search_path

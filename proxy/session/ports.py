@@ -11,7 +11,7 @@ from typing import Protocol
 
 from audit.cost import PriceList
 from audit.record import Record, Verdict
-from policies.catalog import Catalog
+from policies.catalog import Catalog, Namespace
 from policies.decision import Decision
 from policies.model import EffectivePolicy, Principal
 
@@ -140,7 +140,7 @@ class Services(Protocol):
 
     def prices(self) -> PriceList: ...
 
-    def decide(self, sql: str, policy: EffectivePolicy, catalog: Catalog, search_path: tuple[str, ...]) -> Decision: ...
+    def decide(self, sql: str, policy: EffectivePolicy, catalog: Catalog, namespace: Namespace) -> Decision: ...
 
     def append(self, records: Sequence[Record]) -> int:
         """Writes to the journal and gives the position behind the records. Raises JournalError."""

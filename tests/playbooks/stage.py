@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from audit.cost import PriceList
 from audit.errors import JournalError
 from audit.record import Record, Stage
-from policies.catalog import Catalog
+from policies.catalog import Catalog, Namespace
 from policies.decision import Decision, Plan, Refusal
 from policies.model import EffectivePolicy, Limits, Principal, Statement
 from proxy.session.ports import Command, Gateway, Measures, Rules
@@ -92,8 +92,8 @@ class StageServices:
     def prices(self) -> PriceList:
         return PriceList()
 
-    def decide(self, sql: str, policy: EffectivePolicy, catalog: Catalog, search_path: tuple[str, ...]) -> Decision:
-        self.paths.append(search_path)
+    def decide(self, sql: str, policy: EffectivePolicy, catalog: Catalog, namespace: Namespace) -> Decision:
+        self.paths.append(namespace.search_path)
         made = self.decisions.get(sql, allow(sql))(sql)
         return replace(made, policy_fingerprint=policy.fingerprint, catalog_version=catalog.version)
 

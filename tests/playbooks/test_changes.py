@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from policies.catalog import Catalog
-from policies.decision import Decision, Plan
+from policies.decision import Decision, Effect, Plan
 from proxy.session.ports import RefreshCatalog
 from proxy.session.session import Phase
 from proxy.wire import messages as m
@@ -205,11 +205,13 @@ def test_ddl_refreshes_the_catalog_when_its_transaction_is_over() -> None:
 
 
 def set_path(path: tuple[str, ...] = ("public",)):  # type: ignore[no-untyped-def]
-    return allow("set", command="set", sets_search_path=path)
+    return allow("set", command="set", effect=Effect(search_path=path))
 
 
 def test_the_search_path_follows_a_set_that_succeeded() -> None:
-    services = StageServices({"set": set_path(), "reset": allow("reset", command="reset", resets_search_path=True)})
+    services = StageServices(
+        {"set": set_path(), "reset": allow("reset", command="reset", effect=Effect(resets_search_path=True))}
+    )
     play = Play(services).open()
     play.client(m.Query(b"set"))
     play.server(m.CommandComplete(b"SET"), READY)

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from policies.catalog import Namespace
 from policies.compile import Compiler
 from policies.load import load_folder
 from policies.resolve import resolve
@@ -43,7 +44,7 @@ class Guarded:
         self._compiler, self._policy, self._catalog = compiler, policy, catalog
 
     def text(self, sql: str) -> str:
-        decision = self._compiler.decide(sql, self._policy, self._catalog, ("app",))
+        decision = self._compiler.decide(sql, self._policy, self._catalog, Namespace(("app",)))
         assert decision.refusal is None, decision.refusal
         return decision.text
 

@@ -15,8 +15,6 @@ from policies.compile.rules.locking import check_locking
 from policies.compile.rules.masks import choose_masks
 from policies.compile.rules.names import shorten_names
 from policies.compile.rules.relations import resolve_relations
-from policies.compile.rules.settings import check_discard, check_set, check_show
-from policies.compile.statements import Request, SessionEffect
 from policies.compile.usage import narrow_guards
 
 RULES: tuple[Callable[[Draft], None], ...] = (
@@ -33,9 +31,3 @@ RULES: tuple[Callable[[Draft], None], ...] = (
     guard_arguments,
     restore_dependencies,
 )
-
-SETTINGS: dict[str, Callable[[Request], SessionEffect]] = {
-    "VariableSetStmt": check_set,
-    "VariableShowStmt": check_show,
-    "DiscardStmt": check_discard,
-}

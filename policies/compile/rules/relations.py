@@ -47,7 +47,8 @@ def _resolve(draft: Draft, use: RelationUse) -> Target:
 
 def _schema_of(draft: Draft, name: str) -> str | None:
     """Where the server would find an unqualified name; pg_catalog comes first unless the path names it."""
-    path = draft.search_path if "pg_catalog" in draft.search_path else ("pg_catalog", *draft.search_path)
+    path = draft.namespace.search_path
+    path = path if "pg_catalog" in path else ("pg_catalog", *path)
     for schema in path:
         if schema == "pg_catalog" and name.startswith("pg_"):
             return schema

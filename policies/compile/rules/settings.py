@@ -5,21 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from policies.compile.builtins import SETTING_READABLE, SETTINGS_SETTABLE
-from policies.compile.statements import Request, SessionEffect
+from policies.compile.statements import Request
 from policies.compile.tree import Tree, is_node
+from policies.decision import NO_EFFECT, Effect
 
 RULE = "pgwarden/settings"
 _TRANSACTION_MODES = frozenset({"TRANSACTION", "SESSION CHARACTERISTICS"})
 
 
-def check_set(request: Request) -> SessionEffect:
+def check_set(request: Request) -> Effect:
     """VariableSetStmt. Raises Refused."""
     tree = request.statement.tree
     kind, name = tree.get("kind"), str(tree.get("name", "")).lower()
     if kind == "VAR_RESET_ALL":
-        return SessionEffect(resets_search_path=True)
+        return Effect(resets_search_path=True)
     if kind == "VAR_SET_MULTI" and tree.get("name") in _TRANSACTION_MODES:
-        return SessionEffect()
+        return NO_EFFECT
     if name == "search_path":
         return _search_path(request, tree)
     check = SETTINGS_SETTABLE.get(name)
@@ -32,10 +33,10 @@ def check_set(request: Request) -> SessionEffect:
         )
     if kind == "VAR_SET_VALUE" and not check(_value_text(tree)):
         raise request.refuse("42501", RULE, f"setting {name} can't have this value under a policy")
-    return SessionEffect()
+    return NO_EFFECT
 
 
-def _search_path(request: Request, tree: Tree) -> SessionEffect:
+def _search_path(request: Request, tree: Tree) -> Effect:
     if tree.get("is_local") or request.count > 1:
         raise request.refuse(
             "0A000",
@@ -44,11 +45,11 @@ def _search_path(request: Request, tree: Tree) -> SessionEffect:
             hint="Send SET search_path alone, outside a transaction block, or qualify the names.",
         )
     if tree.get("kind") != "VAR_SET_VALUE":
-        return SessionEffect(resets_search_path=True)
+        return Effect(resets_search_path=True)
     names = [_constant(node) for node in tree.get("args", ())]
     if any(name is None or name.startswith("pg_temp") for name in names) or "pg_catalog" in names[1:]:
         raise request.refuse("0A000", "pgwarden/search_path", "this search_path can't be followed")
-    return SessionEffect(search_path=tuple(name for name in names if name and name != "$user"))
+    return Effect(search_path=tuple(name for name in names if name and name != "$user"))
 
 
 def _value_text(tree: Tree) -> str:
@@ -72,7 +73,7 @@ def _constant(node: Any) -> str | None:
     return None
 
 
-def check_show(request: Request) -> SessionEffect:
+def check_show(request: Request) -> Effect:
     """VariableShowStmt. Raises Refused."""
     name = str(request.statement.tree.get("name", "")).lower()
     if name not in SETTING_READABLE:
@@ -82,9 +83,9 @@ def check_show(request: Request) -> SessionEffect:
             f"setting {name} is not readable under a policy",
             hint="SHOW works for single settings that tell how to talk to the server.",
         )
-    return SessionEffect()
+    return NO_EFFECT
 
 
-def check_discard(request: Request) -> SessionEffect:
+def check_discard(request: Request) -> Effect:
     """DISCARD ALL, PLANS, SEQUENCES, TEMP: all of them only forget."""
-    return SessionEffect(resets_search_path=request.statement.tree.get("target") == "DISCARD_ALL")
+    return Effect(resets_search_path=request.statement.tree.get("target") == "DISCARD_ALL")

@@ -114,8 +114,8 @@ def test_explain_works_for_open_tables_only(world: World) -> None:
 
 def test_search_path_is_followed_or_refused(world: World) -> None:
     (plan,) = world.allowed('SET search_path TO "$user", shop, public').plans
-    assert plan.sets_search_path == ("shop", "public")
-    assert world.allowed("SET search_path TO DEFAULT").plans[0].resets_search_path
+    assert plan.effect.search_path == ("shop", "public")
+    assert world.allowed("SET search_path TO DEFAULT").plans[0].effect.resets_search_path
     for sql in (
         "SET LOCAL search_path TO public",
         "SET search_path TO public; SELECT 1",

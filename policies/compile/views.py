@@ -1,0 +1,42 @@
+"""Views: a view's definition, compiled under the same policy in place of a statement."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from policies.catalog import Namespace, Relation
+from policies.compile.compilation import Compilation, plan_of
+from policies.compile.draft import Access, Draft, Refused
+from policies.compile.statements import Request
+from policies.compile.surroundings import StatementSurroundings
+from policies.decision import Plan
+
+
+def _select(compilation: Compilation, request: Request, plan: Plan) -> Plan:
+    statement = request.statement
+    return plan_of(plan, compilation.draft_select(statement.tree, statement, is_output=False))
+
+
+def compile_view(view: Relation, surroundings: StatementSurroundings, outer: Draft) -> str | None:
+    """A view's definition with guards inside, None when there is nothing to guard. Raises Refused."""
+    definition = (view.view_definition or "").strip().rstrip(";")
+    compilation = Compilation(
+        definition,
+        surroundings.policy,
+        surroundings.catalog,
+        Namespace(()),
+        surroundings,
+        {"SelectStmt": _select},
+        is_view=True,
+    )
+    try:
+        decision = compilation.decision()
+    except Refused as refused:
+        inner = refused.refusal
+        message = f"view {view.schema}.{view.name}: {inner.message}"
+        raise Refused(replace(inner, message=message, position=0)) from None
+    drafts = [draft for each in compilation.drafts for draft in each]
+    for plan in decision.plans:
+        outer.inner.add(plan)
+    is_edited = any(target.access is not Access.OPEN for draft in drafts for target in draft.targets)
+    return decision.text if is_edited else None
