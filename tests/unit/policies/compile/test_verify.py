@@ -2,7 +2,7 @@
 
 import pytest
 
-from policies.compile import compiler as module
+from policies.compile import compilation as module
 from policies.compile.draft import Draft, Splice
 from tests.compile_world import World
 
