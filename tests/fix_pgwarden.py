@@ -30,7 +30,7 @@ from tests.fix_servers import TestServer
 
 ROOT = Path(__file__).parents[1]
 POLICIES = Path(__file__).with_name("pgwarden_policies.yaml")
-USERS = ("admin", "ada", "sam", "tim")
+USERS = ("admin", "ada", "sam", "tim", "wes")
 DATABASE = "shop"
 PATIENCE_S = 30.0
 _SALT = b"0123456789abcdef"
