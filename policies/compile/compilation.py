@@ -84,12 +84,8 @@ class Compilation:
 
     def _statement(self, statement: Statement) -> None:
         request = Request(statement, len(self.statements), self.policy, self.text)
-        handler = self._kinds.get(statement.kind)
-        if handler is None:
-            require_grant(request)
-            raise refuse_unbuilt(request)
         self.drafts.append([])
-        plan = handler(self, request, self._bare_plan(statement))
+        plan = self.decide(request, self._bare_plan(statement))
         self.plans.append(plan)
         self._follow(plan)
 
@@ -102,9 +98,18 @@ class Compilation:
             namespace = replace(namespace, search_path=effect.search_path)
         temporary = frozenset() if effect.discards_temporary else namespace.temporary
         temporary = (temporary | set(effect.makes_temporary)) - set(effect.drops_temporary)
-        self.namespace = replace(namespace, temporary=temporary)
+        made = (namespace.made | set(effect.makes_relations)) - set(effect.drops_relations)
+        self.namespace = replace(namespace, temporary=temporary, made=made)
 
     # for the handlers of kinds
+
+    def decide(self, request: Request, plan: Plan) -> Plan:
+        """What the handler of the request's kind makes of it; it may stand inside another statement. Raises Refused."""
+        handler = self._kinds.get(request.statement.kind)
+        if handler is None:
+            require_grant(request)
+            raise refuse_unbuilt(request)
+        return handler(self, request, plan)
 
     def draft_select(self, tree: dict[str, Any], outer: Statement, *, is_output: bool) -> Draft:
         """A SelectStmt's fields, somewhere in `outer`, under all rules. Raises Refused.

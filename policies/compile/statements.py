@@ -121,18 +121,22 @@ def is_transaction_control(statement: Statement) -> bool:
     return statement.kind == "TransactionStmt" and statement.tree.get("kind") in _TRANSACTION
 
 
-def require_grant(request: Request) -> None:
-    """Raises Refused with 42501 when the policy doesn't grant this kind of statement."""
-    grant = grant_of(request.statement)
+def require_grant(request: Request, *others: Grant) -> None:
+    """Raises Refused with 42501 when the policy doesn't grant this kind of statement.
+
+    With `others`: when it grants none of them, whatever the kind needs otherwise.
+    """
     policy = request.policy
-    if grant in policy.statements or Grant.ALL in policy.statements:
+    wanted = others or (grant_of(request.statement),)
+    if not policy.statements.isdisjoint((*wanted, Grant.ALL)):
         return
+    names = " or ".join(grant.value for grant in wanted)
     raise request.refuse(
         "42501",
         policy.statements_rule or "pgwarden/default",
         f"{command_of(request.statement)} statements are not allowed for {policy.principal.user}",
         detail="" if policy.statements_rule else "No policy of this user allows any statement.",
-        hint=f"Let a policy of this user list {grant.value} under statements.",
+        hint=f"Let a policy of this user list {names} under statements.",
     )
 
 
