@@ -15,11 +15,14 @@ class Namespace:
     """What unqualified names mean in one session at one moment.
 
     `reset_path` is what RESET search_path goes back to. `temporary`: names of the relations in the session's pg_temp.
+    `made`: (schema, name) of relations that the session's own transaction made, under the policy of now: no snapshot
+    can know them before the commit.
     """
 
     search_path: tuple[str, ...]
     reset_path: tuple[str, ...] = ()
     temporary: frozenset[str] = frozenset()
+    made: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

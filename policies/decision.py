@@ -63,6 +63,9 @@ class Effect:
     makes_temporary: tuple[str, ...] = ()  # relations in pg_temp
     drops_temporary: tuple[str, ...] = ()
     discards_temporary: bool = False
+    makes_relations: tuple[tuple[str, str], ...] = ()  # (schema, name): the snapshot learns of them after the commit
+    drops_relations: tuple[tuple[str, str], ...] = ()
+    is_until_commit: bool = False  # what it makes in pg_temp is gone after COMMIT too
     discards: bool = False
 
 

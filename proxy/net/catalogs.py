@@ -12,6 +12,7 @@ from proxy.dsn import Upstream
 from proxy.net.introspect import CatalogReadError, read_catalog
 
 REFRESH_S: Final = 60.0
+PATIENCE_S: Final = 5.0  # how long a session waits for the catalog to follow its DDL
 
 log = logging.getLogger("pgwarden.net")
 
@@ -23,7 +24,7 @@ class Catalogs:
         self._catalogs: dict[str, Catalog] = {}
         self._problems: dict[str, str] = {}
         self._locks = {name: asyncio.Lock() for name in upstreams}
-        self._wanted = {name: asyncio.Event() for name in upstreams}
+        self._waiting: dict[str, asyncio.Future[None] | None] = dict.fromkeys(upstreams)
 
     @property
     def problems(self) -> Mapping[str, str]:
@@ -36,9 +37,25 @@ class Catalogs:
     def all(self) -> Mapping[str, Catalog]:
         return dict(self._catalogs)
 
-    def request(self, database: str) -> None:
-        """Has the snapshot read again soon; requests that come meanwhile are one."""
-        self._wanted[database].set()
+    async def read_anew(self, database: str, limit_s: float = PATIENCE_S) -> None:
+        """Returns after a reading that began after this call, or when time is up: what was committed is known then.
+
+        Callers that wait for a reading to begin share it.
+        """
+        waiting = self._waiting[database]
+        if waiting is None or waiting.done():
+            waiting = self._waiting[database] = asyncio.ensure_future(self._read_next(database))
+        try:
+            async with asyncio.timeout(limit_s):
+                await asyncio.shield(waiting)
+        except TimeoutError:
+            log.warning("the catalog is read too slowly to follow DDL", extra={"fields": {"database": database}})
+
+    async def _read_next(self, database: str) -> None:
+        """One reading; the first that comes after its beginning starts another."""
+        async with self._locks[database]:
+            self._waiting[database] = None
+            await self._read(database)
 
     async def ready(self, database: str) -> None:
         """Tries for a snapshot if there is none."""
@@ -48,26 +65,23 @@ class Catalogs:
     async def read(self, database: str) -> None:
         """Reads the snapshot; a failure keeps the last one and is remembered."""
         async with self._locks[database]:
-            previous = self._catalogs.get(database)
-            try:
-                upstream = await asyncio.to_thread(self._upstreams[database])
-                fresh = await read_catalog(upstream.url(), database=database, previous=previous)
-            except (CatalogReadError, OSError, ValueError) as error:
-                self._remember(database, type(error).__name__)
-                return
-            self._problems.pop(database, None)
-            self._catalogs[database] = fresh
+            await self._read(database)
+
+    async def _read(self, database: str) -> None:
+        previous = self._catalogs.get(database)
+        try:
+            upstream = await asyncio.to_thread(self._upstreams[database])
+            fresh = await read_catalog(upstream.url(), database=database, previous=previous)
+        except (CatalogReadError, OSError, ValueError) as error:
+            self._remember(database, type(error).__name__)
+            return
+        self._problems.pop(database, None)
+        self._catalogs[database] = fresh
 
     async def keep_reading(self, database: str) -> None:
-        """Until cancelled: on the timer and when asked."""
-        wanted = self._wanted[database]
+        """Until cancelled, on the timer: for what others change at the server."""
         while True:
-            try:
-                async with asyncio.timeout(self._refresh_s):
-                    await wanted.wait()
-            except TimeoutError:
-                pass
-            wanted.clear()
+            await asyncio.sleep(self._refresh_s)
             await self.read(database)
 
     def _remember(self, database: str, reason: str) -> None:

@@ -49,7 +49,8 @@ class Surroundings(Protocol):
     async def catalog_ready(self, database: str) -> None:
         """Returns when there is a snapshot, or one was tried for."""
 
-    def refresh_catalog(self, database: str) -> None: ...
+    async def catalog_refreshed(self, database: str) -> None:
+        """Returns when the snapshot holds what was committed before the call, or when that takes too long."""
 
     def register(self, link: ClientLink, key: CancelKey) -> None: ...
 
@@ -215,10 +216,15 @@ class ClientLink(asyncio.Protocol):
                 if timer is not None:
                     timer.cancel()
             case RefreshCatalog(database):
-                self._surroundings.refresh_catalog(database)
+                self._surroundings.spawn(self._refresh_catalog(database))
             case CloseLinks():
                 # The client of a CancelRequest waits for the end: only the request itself ends that link.
                 self._close()
+
+    async def _refresh_catalog(self, database: str) -> None:
+        await self._surroundings.catalog_refreshed(database)
+        self.session.catalog_refreshed()
+        self._carry_out()
 
     def _write_server(self, data: bytes) -> None:
         wait_synced = self._surroundings.wait_synced

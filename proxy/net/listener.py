@@ -93,8 +93,8 @@ class Listener:
     async def catalog_ready(self, database: str) -> None:
         await self._catalogs.ready(database)
 
-    def refresh_catalog(self, database: str) -> None:
-        self._catalogs.request(database)
+    async def catalog_refreshed(self, database: str) -> None:
+        await self._catalogs.read_anew(database)
 
     def register(self, link: ClientLink, key: CancelKey) -> None:
         self._keys[key.process_id, key.secret_key] = link

@@ -244,6 +244,7 @@ class Answers:
         if c.has_ddl and c.status == b"I":
             # Not earlier: nobody else sees the change before its transaction has ended.
             c.has_ddl = False
+            c.catalog_waits += 1
             c.outbox.commands.append(RefreshCatalog(c.identity.database))
         if c.status == b"I" and (c.confirmed.portals or c.sent.portals):
             self._drop_portals()

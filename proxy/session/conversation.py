@@ -64,6 +64,7 @@ class Conversation:
         self.is_pin_broken = False
         self.is_skipping = False  # the server drops what comes until Sync, and so do we
         self.has_ddl = False
+        self.catalog_waits = 0  # commits of DDL whose catalog isn't read again yet
         self.is_late = False  # the client has read an error that the server doesn't know of
         self.is_copying_in = False
         self.is_ended = False
@@ -171,6 +172,11 @@ class Conversation:
             return self.policy().is_everything
         except SessionEnds:
             return False
+
+    @property
+    def is_catalog_awaited(self) -> bool:
+        """Under a policy that reads names, DDL counts from the next message on."""
+        return self.catalog_waits > 0 and not self.policy_is_open()
 
     def basis(self, policy: EffectivePolicy) -> Basis:
         catalog = self.services.catalog(self.identity.database)

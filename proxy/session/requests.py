@@ -48,9 +48,9 @@ class Requests:
 
     @property
     def is_held(self) -> bool:
-        """Whether client messages wait: for a cancel to be over, or for a new search_path to be known."""
+        """Whether client messages wait: for a cancel to be over, for a new search_path or a new catalog to be known."""
         c = self._c
-        return c.cancels > 0 or (c.is_path_unsettled and c.has_sync)
+        return c.cancels > 0 or c.is_catalog_awaited or (c.is_path_unsettled and c.has_sync)
 
     def receive(self, type_byte: int, frame: memoryview) -> None:
         """One whole frame. Raises ProtocolViolation or SessionEnds."""
