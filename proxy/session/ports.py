@@ -65,7 +65,7 @@ class StopTimer:
 
 @dataclass(frozen=True, slots=True)
 class RefreshCatalog:
-    """DDL went through: the snapshot of this database is old."""
+    """DDL went through: the snapshot of this database is old. Read it again, then call `catalog_refreshed`."""
 
     database: str
 

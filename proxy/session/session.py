@@ -135,6 +135,10 @@ class Session:
     def cancel_done(self) -> None:
         self._guarded(self._cancel_done)
 
+    def catalog_refreshed(self) -> None:
+        """The snapshot holds what was committed before a RefreshCatalog, or it took too long to read."""
+        self._guarded(self._catalog_refreshed)
+
     def handshake_timed_out(self) -> None:
         if self._phase is not Phase.OPEN:
             self._guarded(lambda: self._fail("08006", "the handshake took too long"))
@@ -349,6 +353,11 @@ class Session:
     def _cancel_done(self) -> None:
         if self._c is not None:
             self._c.cancels = max(0, self._c.cancels - 1)
+            self._read_client()
+
+    def _catalog_refreshed(self) -> None:
+        if self._c is not None:
+            self._c.catalog_waits = max(0, self._c.catalog_waits - 1)
             self._read_client()
 
 
