@@ -54,7 +54,9 @@ class Effect:
     resets_search_path: bool = False  # back to what it was when the session began
     is_local: bool = False  # the search_path holds until the transaction ends
     savepoint: str = ""
+    is_chained: bool = False  # COMMIT or ROLLBACK AND CHAIN: another transaction block begins at once
     opens_cursor: str = ""
+    is_holdable: bool = False  # the cursor it opens outlives the transaction
     reads_cursor: str = ""  # FETCH: its rows come from a plan that was decided earlier
     closes_cursor: str = ""
     prepares: str = ""
@@ -83,7 +85,8 @@ class Plan:
     policy, it may have left session state that the compiler doesn't know; the session can't go on under a narrower
     policy. `hidden_columns`: so many columns at the end of the rows are ours and never reach the client; they hold
     the check that a written row stays within the filters. A row that doesn't makes the server fail with 22P02 and
-    CHECK_TOKEN in its message; the client reads `check` with 42501 instead.
+    CHECK_TOKEN in its message; the client reads `check` with 42501 instead. `is_all_hidden`: it has no other columns,
+    so the client sees a statement without rows.
     """
 
     command: str
@@ -100,6 +103,7 @@ class Plan:
     limits: Limits = Limits()
     effect: Effect = NO_EFFECT
     hidden_columns: int = 0
+    is_all_hidden: bool = False
     check: Refusal | None = None
     shape: str = ""  # hex digest of the statement with its literals taken out
 

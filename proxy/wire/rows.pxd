@@ -3,7 +3,7 @@
 cimport cython
 
 @cython.locals(at=Py_ssize_t)
-cpdef bytes mask_rows(bytes buffer, Py_ssize_t start, Py_ssize_t end, object columns, Py_ssize_t column_count)
+cpdef bytes mask_rows(bytes buffer, Py_ssize_t start, Py_ssize_t end, object columns, Py_ssize_t column_count, Py_ssize_t hidden_count=*)
 
 cdef list _masks_by_index(object columns, Py_ssize_t column_count)
 
@@ -11,11 +11,14 @@ cdef list _masks_by_index(object columns, Py_ssize_t column_count)
     row_end=Py_ssize_t, head=Py_ssize_t, at=Py_ssize_t, copied=Py_ssize_t, value_at=Py_ssize_t,
     length=cython.longlong, masked=tuple,
 )
-cdef Py_ssize_t _mask_row(bytes buffer, Py_ssize_t start, Py_ssize_t end, list by_index, list parts) except -1
+cdef Py_ssize_t _mask_row(bytes buffer, Py_ssize_t start, Py_ssize_t end, list by_index, Py_ssize_t hidden_count, list parts) except -1
+
+@cython.locals(value_at=Py_ssize_t, length=cython.longlong)
+cdef Py_ssize_t _column_end(bytes buffer, Py_ssize_t at, Py_ssize_t row_end) except -1
 
 cdef bytes _masked_value(bytes value, tuple masked)
 
-cdef bytes _header(bytes buffer, Py_ssize_t start, Py_ssize_t columns_bytes)
+cdef bytes _header(bytes buffer, Py_ssize_t start, Py_ssize_t columns_bytes, Py_ssize_t column_count)
 
 @cython.locals(row_end=cython.longlong)
 cdef Py_ssize_t _row_end(bytes buffer, Py_ssize_t start, Py_ssize_t end, Py_ssize_t column_count) except -1

@@ -1,4 +1,4 @@
-"""Walks and masks runs of DataRow frames: one pass, one bytes object out.
+"""Walks and masks runs of DataRow frames, and hides their last columns: one pass, one bytes object out.
 
 Fails closed: whatever doesn't add up (another number of columns, a length beyond its frame) is ProtocolViolation
 and nothing of the run is given out. It must not know policies: a mask is any object with `mask(value, format)`.
@@ -27,20 +27,24 @@ def mask_rows(
     end: int,
     columns: Sequence[tuple[int, int, ColumnMask]],
     column_count: int,
+    hidden_count: int = 0,
 ) -> bytes:
     """The DataRow frames in buffer[start:end] with `columns` (index, format, mask) masked.
 
-    `column_count` is what RowDescription promised. Raises ProtocolViolation for any row that differs, and
-    LocalProtocolError for columns or a run out of range. NULL stays NULL.
+    `column_count` is what RowDescription promised; the last `hidden_count` of them are left out. Raises
+    ProtocolViolation for any row that differs, and LocalProtocolError for columns or a run out of range.
+    NULL stays NULL.
     """
     # A negative offset would index from the buffer's end.
     if not 0 <= start <= end <= len(buffer):
         raise LocalProtocolError("a run of rows lies inside its buffer")
-    by_index = _masks_by_index(columns, column_count)
+    if not 0 <= hidden_count <= column_count:
+        raise LocalProtocolError("more columns are hidden than there are")
+    by_index = _masks_by_index(columns, column_count - hidden_count)
     parts: list[bytes] = []
     at = start
     while at < end:
-        at = _mask_row(buffer, at, end, by_index, parts)
+        at = _mask_row(buffer, at, end, by_index, hidden_count, parts)
     return b"".join(parts)
 
 
@@ -58,9 +62,14 @@ def _masks_by_index(
 
 
 def _mask_row(
-    buffer: bytes, start: int, end: int, by_index: list[tuple[int, ColumnMask] | None], parts: list[bytes]
+    buffer: bytes,
+    start: int,
+    end: int,
+    by_index: list[tuple[int, ColumnMask] | None],
+    hidden_count: int,
+    parts: list[bytes],
 ) -> int:
-    row_end = _row_end(buffer, start, end, len(by_index))
+    row_end = _row_end(buffer, start, end, len(by_index) + hidden_count)
     head = len(parts)
     parts.append(b"")
     at = copied = start + _HEADER_BYTES
@@ -79,11 +88,25 @@ def _mask_row(
             parts.append(_masked_value(buffer[value_at : value_at + length], masked))
             copied = value_at + length
         at = value_at + length
+    parts.append(buffer[copied:at])
+    for _ in range(hidden_count):
+        at = _column_end(buffer, at, row_end)
     if at != row_end:
         raise ProtocolViolation("row is longer than its columns")
-    parts.append(buffer[copied:row_end])
-    parts[head] = _header(buffer, start, sum(map(len, parts[head + 1 :])))
+    parts[head] = _header(buffer, start, sum(map(len, parts[head + 1 :])), len(by_index))
     return row_end
+
+
+def _column_end(buffer: bytes, at: int, row_end: int) -> int:
+    value_at = at + 4
+    if value_at > row_end:
+        raise ProtocolViolation("row ends inside a column")
+    length = _uint32(buffer, at)
+    if length == _NULL_LENGTH:
+        return value_at
+    if length > row_end - value_at:
+        raise ProtocolViolation("column is longer than its row")
+    return value_at + length
 
 
 def _masked_value(value: bytes, masked: tuple[int, ColumnMask]) -> bytes:
@@ -91,9 +114,9 @@ def _masked_value(value: bytes, masked: tuple[int, ColumnMask]) -> bytes:
     return _NULL if replaced is None else len(replaced).to_bytes(4, "big") + replaced
 
 
-def _header(buffer: bytes, start: int, columns_bytes: int) -> bytes:
+def _header(buffer: bytes, start: int, columns_bytes: int, column_count: int) -> bytes:
     length = (columns_bytes + 6).to_bytes(4, "big")
-    return buffer[start : start + 1] + length + buffer[start + 5 : start + _HEADER_BYTES]
+    return buffer[start : start + 1] + length + column_count.to_bytes(2, "big")
 
 
 def _row_end(buffer: bytes, start: int, end: int, column_count: int) -> int:

@@ -66,6 +66,26 @@ def test_only_the_run_is_read_and_given() -> None:
     assert mask_rows(buffer, 3, 3, [(0, 0, Tag())], 1) == b""
 
 
+def test_the_last_columns_are_hidden() -> None:
+    data = rows((b"ada", b"x", None, b"ours"), (None, b"y", b"1", b""))
+    assert mask_rows(data, 0, len(data), [(0, 0, Tag())], 4, 2) == rows((b"3/0", b"x"), (None, b"y"))
+    assert mask_rows(data, 0, len(data), [], 4, 4) == rows((), ())
+
+
+def test_hidden_columns_are_walked_too() -> None:
+    data = rows((b"a", b"ours"))
+    with pytest.raises(ProtocolViolation):
+        mask_rows(data, 0, len(data), [], 1, 1)
+    with pytest.raises(ProtocolViolation):
+        mask_rows(data[:-1] + b"\0\0\0\5", 0, len(data) + 3, [], 2, 1)
+    longer = data[:-8] + b"\0\0\0\5ours"
+    with pytest.raises(ProtocolViolation):
+        mask_rows(longer, 0, len(longer), [], 2, 1)
+    for columns, hidden in (([(1, 0, Tag())], 1), ([], 3), ([], -1)):
+        with pytest.raises(LocalProtocolError):
+            mask_rows(data, 0, len(data), columns, 2, hidden)
+
+
 def test_rows_without_columns() -> None:
     assert masked(rows((), ()), [], 0) == rows((), ())
 
