@@ -19,12 +19,12 @@ def guard_relations(draft: Draft) -> None:
     """Replaces every guarded relation and qualifies every open one."""
     for target in draft.targets:
         if target.access is Access.OPEN:
-            _qualify(draft, target)
+            qualify(draft, target)
         else:
             _guard(draft, target)
 
 
-def _qualify(draft: Draft, target: Target) -> None:
+def qualify(draft: Draft, target: Target) -> None:
     """The name as resolved, so that the server's search_path has no say."""
     if "schemaname" in target.use.node:
         return
@@ -44,8 +44,8 @@ def _guard(draft: Draft, target: Target) -> None:
             at=use.location,
         )
     start, end, is_table_command = _extent(draft, target)
-    body = _body(draft, target)
-    template = _template(draft, target, body)
+    body = body_of(draft, target)
+    template = template_of(draft, target, body)
     has_alias = "alias" in use.node
     alias = "" if has_alias else f" AS {quote(target.name)}"
     select = "SELECT * FROM " if is_table_command else ""
@@ -56,7 +56,8 @@ def _guard(draft: Draft, target: Target) -> None:
     draft.templates.append(template["subquery"])
 
 
-def _body(draft: Draft, target: Target) -> str:
+def body_of(draft: Draft, target: Target) -> str:
+    """The guard's SELECT. Raises Refused when the operator's rules can't be bound to this principal."""
     try:
         return guard_body(draft, target)
     except (ExpressionError, MaskError) as error:
@@ -69,7 +70,7 @@ def _body(draft: Draft, target: Target) -> str:
         ) from None
 
 
-def _template(draft: Draft, target: Target, body: str) -> Tree:
+def template_of(draft: Draft, target: Target, body: str) -> Tree:
     """The guard's tree. An operator's expression that isn't one closed expression, or reaches for a table without
     naming its schema (a client's CTE could bear the name), refuses the statement.
     """
