@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Set
 from dataclasses import fields, is_dataclass
+from datetime import date
 from enum import Enum
 from typing import Any
 
@@ -32,6 +33,8 @@ def _canonical(value: Any, with_places: bool) -> Any:
             return value
         case bool() | int() | float():
             return [type(value).__name__, repr(value)]
+        case date():
+            return ["date", value.isoformat()]
         case Mapping():
             return ["map", *([key, _canonical(value[key], with_places)] for key in sorted(value))]
         case Set():

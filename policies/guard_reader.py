@@ -17,7 +17,7 @@ from policies.known import Known
 from policies.masks import check_spec
 from policies.model import ColumnName, FilterRule, MaskRule, MaskSpec, Principal, RuleId
 from policies.names import parse_column, parse_table
-from policies.principals import read_secret
+from policies.outside import read_secret
 from policies.yaml_nodes import Mapping as MappingNode
 from policies.yaml_nodes import Node, Scalar
 from policies.yaml_nodes import Sequence as SequenceNode

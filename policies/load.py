@@ -18,6 +18,7 @@ from policies.fingerprint import fingerprint_of
 from policies.known import Known
 from policies.model import ColumnName, Policy, PolicySet, Prices, Principal, Source
 from policies.names import parse_column
+from policies.outside import Outside, files_beside, no_files
 from policies.policy_reader import read_policy
 from policies.principals import read_principal
 from policies.yaml_nodes import MAX_FILE_BYTES, Node, Scalar, read_yaml
@@ -38,7 +39,7 @@ def load_folder(path: Path, env: Mapping[str, str], known_databases: Collection[
     """Raises PolicyFileError with every problem found; `env` serves values written as ``env:NAME``."""
     problems: list[Problem] = []
     contents = _read_files(path, problems)
-    policies = _load(contents, problems, env, known_databases)
+    policies = _load(contents, problems, Outside(env, files_beside(path)), known_databases)
     if not policies.principals:
         # An editor empties a file before it writes it anew: that moment must not end every session.
         message = "no file of the folder names a principal, so nobody could log in"
@@ -50,7 +51,7 @@ def load_texts(
     contents: Mapping[str, bytes], env: Mapping[str, str], known_databases: Collection[str] | None = None
 ) -> PolicySet:
     """Like `load_folder`, over files already read: name to content. No I/O."""
-    return _load(contents, [], env, known_databases)
+    return _load(contents, [], Outside(env, no_files), known_databases)
 
 
 def _read_files(folder: Path, problems: list[Problem]) -> dict[str, bytes]:
@@ -101,10 +102,10 @@ def _unreadable(name: str, error: OSError) -> Problem:
 def _load(
     contents: Mapping[str, bytes],
     problems: list[Problem],
-    env: Mapping[str, str],
+    outside: Outside,
     known_databases: Collection[str] | None,
 ) -> PolicySet:
-    loader = _Loader(problems, env, known_databases)
+    loader = _Loader(problems, outside, known_databases)
     policies = loader.load(contents)
     if any(problem.severity is Severity.ERROR for problem in problems):
         raise PolicyFileError(problems)
@@ -114,11 +115,9 @@ def _load(
 class _Loader:
     """Gathers the sections of all files, then reads policies, which refer to the rest."""
 
-    def __init__(
-        self, problems: list[Problem], env: Mapping[str, str], known_databases: Collection[str] | None
-    ) -> None:
+    def __init__(self, problems: list[Problem], outside: Outside, known_databases: Collection[str] | None) -> None:
         self._fields = Fields(problems)
-        self._env = env
+        self._outside = outside
         self._databases = known_databases
         self._sections: dict[str, list[Node]] = {section: [] for section in SECTIONS}
 
@@ -128,7 +127,7 @@ class _Loader:
         principals = self._principals()
         tags = self._tags()
         prices = self._prices()
-        policies = self._policies(Known(tuple(principals.values()), tags, self._databases, self._env))
+        policies = self._policies(Known(tuple(principals.values()), tags, self._databases, self._outside.environment))
         fingerprint = fingerprint_of(principals, policies, tags, prices)
         return PolicySet(principals, policies, tags, prices, fingerprint)
 
@@ -147,7 +146,7 @@ class _Loader:
         principals: dict[str, Principal] = {}
         places: dict[str, Source] = {}
         for node in self._items("principals"):
-            principal = read_principal(self._fields, node, self._env)
+            principal = read_principal(self._fields, node, self._outside)
             if principal and self._is_new("user", principal.user, principal.source, places):
                 principals[principal.user] = principal
         return principals

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
@@ -31,6 +32,7 @@ class Statement(StrEnum):
     DO = "do"
     TEMP_TABLES = "temp_tables"
     DDL = "ddl"
+    REPLICATION = "replication"  # by name only: `all` doesn't include it
     ALL = "all"
 
 
@@ -58,8 +60,24 @@ class RuleId:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key that a program sends as its password. `sha256` is the hex digest of the key, never the key.
+
+    From the beginning of the day `expires` (UTC) on it is worth nothing.
+    """
+
+    id: str
+    sha256: str = field(repr=False)
+    expires: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is connected. `attributes` hold what filters may refer to as ``{name}``."""
+    """Who is connected. `attributes` hold what filters may refer to as ``{name}``.
+
+    `certificate`: names that the subject of the client's certificate must have, as (kind, value) such as
+    ("CN", "ada"): of each kind these and no others.
+    """
 
     user: str
     tenant: str | None = None
@@ -67,6 +85,8 @@ class Principal:
     roles: tuple[str, ...] = ()
     attributes: Mapping[str, Value] = field(default_factory=dict)
     scram: str | None = None  # "SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>"
+    certificate: tuple[tuple[str, str], ...] = ()
+    api_keys: tuple[ApiKey, ...] = ()
     source: Source = Source("-", 1, 1)
 
 

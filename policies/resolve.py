@@ -30,7 +30,7 @@ from policies.subjects import is_for
 
 T = TypeVar("T", int, float)
 
-ALL_STATEMENTS = frozenset(Statement)
+ALL_STATEMENTS = frozenset(Statement) - {Statement.REPLICATION}
 ALL_FUNCTIONS = "*"
 
 
@@ -99,7 +99,7 @@ def function_denied_by(policy: EffectivePolicy, schema: str, name: str) -> RuleI
 
 
 def _expanded(statements: frozenset[Statement]) -> frozenset[Statement]:
-    return ALL_STATEMENTS if Statement.ALL in statements else statements
+    return ALL_STATEMENTS | statements if Statement.ALL in statements else statements
 
 
 def _statements(policies: Sequence[Policy]) -> tuple[frozenset[Statement], RuleId | None]:
@@ -109,7 +109,8 @@ def _statements(policies: Sequence[Policy]) -> tuple[frozenset[Statement], RuleI
     for policy in policies:
         if policy.statements is None:
             continue
-        narrowed = _expanded(policy.statements) & (ALL_STATEMENTS if allowed is None else allowed)
+        own = _expanded(policy.statements)
+        narrowed = own if allowed is None else own & allowed
         if narrowed != allowed:
             allowed, rule = narrowed, policy.statements_rule
     return allowed or frozenset(), rule
@@ -225,7 +226,7 @@ def _fingerprint(principal: Principal, database: str, policies: Sequence[Policy]
 def _is_everything(policies: Sequence[Policy], statements: frozenset[Statement], functions: tuple[str, ...]) -> bool:
     """Nothing at all may be narrowed: then, and only then, bytes pass unread."""
     return (
-        statements == ALL_STATEMENTS
+        statements >= ALL_STATEMENTS
         and ALL_FUNCTIONS in functions
         and _is_every_table(policies)
         and not any(_narrows(policy) for policy in policies)

@@ -19,6 +19,7 @@ MAX_FILE_BYTES = 1 << 20
 MAX_DEPTH = 32
 MAX_NODES = 200_000  # after aliases are expanded
 MAX_NUMBER_CHARACTERS = 100
+DATE_KEYS = frozenset({"expires"})  # their values are dates and stay text; elsewhere a date is an accident
 
 Plain = str | int | float | bool | None
 
@@ -181,6 +182,11 @@ class _Converter:
             self._report(node, str(error))
             return None
 
+    def _date(self, node: yaml.Node) -> Node | None:
+        if isinstance(node, yaml.ScalarNode) and node.tag == _TAG + "timestamp":
+            return Scalar(node.value, node.value, _source(node.start_mark, self._file))
+        return self._convert(node)
+
     def _entries(self, node: yaml.MappingNode) -> Iterator[tuple[Scalar, Node]]:
         """Own keys first; keys that ``<<`` brings in count only where the mapping has none of its own."""
         first: dict[str, Source] = {}
@@ -189,7 +195,8 @@ class _Converter:
             if key_node.tag == _TAG + "merge":
                 merged.append(value_node)
                 continue
-            key, value = self._key(key_node), self._convert(value_node)
+            key = self._key(key_node)
+            value = self._date(value_node) if key and key.text in DATE_KEYS else self._convert(value_node)
             if key is None:
                 continue
             if key.text in first:
