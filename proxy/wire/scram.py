@@ -1,7 +1,8 @@
-"""SCRAM-SHA-256 (RFC 5802, RFC 7677) at both ends, without channel binding, and the old MD5 answer.
+"""SCRAM-SHA-256 and -PLUS (RFC 5802, RFC 7677) at both ends, and the old MD5 answer.
 
-Bytes in, bytes out: what goes between the SASL messages' headers. Randomness is passed in. It must not know who
-the principals are: it gets a stored verifier, or None for a user there is none of.
+Bytes in, bytes out: what goes between the SASL messages' headers. Randomness is passed in, and so is the channel's
+own mark (tls-server-end-point, RFC 5929). It must not know who the principals are: it gets a stored verifier, or
+None for a user there is none of.
 """
 
 import base64
@@ -16,6 +17,7 @@ from proxy.wire.errors import AuthenticationFailed, LocalProtocolError, Protocol
 from proxy.wire.saslprep import prepare_password
 
 SCRAM_SHA_256: Final = b"SCRAM-SHA-256"
+SCRAM_SHA_256_PLUS: Final = b"SCRAM-SHA-256-PLUS"
 DEFAULT_ITERATIONS: Final = 4096
 MAX_ITERATIONS: Final = 1_000_000
 """What ScramClient computes at most: about half a second. A hostile server could ask for hours."""
@@ -27,7 +29,13 @@ _SALT_BYTES: Final = 16
 # RFC 5802, section 7. A nonce is printable ASCII but the comma; extensions are read and ignored, as PostgreSQL does.
 _NONCE: Final = rb"[!-+\--~]+"
 _VERIFIER: Final = re.compile(r"SCRAM-SHA-256\$([0-9]{1,9}):([^$:]+)\$([^$:]+):([^$:]+)", re.ASCII)
-_CLIENT_FIRST: Final = re.compile(rb"([ny],,)(n=[^,\0]*,r=(" + _NONCE + rb")(?:,[A-Za-z]=[^,\0]+)*)")
+_BINDING_FAILED: Final = "28000"  # as PostgreSQL: an attack, or a proxy that opens TLS on the way
+_PLAIN_HEADER: Final = b"n,,"  # this end can't bind, or won't
+_UNOFFERED_HEADER: Final = b"y,,"  # this end can, and saw no offer: wrong where there was one
+_BOUND_HEADER: Final = b"p=tls-server-end-point,,"
+_CLIENT_FIRST: Final = re.compile(
+    rb"([ny],,|p=tls-server-end-point,,)(n=[^,\0]*,r=(" + _NONCE + rb")(?:,[A-Za-z]=[^,\0]+)*)"
+)
 _CLIENT_FINAL: Final = re.compile(
     rb"(c=([A-Za-z0-9+/=]+),r=(" + _NONCE + rb")(?:,[A-Za-oq-z]=[^,\0]+)*),p=([A-Za-z0-9+/]{43}=)"
 )
@@ -85,8 +93,15 @@ def md5_password(user: str, password: str, salt: bytes) -> bytes:
     return b"md5" + hashlib.md5(inner.encode() + salt, usedforsecurity=False).hexdigest().encode()
 
 
+def offered_mechanisms(binding: bytes) -> tuple[bytes, ...]:
+    """What a server end offers on a channel with this mark; b"" for a channel that has none."""
+    return (SCRAM_SHA_256_PLUS, SCRAM_SHA_256) if binding else (SCRAM_SHA_256,)
+
+
 class ScramServer:
     """One exchange with a client: `respond` to its first message, then to its final one.
+
+    `binding` is the mark of the channel, and `mechanism` which of `offered_mechanisms(binding)` the client took.
 
     With `verifier` None (no such user, or a user without a password) the exchange is doomed: it goes as any other
     and fails at the proof, so that answers and work don't tell which users there are. For that, `secret` must be the
@@ -101,7 +116,13 @@ class ScramServer:
         secret: bytes,
         nonce: bytes,
         fake_iterations: int = DEFAULT_ITERATIONS,
+        binding: bytes = b"",
+        mechanism: bytes = SCRAM_SHA_256,
     ) -> None:
+        if mechanism not in offered_mechanisms(binding):
+            raise ProtocolViolation("client selected an invalid SASL authentication mechanism")
+        self._binding = binding
+        self._is_bound = mechanism == SCRAM_SHA_256_PLUS
         self._nonce = _checked_nonce(nonce)
         self._is_doomed = verifier is None
         fake = _fake_verifier(user, secret, fake_iterations)
@@ -141,25 +162,37 @@ class ScramServer:
         return b""
 
     def _respond_first(self, message: bytes) -> bytes:
-        if message.startswith(b"p"):
-            raise ProtocolViolation("SCRAM channel binding was not offered")
         match = _CLIENT_FIRST.fullmatch(message)
         if match is None:
             raise ProtocolViolation("malformed SCRAM message: client-first-message")
+        self._check_header(match[1])
         self._header = match[1]
         self._full_nonce = match[3] + self._nonce
         answer = b"r=%b,s=%b,i=%d" % (self._full_nonce, _base64(self._verifier.salt), self._verifier.iterations)
         self._auth_start = match[2] + b"," + answer + b","
         return answer
 
+    def _check_header(self, header: bytes) -> None:
+        """RFC 5802, section 6: what the client says of channel binding must fit what it took and was offered."""
+        if (header == _BOUND_HEADER) != self._is_bound:
+            raise ProtocolViolation("SCRAM channel binding does not fit the mechanism that the client selected")
+        if header == _UNOFFERED_HEADER and self._binding:
+            # Somebody on the way took our offer out of the list.
+            message = "SCRAM channel binding negotiation error: it was offered, and the client saw no offer"
+            raise ProtocolViolation(message, _BINDING_FAILED)
+
     def _respond_final(self, message: bytes) -> bytes:
         self._is_over = True  # one guess for one nonce, however it ends
         match = _CLIENT_FINAL.fullmatch(message)
         if match is None:
             raise ProtocolViolation("malformed SCRAM message: client-final-message")
-        # The header comes again under the proof: a man in the middle who changed "y,," to "n,," is found here.
-        if match[2] != _base64(self._header) or not hmac.compare_digest(match[3], self._full_nonce):
-            raise ProtocolViolation("SCRAM nonce or channel binding does not match")
+        # The header comes again under the proof: a man in the middle who changed "y,," to "n,," is found here, and
+        # behind it the mark of the client's channel: one who holds two channels together is, too.
+        bound = self._header + (self._binding if self._is_bound else b"")
+        if not hmac.compare_digest(match[3], self._full_nonce):
+            raise ProtocolViolation("SCRAM nonce does not match")
+        if not hmac.compare_digest(match[2], _base64(bound)):
+            raise ProtocolViolation("SCRAM channel binding check failed", _BINDING_FAILED if self._is_bound else None)
         auth = self._auth_start + match[1]
         is_proved = self._is_proved(auth, _unbase64(match[4]))
         if self._is_doomed or not is_proved:
@@ -175,15 +208,19 @@ class ScramServer:
 class ScramClient:
     """One exchange with a server: `first`, `final` (of its first answer), `verify` (its last): all three.
 
-    PostgreSQL ignores `user` and takes the startup packet's. `header` is "n,," (no channel binding here) or "y,,"
-    (this end could, the server didn't offer).
+    PostgreSQL ignores `user` and takes the startup packet's. `binding` is the channel's mark: with `is_offered`
+    (the server offers SCRAM-SHA-256-PLUS) it goes under the proof, without it the server is told that this end
+    could. `mechanism` is what to name in SASLInitialResponse.
     """
 
-    def __init__(self, password: str, nonce: bytes, user: str = "", header: bytes = b"n,,") -> None:
-        if header not in (b"n,,", b"y,,"):
-            raise LocalProtocolError("unknown SCRAM header")
+    def __init__(
+        self, password: str, nonce: bytes, user: str = "", binding: bytes = b"", is_offered: bool = False
+    ) -> None:
         self._password = password
-        self._header = header
+        is_bound = bool(binding) and is_offered
+        self.mechanism = SCRAM_SHA_256_PLUS if is_bound else SCRAM_SHA_256
+        self._header = _BOUND_HEADER if is_bound else _UNOFFERED_HEADER if binding else _PLAIN_HEADER
+        self._bound = self._header + (binding if is_bound else b"")
         self._nonce = _checked_nonce(nonce)
         self._first_bare = b"n=" + user.replace("=", "=3D").replace(",", "=2C").encode() + b",r=" + self._nonce
         self._server_signature = b""
@@ -209,7 +246,7 @@ class ScramClient:
         if iterations > MAX_ITERATIONS:
             raise ProtocolViolation("SCRAM iteration count is above the limit")
         salted = _salted_password(self._password, _salt_of(match[2]), iterations)
-        without_proof = b"c=" + _base64(self._header) + b",r=" + nonce
+        without_proof = b"c=" + _base64(self._bound) + b",r=" + nonce
         auth = self._first_bare + b"," + server_first + b"," + without_proof
         self._server_signature = _hmac(_hmac(salted, b"Server Key"), auth)
         return without_proof + b",p=" + _base64(_proof(salted, auth))

@@ -16,6 +16,7 @@ from proxy.wire.scram import (
     make_nonce,
     make_verifier,
     md5_password,
+    offered_mechanisms,
 )
 
 SALT = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")
@@ -30,14 +31,15 @@ SERVER_FINAL = b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
 
 VERIFIER = make_verifier("pencil", 4096, SALT)
 SECRET = b"a secret of this process"
+MARK = b"\x5a" * 32  # of a channel: the hash of its certificate
 
 
 def server(verifier: str | None = VERIFIER, user: str = "user", nonce: bytes = SERVER_NONCE) -> ScramServer:
     return ScramServer(verifier, user, SECRET, nonce)
 
 
-def client(password: str = "pencil", header: bytes = b"n,,") -> ScramClient:
-    return ScramClient(password, CLIENT_NONCE, "user", header)
+def client(password: str = "pencil", binding: bytes = b"", is_offered: bool = False) -> ScramClient:
+    return ScramClient(password, CLIENT_NONCE, "user", binding, is_offered)
 
 
 def agree(end: ScramClient, other: ScramServer) -> None:
@@ -63,9 +65,9 @@ def test_vectors_of_rfc_7677_server() -> None:
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.text(max_size=10), st.text(max_size=10), st.sampled_from([b"n,,", b"y,,"]))
-def test_both_ends_agree_exactly_on_the_same_password(password: str, other: str, header: bytes) -> None:
-    end, peer = client(password, header), server(make_verifier(other, 2, SALT))
+@given(st.text(max_size=10), st.text(max_size=10), st.sampled_from([b"", MARK]))
+def test_both_ends_agree_exactly_on_the_same_password(password: str, other: str, binding: bytes) -> None:
+    end, peer = client(password, binding), server(make_verifier(other, 2, SALT))
     if prepare_password(password) == prepare_password(other):
         agree(end, peer)
         assert end.is_authenticated
@@ -239,6 +241,65 @@ def test_a_server_that_skips_the_exchange() -> None:
         client().verify(SERVER_FINAL)
 
 
+PLUS, PLAIN = b"SCRAM-SHA-256-PLUS", b"SCRAM-SHA-256"
+
+
+def bound_server(mechanism: bytes = PLUS, binding: bytes = MARK, verifier: str | None = VERIFIER) -> ScramServer:
+    return ScramServer(verifier, "user", SECRET, SERVER_NONCE, binding=binding, mechanism=mechanism)
+
+
+def test_the_channel_goes_under_the_proof_where_it_is_offered() -> None:
+    end, peer = client(binding=MARK, is_offered=True), bound_server()
+    assert end.mechanism == PLUS == offered_mechanisms(MARK)[0]
+    assert end.first().startswith(b"p=tls-server-end-point,,n=")
+    agree(end, peer)
+    assert end.is_authenticated
+    assert peer.is_authenticated
+
+
+def test_one_who_holds_two_channels_together_is_found() -> None:
+    end, peer = client(binding=b"\x11" * 32, is_offered=True), bound_server()
+    with pytest.raises(ProtocolViolation, match="channel binding check failed") as raised:
+        agree(end, peer)
+    assert raised.value.sqlstate == "28000"
+    assert not peer.is_authenticated
+
+
+def test_one_who_takes_the_offer_away_is_found() -> None:
+    end = client(binding=MARK)  # sees TLS, but no offer of PLUS
+    assert end.mechanism == PLAIN
+    with pytest.raises(ProtocolViolation, match="was offered") as raised:
+        bound_server(PLAIN).respond(end.first())
+    assert raised.value.sqlstate == "28000"
+    # ... and one who also rewrites what the client says of it, at the proof.
+    peer = bound_server(PLAIN)
+    answer = peer.respond(b"n" + end.first()[1:])
+    with pytest.raises(ProtocolViolation, match="channel binding"):
+        peer.respond(end.final(answer))
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "header"),
+    [(PLUS, b"n,,"), (PLUS, b"y,,"), (PLAIN, b"p=tls-server-end-point,,"), (PLUS, b"p=tls-unique,,")],
+)
+def test_a_header_that_does_not_fit_its_mechanism(mechanism: bytes, header: bytes) -> None:
+    with pytest.raises(ProtocolViolation):
+        bound_server(mechanism).respond(header + b"n=,r=abc")
+
+
+def test_a_mechanism_that_was_not_offered() -> None:
+    for mechanism, binding in ((PLUS, b""), (b"SCRAM-SHA-1", MARK), (b"", MARK)):
+        with pytest.raises(ProtocolViolation, match="invalid SASL"):
+            bound_server(mechanism, binding)
+
+
+def test_an_unknown_user_is_bound_to_the_channel_as_any_other() -> None:
+    doomed = bound_server(verifier=None)
+    end = client(binding=MARK, is_offered=True)
+    with pytest.raises(AuthenticationFailed):
+        agree(end, doomed)
+
+
 def test_names_are_escaped() -> None:
     assert ScramClient("x", b"abc", "a=b,c").first() == b"n,,n=a=3Db=2Cc,r=abc"
 
@@ -276,8 +337,6 @@ def test_wrong_use_is_our_own_error() -> None:
     for nonce in (b"", b"a,b", b"\xff", b"a\n"):
         with pytest.raises(LocalProtocolError):
             ScramClient("x", nonce)
-    with pytest.raises(LocalProtocolError):
-        ScramClient("x", b"abc", header=b"p=x,,")
 
 
 @given(st.binary(min_size=1, max_size=30))
