@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 from policies.decision import Refusal
 from proxy.session.conversation import POISON_QUERY, Conversation, Unexpected
+from proxy.session.hidden import description, failed_check, shown_fields
 from proxy.session.ports import RefreshCatalog
-from proxy.session.queue import ENDED_BY_READY, Account, Item, Kind, MaskMismatch, place_masks
+from proxy.session.queue import EMPTY_PLAN, ENDED_BY_READY, Account, Item, Kind, MaskMismatch, place_masks
 from proxy.session.refusals import changed_result
-from proxy.session.reports import client_fields, is_fatal, sqlstate_of
+from proxy.session.reports import client_fields, is_fatal, refusal_bytes, sqlstate_of
 from proxy.session.rows import Rows, needs_masks, require_copy
 from proxy.session.settings import read_search_path
 from proxy.wire import messages as m
@@ -71,20 +72,38 @@ class Answers:
         message = decode_backend(ord("T"), buffer[start + 5 : end])
         assert isinstance(message, m.RowDescription)
         if head.kind is Kind.DESCRIBE:
-            self._described(head, message.fields)
-            self._show(head, buffer, start, end)
+            self._describe_columns(head, message.fields, buffer, start, end)
             return
         if head.kind is Kind.EXECUTE:
             raise Unexpected("a row description that nobody asked for")
-        if needs_masks(head) and head.plan is not None and not self._c.is_late:
-            try:
-                head.masks = place_masks(head.plan.column_masks, message.fields, None)
-            except MaskMismatch:
-                self.rows.refuse_masks()
-                return
-        self._show(head, buffer, start, end)
+        if not needs_masks(head) or head.plan is None or self._c.is_late:
+            self._show(head, buffer, start, end)
+            return
+        try:
+            head.masks = place_masks(head.plan, message.fields, None)
+            fields = shown_fields(message.fields, head.plan)
+        except MaskMismatch:
+            self.rows.refuse_masks()
+            return
+        if not head.plan.hidden_columns:
+            self._show(head, buffer, start, end)
+        elif not head.plan.is_all_hidden:
+            self._c.send_client(encode(m.RowDescription(fields)))
 
-    def _described(self, head: Item, fields: tuple[m.Field, ...]) -> None:
+    def _describe_columns(self, head: Item, fields: tuple[m.Field, ...], buffer: bytes, start: int, end: int) -> None:
+        """A Describe's RowDescription."""
+        plan = EMPTY_PLAN if head.statement is None else head.statement.plan
+        try:
+            shown = shown_fields(fields, plan)
+        except MaskMismatch:
+            raise Unexpected("other columns than those that were decided") from None
+        self._described(head, fields, shown)
+        if not plan.hidden_columns:
+            self._show(head, buffer, start, end)
+        elif not head.is_swallowed and not self._c.is_late:
+            self._c.send_client(description(shown, plan))
+
+    def _described(self, head: Item, fields: tuple[m.Field, ...], shown: tuple[m.Field, ...]) -> None:
         """A Describe's answer is complete: remember the columns, compare them with what the client was told."""
         self._c.pop()
         prepared = head.statement
@@ -92,8 +111,8 @@ class Answers:
             return
         prepared.server.fields = fields
         if not head.is_swallowed:
-            prepared.told.fields = fields
-        elif head.compares_told and prepared.told.fields is not None and _differ(prepared.told.fields, fields):
+            prepared.told.fields = shown
+        elif head.compares_told and prepared.told.fields is not None and _differ(prepared.told.fields, shown):
             refusal = Refusal("0A000", "pgwarden/prepared", "cached plan must not change result type")
             self._c.fail_late(refusal, changed_result())
 
@@ -102,7 +121,7 @@ class Answers:
 
     def _no_data(self, buffer: bytes, start: int, end: int) -> None:
         head = self._c.head_of(Kind.DESCRIBE)
-        self._described(head, ())
+        self._described(head, (), ())
         self._show(head, buffer, start, end)
 
     # completions
@@ -271,6 +290,10 @@ class Answers:
             return
         if head is None:
             raise Unexpected("an error that belongs to nothing")
+        check = failed_check(message.fields, head.plan)
+        if check is not None and head.account is not None:
+            head.account.broken_rule = check.rule
+            head.answer, sqlstate = refusal_bytes(check), check.sqlstate
         head.sqlstate = head.sqlstate or sqlstate
         self._end_copy()
         if not c.is_late and not head.is_abort:

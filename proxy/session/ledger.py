@@ -87,13 +87,14 @@ class Ledger:
         duration_us = self._services.now_us() - account.started_us
         rows = account.rows or _affected(tag)
         prices = self._services.prices()
+        verdict = Verdict.DENY if account.broken_rule else account.verdict
         outcome = Record(
             stage=Stage.OUTCOME,
             statement_id=account.intent.statement_id,
-            decision=account.verdict,
+            decision=verdict,
             sql_text="",
             shape=account.intent.shape,
-            rule_ids=account.intent.rule_ids,
+            rule_ids=_with_rule(account.intent.rule_ids, account.broken_rule),
             policy_version=account.intent.policy_version,
             tables=account.intent.tables,
             filtered_tables=account.intent.filtered_tables,
@@ -108,9 +109,7 @@ class Ledger:
             **self._identity.record_fields(),
         )
         self._try_append(outcome)
-        self._services.count_statement(
-            Measures(account.verdict, duration_us, rows, account.bytes_out, account.masked_cells)
-        )
+        self._services.count_statement(Measures(verdict, duration_us, rows, account.bytes_out, account.masked_cells))
 
     def login(self, is_ok: bool, text: str, sqlstate: str = "") -> None:
         verdict = Verdict.ALLOW if is_ok else Verdict.DENY
@@ -155,6 +154,10 @@ class Ledger:
 def _trace_id(sql: str) -> str:
     found = _TRACE.search(sql) if "traceparent" in sql else None
     return found[1] if found else ""
+
+
+def _with_rule(rule_ids: tuple[str, ...], rule: str) -> tuple[str, ...]:
+    return rule_ids if not rule or rule in rule_ids else (*rule_ids, rule)
 
 
 def _affected(tag: bytes) -> int:

@@ -6,12 +6,12 @@ replaced. The names exist twice (`Names`): as sent, for deciding what comes next
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from audit.record import Record, Verdict
-from policies.decision import ColumnMask, Decision, Plan
+from policies.decision import Decision, Plan
 from policies.masks import StreamMask
 from proxy.wire.messages import Field
 
@@ -46,6 +46,7 @@ class Account:
     bytes_out: int = 0
     masked_cells: int = 0
     is_closed: bool = False
+    broken_rule: str = ""  # the rule whose check the statement failed
 
 
 @dataclass(slots=True, eq=False)
@@ -175,18 +176,21 @@ class RowMasks:
     """Positions for `wire.rows.mask_rows`."""
 
     columns: tuple[tuple[int, int, StreamMask], ...]
-    column_count: int
+    column_count: int  # hidden ones included
+    hidden_count: int
 
 
-def place_masks(masks: Iterable[ColumnMask], fields: Sequence[Field], formats: Sequence[int] | None) -> RowMasks:
+def place_masks(plan: Plan, fields: Sequence[Field], formats: Sequence[int] | None) -> RowMasks:
     """Finds the masked fields by table OID and column number. `formats` as in Bind; None: as in `fields`."""
+    if len(fields) < plan.hidden_columns:
+        raise MaskMismatch
     placed: list[tuple[int, int, StreamMask]] = []
-    for mask in masks:
+    for mask in plan.column_masks:
         found = [i for i, f in enumerate(fields) if (f.table_oid, f.attnum) == (mask.table_oid, mask.attnum)]
         if len(found) != mask.count:
             raise MaskMismatch
         placed += [(i, _format(i, fields, formats), mask.mask) for i in found]
-    return RowMasks(tuple(placed), len(fields))
+    return RowMasks(tuple(placed), len(fields), plan.hidden_columns)
 
 
 def _format(index: int, fields: Sequence[Field], formats: Sequence[int] | None) -> int:

@@ -33,6 +33,12 @@ def _missing(sqlstate: str, what: str, name: bytes, routine: str) -> bytes:
     return _with_routine(error_response("ERROR", sqlstate, message), routine)
 
 
+def cannot_run(portal: bytes) -> bytes:
+    """The server's own words for a portal that has run to its end."""
+    message = f'portal "{portal.decode("utf-8", "replace")}" cannot be run'
+    return _with_routine(error_response("ERROR", "55000", message), "MarkPortalActive")
+
+
 def path_refusal(reason: str) -> Refusal:
     return Refusal(
         "0A000",

@@ -19,9 +19,11 @@ from proxy.session.conversation import (
     Conversation,
 )
 from proxy.session.deciding import Decider, is_same_to_server
+from proxy.session.hidden import bind_formats
 from proxy.session.queue import Basis, Item, Kind, Portal, Prepared, ServerCopy, Told
-from proxy.session.refusals import changed_result, journal_refusal, missing_for, path_refusal, undecided
+from proxy.session.refusals import cannot_run, changed_result, journal_refusal, missing_for, path_refusal, undecided
 from proxy.session.reports import refusal_bytes
+from proxy.session.rows import changes_rows
 from proxy.wire import messages as m
 from proxy.wire.codec import decode_frontend, encode
 from proxy.wire.errors import ProtocolViolation
@@ -208,7 +210,8 @@ class Requests:
 
     def _describe_for_masks(self, prepared: Prepared, compares_told: bool = False) -> None:
         """Asks the server for the columns, so that masks can be placed; the client doesn't see the answer."""
-        if not compares_told and (not prepared.plan.column_masks or prepared.server.is_described):
+        needs_columns = changes_rows(prepared.plan) and not prepared.plan.is_all_hidden
+        if not compares_told and (not needs_columns or prepared.server.is_described):
             return
         prepared.server.is_described = True
         self._c.send_server(encode(m.Describe(b"S", prepared.name)))
@@ -242,7 +245,9 @@ class Requests:
                 return
             prepared = renewed
         portal = Portal(message.portal, prepared, message.result_formats)
-        c.send_server(frame)
+        formats = bind_formats(message.result_formats, prepared.plan)
+        is_same = formats == message.result_formats
+        c.send_server(frame if is_same else encode(replace(message, result_formats=formats)))
         c.expect(
             Item(
                 Kind.BIND,
@@ -330,6 +335,10 @@ class Requests:
         if not portal.is_executed and self._decider.is_outdated(prepared, policy):
             self._poison(changed_result())
             return
+        if portal.is_executed and prepared.plan.is_all_hidden:
+            # The server would take ours for a portal with rows, and run it for the rest of them.
+            self._poison(cannot_run(message.portal))
+            return
         refusal = self._decider.execution_refusal(prepared, policy)
         account = portal.account
         if refusal is None and account is None:
@@ -342,7 +351,9 @@ class Requests:
             self._poison(refusal_bytes(refusal))
             return
         portal.is_executed = True
-        c.send_server(frame)
+        # A limit counts rows that the client sees; a statement without any isn't suspended.
+        is_limited = prepared.plan.is_all_hidden and message.max_rows
+        c.send_server(encode(m.Execute(message.portal)) if is_limited else frame)
         c.expect(
             Item(
                 Kind.EXECUTE,

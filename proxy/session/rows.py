@@ -5,7 +5,7 @@ Fails closed: rows without a plan, masks that can't be placed and rows too large
 
 from __future__ import annotations
 
-from policies.decision import Refusal
+from policies.decision import Plan, Refusal
 from proxy.session.conversation import Conversation, Unexpected
 from proxy.session.queue import Account, Item, Kind, MaskMismatch, RowMasks, place_masks
 from proxy.wire.rows import mask_rows
@@ -28,6 +28,8 @@ class Rows:
                 raise Unexpected("rows without a plan")
             c.forward(buffer, start, end)
             return
+        if account.plan.is_all_hidden:
+            return
         limit = account.plan.limits.rows
         is_over = limit is not None and account.rows + count > limit
         if is_over and limit is not None:
@@ -47,7 +49,7 @@ class Rows:
             masks = self._masks_of(head)
             if masks is None:
                 return
-            masked = mask_rows(buffer, start, end, masks.columns, masks.column_count)
+            masked = mask_rows(buffer, start, end, masks.columns, masks.column_count, masks.hidden_count)
             c.send_client(masked)
             account.bytes_out += len(masked)
             account.masked_cells += count * len(masks.columns)
@@ -61,7 +63,7 @@ class Rows:
         if head.portal is None or fields is None or head.plan is None:
             raise Unexpected("rows before their description")
         try:
-            head.masks = place_masks(head.plan.column_masks, fields, head.portal.result_formats)
+            head.masks = place_masks(head.plan, fields, head.portal.result_formats)
         except MaskMismatch:
             self.refuse_masks()
         return head.masks
@@ -143,7 +145,12 @@ class Rows:
 
 def needs_masks(head: Item) -> bool:
     plan = head.plan
-    return plan is not None and bool(plan.column_masks)
+    return plan is not None and changes_rows(plan)
+
+
+def changes_rows(plan: Plan) -> bool:
+    """Whether rows can't pass as they come: columns are masked in the stream or hidden."""
+    return bool(plan.column_masks) or plan.hidden_columns > 0
 
 
 def require_copy(c: Conversation) -> Item:
