@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from policies.compile.compilation import Handler
-from policies.compile.kinds.queries import explain, select
-from policies.compile.kinds.session import discard, harmless, set_setting, show, transaction
+from policies.compile.kinds.calls import call, do
+from policies.compile.kinds.channels import listen, notify, unlisten
+from policies.compile.kinds.copy import copy
+from policies.compile.kinds.cursors import close, declare, fetch
+from policies.compile.kinds.explain import explain
+from policies.compile.kinds.locks import lock
+from policies.compile.kinds.prepared import deallocate, execute, prepare
+from policies.compile.kinds.queries import select
+from policies.compile.kinds.session import discard, set_setting, show, transaction
 
 KINDS: Mapping[str, Handler] = {
     "SelectStmt": select,
@@ -15,7 +22,17 @@ KINDS: Mapping[str, Handler] = {
     "VariableSetStmt": set_setting,
     "VariableShowStmt": show,
     "DiscardStmt": discard,
-    "ClosePortalStmt": harmless,
-    "UnlistenStmt": harmless,
-    "DeallocateStmt": harmless,
+    "DeclareCursorStmt": declare,
+    "FetchStmt": fetch,
+    "ClosePortalStmt": close,
+    "PrepareStmt": prepare,
+    "ExecuteStmt": execute,
+    "DeallocateStmt": deallocate,
+    "CopyStmt": copy,
+    "ListenStmt": listen,
+    "NotifyStmt": notify,
+    "UnlistenStmt": unlisten,
+    "CallStmt": call,
+    "DoStmt": do,
+    "LockStmt": lock,
 }

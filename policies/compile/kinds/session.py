@@ -7,7 +7,7 @@ from dataclasses import replace
 from policies.compile.compilation import Compilation
 from policies.compile.rules.settings import check_discard, check_set, check_show
 from policies.compile.statements import Request, is_transaction_control, refuse_unbuilt, require_grant
-from policies.decision import Plan
+from policies.decision import Effect, Plan
 
 
 def transaction(compilation: Compilation, request: Request, plan: Plan) -> Plan:
@@ -15,7 +15,7 @@ def transaction(compilation: Compilation, request: Request, plan: Plan) -> Plan:
     if not is_transaction_control(request.statement):
         require_grant(request)
         raise refuse_unbuilt(request)
-    return plan
+    return replace(plan, effect=Effect(savepoint=request.statement.tree.get("savepoint_name", "")))
 
 
 def set_setting(compilation: Compilation, request: Request, plan: Plan) -> Plan:
@@ -31,8 +31,3 @@ def show(compilation: Compilation, request: Request, plan: Plan) -> Plan:
 def discard(compilation: Compilation, request: Request, plan: Plan) -> Plan:
     """DiscardStmt."""
     return replace(plan, effect=check_discard(request))
-
-
-def harmless(compilation: Compilation, request: Request, plan: Plan) -> Plan:
-    """It changes nothing that a client may not change and shows nothing: no grant needed."""
-    return plan

@@ -1,0 +1,34 @@
+"""A query inside another statement: PREPARE ... AS, COPY (...), EXPLAIN. Each needs the grant of its own kind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from policies.compile.compilation import Compilation, plan_of
+from policies.compile.parse import Statement
+from policies.compile.statements import Request, require_grant
+from policies.compile.tree import node_kind
+from policies.decision import Plan
+from policies.model import Statement as Grant
+
+
+def inner_plan(compilation: Compilation, request: Request, plan: Plan, place: tuple[int, int]) -> Plan:
+    """The plan of the query that the request's statement holds between two bytes of the text. Raises Refused.
+
+    Its rows go to the client by another statement or in another form, so nothing may be left for the stream to do.
+    """
+    query = request.statement.tree["query"]
+    kind = node_kind(query) or ""
+    inner = replace(request, statement=Statement(kind, query[kind], *place))
+    if kind == "SelectStmt":
+        require_grant(inner, Grant.SELECT)
+        return plan_of(plan, compilation.draft_select(query[kind], inner.statement, is_output=False))
+    found = compilation.decide(inner, plan)
+    if found.hidden_columns or found.column_masks:
+        raise inner.refuse(
+            "0A000",
+            "pgwarden/writes",
+            f"the rows that this {kind.removesuffix('Stmt').upper()} writes can't be checked inside a {plan.command}",
+            hint="Send the statement on its own.",
+        )
+    return found

@@ -1,0 +1,42 @@
+"""SQL's own prepared statements. All masks are at the source, so what EXECUTE returns was decided by PREPARE."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from policies.compile.compilation import Compilation, plan_of
+from policies.compile.kinds.expressions import draft_expressions
+from policies.compile.kinds.inner import inner_plan
+from policies.compile.kinds.session_names import session_name
+from policies.compile.statements import Request, require_grant
+from policies.decision import ALL_NAMES, Effect, Plan
+
+
+def prepare(compilation: Compilation, request: Request, plan: Plan) -> Plan:
+    """PrepareStmt; the statement inside needs its own grant too."""
+    require_grant(request)
+    tree = request.statement.tree
+    effect = Effect(prepares=session_name(request, tree["name"]))
+    return replace(inner_plan(compilation, request, plan, _after_as(compilation, request)), effect=effect)
+
+
+def _after_as(compilation: Compilation, request: Request) -> tuple[int, int]:
+    """From the byte behind AS to the statement's end. A type in front of it holds no bare AS."""
+    tokens = compilation.tokens_of(request.statement)
+    start = next((token.end for token in tokens if token.word == "as"), request.statement.start)
+    return start, request.statement.end
+
+
+def execute(compilation: Compilation, request: Request, plan: Plan) -> Plan:
+    """ExecuteStmt."""
+    require_grant(request)
+    tree = request.statement.tree
+    draft = draft_expressions(compilation, tree.get("params") or [], request.statement)
+    effect = Effect(executes=session_name(request, tree["name"]))
+    return replace(plan_of(plan, draft), is_guarded=True, limits=request.policy.limits, effect=effect)
+
+
+def deallocate(compilation: Compilation, request: Request, plan: Plan) -> Plan:
+    """DeallocateStmt; it only forgets, so it needs no grant."""
+    name = request.statement.tree.get("name")
+    return replace(plan, effect=Effect(forgets_prepared=ALL_NAMES if name is None else session_name(request, name)))
