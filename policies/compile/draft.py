@@ -63,6 +63,11 @@ class Target:
         return self.use.item
 
     @property
+    def has_unknown_columns(self) -> bool:
+        """A temporary table, or one that this transaction made: the snapshot doesn't hold it."""
+        return self.relation is None and self.schema not in ("pg_catalog", "information_schema")
+
+    @property
     def listed_columns(self) -> tuple[Column, ...]:
         """The visible columns that the statement can mean: those that the guard lists."""
         return tuple(c for c in self.visible_columns if self.needed is None or c.name in self.needed)

@@ -6,11 +6,11 @@ policy and no catalog.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from policies.compile.tree import Tree, is_node, node_kind, string_of, strings_of
+from policies.compile.tree import Tree, contains, is_node, node_kind, string_of, strings_of
 
 
 def _words(text: str) -> frozenset[str]:
@@ -129,6 +129,16 @@ def read_select(tree: Tree) -> Facts:
     """Reads a SelectStmt's fields. Raises UnknownNode."""
     reader = _Reader()
     reader.select(tree, Place({}, None, ""), is_top=True)
+    return reader.facts
+
+
+def read_expressions(places: Iterable[tuple[Any, Any]], clause: str) -> Facts:
+    """Reads the expressions at `holder[key]` that stand outside of any query. Raises UnknownNode, also for subqueries."""
+    reader = _Reader()
+    for holder, key in places:
+        if contains(holder[key], "SubLink"):
+            raise UnknownNode("SubLink")
+        reader.visit(holder, key, Place({}, None, clause))
     return reader.facts
 
 

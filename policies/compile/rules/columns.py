@@ -37,7 +37,7 @@ def _search(draft: Draft, block: Block, name: str) -> tuple[bool, Target | None]
     blocking = None
     for item in block.items:
         target = draft.target_of(item)
-        if target is None and item.kind != "join":
+        if item.kind != "join" and (target is None or target.has_unknown_columns):
             return True, None
         if target is not None and any(column.name == name for column in target.visible_columns):
             return True, None

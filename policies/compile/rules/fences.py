@@ -43,10 +43,16 @@ def choose_fence(draft: Draft) -> None:
     """Sets `draft.is_fenced`."""
     if any(target.access is not Access.OPEN for target in draft.targets):
         draft.is_fenced = (
-            _compares_unsafe_types(draft)
+            _has_unknown_types(draft)
+            or _compares_unsafe_types(draft)
             or _calls_user_functions(draft)
             or not all(map(_is_block_safe, draft.facts.blocks))
         )
+
+
+def _has_unknown_types(draft: Draft) -> bool:
+    """A temporary table's columns may be of any type, chosen so that a comparison with a guarded column fails."""
+    return any(target.has_unknown_columns for target in draft.targets)
 
 
 def _compares_unsafe_types(draft: Draft) -> bool:

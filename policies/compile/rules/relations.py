@@ -6,15 +6,17 @@ allowed is rewritten to its qualified name or its guard, so the server's search_
 
 from __future__ import annotations
 
-from policies.catalog import Relation
+from policies.catalog import Namespace, Relation
 from policies.compile.catalogs import catalog_guard
 from policies.compile.draft import Access, Draft, MergedRule, Target
 from policies.compile.scope import RelationUse
+from policies.compile.tree import Tree
 from policies.masks import stronger
 from policies.model import MaskRule, RuleId, TableRule
 from policies.resolve import resolve_table
 
 SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema"})
+TEMPORARY_SCHEMA = "pg_temp"
 _REASONS = {
     "S": "sequences tell how many rows there are",
     "m": "a materialized view holds rows that no filter has seen",
@@ -35,14 +37,42 @@ def _resolve(draft: Draft, use: RelationUse) -> Target:
     if database is not None and database != draft.catalog.database:
         raise draft.refuse("0A000", "pgwarden/relations", "cross-database references are not possible", at=use.location)
     name = use.node["relname"]
+    if is_own_temporary(use.node, draft.namespace):
+        return Target(use, Access.OPEN, TEMPORARY_SCHEMA, name)
     schema = use.node.get("schemaname") or _schema_of(draft, name)
     if schema in SYSTEM_SCHEMAS:
         return _system_relation(draft, use, schema, name)
+    if schema is not None and (schema, name) in draft.namespace.made:
+        return _made_relation(draft, use, schema, name)
     relation = draft.catalog.find(schema, name) if schema else None
     if schema is None or relation is None:
         shown = f"{use.node['schemaname']}.{name}" if "schemaname" in use.node else name
         raise draft.refuse("42P01", "pgwarden/relations", f'relation "{shown}" does not exist', at=use.location)
     return _user_relation(draft, use, relation)
+
+
+def is_own_temporary(node: Tree, namespace: Namespace) -> bool:
+    """Whether a RangeVar means a relation of the session's own pg_temp, which comes first on every search_path.
+
+    Only names that were seen made: another session's pg_temp_3, or what a function may have left, doesn't exist.
+    """
+    return node["relname"] in namespace.temporary and node.get("schemaname", TEMPORARY_SCHEMA) == TEMPORARY_SCHEMA
+
+
+def _made_relation(draft: Draft, use: RelationUse, schema: str, name: str) -> Target:
+    """Made earlier in this transaction: it holds what this policy let its maker see, so it is open to its maker."""
+    rule = resolve_table(draft.policy, schema, name)
+    if not rule.is_allowed:
+        raise _denied(draft, use, rule)
+    if not rule.is_open:
+        raise draft.refuse(
+            "0A000",
+            "pgwarden/relations",
+            f"{schema}.{name} was made in this transaction, and rules name it",
+            at=use.location,
+            hint="Use it after COMMIT.",
+        )
+    return Target(use, Access.OPEN, schema, name)
 
 
 def _schema_of(draft: Draft, name: str) -> str | None:
@@ -52,7 +82,7 @@ def _schema_of(draft: Draft, name: str) -> str | None:
     for schema in path:
         if schema == "pg_catalog" and name.startswith("pg_"):
             return schema
-        if draft.catalog.find(schema, name) is not None:
+        if draft.catalog.find(schema, name) is not None or (schema, name) in draft.namespace.made:
             return schema
     return None
 
