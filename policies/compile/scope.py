@@ -136,8 +136,8 @@ def read_expressions(places: Iterable[tuple[Any, Any]], clause: str) -> Facts:
     """Reads the expressions at `holder[key]` that stand outside of any query. Raises UnknownNode, also for subqueries."""
     reader = _Reader()
     for holder, key in places:
-        if contains(holder[key], "SubLink"):
-            raise UnknownNode("SubLink")
+        if contains(holder[key], "SelectStmt"):
+            raise UnknownNode("a subquery")
         reader.visit(holder, key, Place({}, None, clause))
     return reader.facts
 
