@@ -8,7 +8,7 @@ from tests.drivers.programs import FOLDER, Program, assert_masked, assert_same, 
 from tests.fix_pgwarden import Pgwarden
 
 
-@pytest.fixture(params=["pg"])
+@pytest.fixture(params=["pg", "postgres", "knex", "pg-promise"])
 def program(request: pytest.FixtureRequest) -> Program:
     node = need("node", "nodejs")
     need_file(FOLDER / "node" / "node_modules" / request.param, "npm")

@@ -1,0 +1,41 @@
+// pg-promise: its result checks, named parameters, tasks, transactions and prepared statements, over node-postgres.
+const pgPromise = require('pg-promise')()
+const { MASKED, print, seen, refused, customers, main } = require('./lines')
+
+pgPromise.pg.types.setTypeParser(pgPromise.pg.types.builtins.DATE, (value) => value)
+const connected = () => pgPromise({ max: 3 })
+
+async function same() {
+  const db = connected()
+  print('any', { rows: await db.any('SELECT * FROM shop.customers WHERE id BETWEEN $1 AND $2 ORDER BY id', [3, 20]) })
+  print('named', { row: await db.one('SELECT name, email FROM shop.customers WHERE id = ${id}', { id: 3 }) })
+  print('one of none', await db.one('SELECT 1 WHERE false').catch(({ message, code }) => ({ message, code })))
+  const prepared = { name: 'by id', text: 'SELECT id, name FROM shop.customers WHERE id = $1' }
+  const task = db.task(async (one) => [await one.one({ ...prepared, values: [1] }), await one.one({ ...prepared, values: [2] })])
+  print('prepared', { rows: await task })
+  print('several', { rows: (await db.multi('SELECT 1 AS a; SELECT 2 AS b')) })
+  const failed = db.tx(async (outer) => {
+    print('changed', { rows: await outer.any('UPDATE shop.orders SET note = $1 WHERE id < 3 RETURNING id, note', ['x']) })
+    print('savepoint', await outer.tx((inner) => inner.any('SELECT 1/0')).catch(seen))
+    const values = pgPromise.helpers.insert([{ id: 8, name: 'h' }, { id: 9, name: 'i' }], ['id', 'name'], { schema: 'shop', table: 'tenants' })
+    print('added', { rows: await outer.any(values + ' RETURNING *') })
+    throw new Error('rolled back')
+  })
+  print('transaction', await failed.catch(({ message }) => ({ message })))
+  print('function', { rows: await db.func('shop.safe_report', ['2025-03-01']) })
+  await db.$pool.end()
+}
+
+async function analyst() {
+  const db = connected()
+  print('any', { customers: customers(await db.any(MASKED + '$1 ORDER BY id', [20])) })
+  const prepared = { name: 'masked', text: MASKED + '$1 ORDER BY id', values: [20] }
+  print('prepared', { customers: customers(await db.task(async (one) => (await one.any(prepared)) && one.any(prepared))) })
+  await refused('blocked: any', () => db.any('SELECT * FROM shop.salaries'))
+  await refused('blocked: several', () => db.multi('SELECT 1; SELECT * FROM shop.salaries'))
+  await refused('not granted: delete', () => db.none('DELETE FROM shop.orders'))
+  print('after refusals', { ok: (await db.one('SELECT 1 AS one')).one === 1 })
+  await db.$pool.end()
+}
+
+main({ same, analyst })
