@@ -7,16 +7,15 @@ from dataclasses import replace
 from policies.compile.compilation import Compilation, plan_of
 from policies.compile.kinds.expressions import draft_expressions
 from policies.compile.kinds.inner import inner_plan
-from policies.compile.kinds.session_names import session_name
+from policies.compile.kinds.session_names import naming_effect
 from policies.compile.statements import Request, require_grant
-from policies.decision import ALL_NAMES, Effect, Plan
+from policies.decision import Plan
 
 
 def prepare(compilation: Compilation, request: Request, plan: Plan) -> Plan:
     """PrepareStmt; the statement inside needs its own grant too."""
     require_grant(request)
-    tree = request.statement.tree
-    effect = Effect(prepares=session_name(request, tree["name"]))
+    effect = naming_effect(request)
     return replace(inner_plan(compilation, request, plan, _after_as(compilation, request)), effect=effect)
 
 
@@ -30,13 +29,11 @@ def _after_as(compilation: Compilation, request: Request) -> tuple[int, int]:
 def execute(compilation: Compilation, request: Request, plan: Plan) -> Plan:
     """ExecuteStmt."""
     require_grant(request)
-    tree = request.statement.tree
-    draft = draft_expressions(compilation, tree.get("params") or [], request.statement)
-    effect = Effect(executes=session_name(request, tree["name"]))
+    effect = naming_effect(request)
+    draft = draft_expressions(compilation, request.statement.tree.get("params") or [], request.statement)
     return replace(plan_of(plan, draft), is_guarded=True, limits=request.policy.limits, effect=effect)
 
 
 def deallocate(compilation: Compilation, request: Request, plan: Plan) -> Plan:
     """DeallocateStmt; it only forgets, so it needs no grant."""
-    name = request.statement.tree.get("name")
-    return replace(plan, effect=Effect(forgets_prepared=ALL_NAMES if name is None else session_name(request, name)))
+    return replace(plan, effect=naming_effect(request))

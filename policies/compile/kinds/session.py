@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from policies.compile.compilation import Compilation
-from policies.compile.rules.settings import check_discard, check_set, check_show
+from policies.compile.effects import effect_of
+from policies.compile.rules.settings import check_set, check_show
 from policies.compile.statements import Request, is_transaction_control, refuse_unbuilt, require_grant
-from policies.decision import Effect, Plan
+from policies.decision import Plan
 
 
 def transaction(compilation: Compilation, request: Request, plan: Plan) -> Plan:
@@ -15,7 +16,7 @@ def transaction(compilation: Compilation, request: Request, plan: Plan) -> Plan:
     if not is_transaction_control(request.statement):
         require_grant(request)
         raise refuse_unbuilt(request)
-    return replace(plan, effect=Effect(savepoint=request.statement.tree.get("savepoint_name", "")))
+    return replace(plan, effect=effect_of(request.statement))
 
 
 def set_setting(compilation: Compilation, request: Request, plan: Plan) -> Plan:
@@ -29,5 +30,5 @@ def show(compilation: Compilation, request: Request, plan: Plan) -> Plan:
 
 
 def discard(compilation: Compilation, request: Request, plan: Plan) -> Plan:
-    """DiscardStmt."""
-    return replace(plan, effect=check_discard(request))
+    """DiscardStmt: ALL, PLANS, SEQUENCES, TEMP. All of them only forget."""
+    return replace(plan, effect=effect_of(request.statement))

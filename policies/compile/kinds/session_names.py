@@ -6,17 +6,27 @@ here, and then be the name of a portal whose columns are raw.
 
 from __future__ import annotations
 
+from policies.compile.effects import effect_of
 from policies.compile.statements import Request
+from policies.decision import Effect
 
 # The server keeps 63 bytes. A name that is cut ends at a whole character, up to 3 bytes earlier.
 _NEVER_CUT_BYTES = 59
 
 
-def session_name(request: Request, name: str) -> str:
-    """`name` itself. Raises Refused when another encoding could fold or cut it otherwise."""
+def naming_effect(request: Request) -> Effect:
+    """The statement's effect. Raises Refused when another encoding could fold or cut its name otherwise."""
+    effect = effect_of(request.statement)
+    names = (effect.opens_cursor, effect.reads_cursor, effect.closes_cursor, effect.prepares)
+    for name in (*names, effect.executes, effect.forgets_prepared):
+        _require_certain(request, name)
+    return effect
+
+
+def _require_certain(request: Request, name: str) -> None:
     text = request.text[request.statement.start : request.statement.end]
     if text.isascii() or (name == name.lower() and len(name.encode()) <= _NEVER_CUT_BYTES):
-        return name
+        return
     raise request.refuse(
         "0A000",
         "pgwarden/names",

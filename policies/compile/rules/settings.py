@@ -1,4 +1,4 @@
-"""SET, SHOW, RESET and DISCARD of an allow-list of settings: none of them may change what a statement means."""
+"""SET, SHOW and RESET of an allow-list of settings: none of them may change what a statement means."""
 
 from __future__ import annotations
 
@@ -84,8 +84,3 @@ def check_show(request: Request) -> Effect:
             hint="SHOW works for single settings that tell how to talk to the server.",
         )
     return NO_EFFECT
-
-
-def check_discard(request: Request) -> Effect:
-    """DISCARD ALL, PLANS, SEQUENCES, TEMP: all of them only forget."""
-    return Effect(resets_search_path=request.statement.tree.get("target") == "DISCARD_ALL")
