@@ -82,7 +82,11 @@ class Worker:
         await asyncio.gather(*(self._catalogs.read(name) for name in self._upstreams))
         await self._policies.load()
         tls = self._tls_context()
-        rules = Rules(tls is not None, self._config.tls.mode is TlsMode.REQUIRE, self._mock_secret())
+        rules = Rules(
+            is_tls_offered=tls is not None,
+            is_tls_required=self._config.tls.mode is TlsMode.REQUIRE,
+            mock_secret=self._mock_secret(),
+        )
         is_strict = self._config.audit.durability == "strict"
         self._listener = Listener(
             lambda address: Session(self._services, rules, address),

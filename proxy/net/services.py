@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 
 from audit.cost import PriceList, price_list
 from audit.journal import Journal
@@ -37,6 +38,9 @@ class WorkerServices:
 
     def now_us(self) -> int:
         return time.monotonic_ns() // 1000
+
+    def today(self) -> date:
+        return datetime.now(UTC).date()
 
     def random_bytes(self, count: int) -> bytes:
         return os.urandom(count)

@@ -1,30 +1,33 @@
-"""The client's first words: startup packets, then SCRAM by the principal's verifier. Bytes in, bytes out.
-
-It must not tell which users there are: one without a verifier goes through the same exchange and fails alike.
-"""
+"""The client's first words: startup packets, and what they may ask for. Bytes in, bytes out; `client_login` follows."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
-from policies.model import Principal
-from proxy.session.ports import CancelOther, CloseLinks, Command, Rules, StartTls
+from policies.errors import PoliciesError
+from policies.model import EffectivePolicy, Statement
+from proxy.session.ledger import Identity
+from proxy.session.ports import CancelOther, Channel, Command, Rules, Services, StartTls
 from proxy.session.reports import fatal_bytes
-from proxy.session.settings import SettingRefused, Startup, read_startup
+from proxy.session.settings import Admitted, SettingRefused, Startup, admit, read_startup
 from proxy.wire import messages as m
-from proxy.wire.codec import ResponseKind, decode_frontend, decode_startup, encode
-from proxy.wire.errors import AuthenticationFailed, ProtocolViolation
-from proxy.wire.scram import SCRAM_SHA_256, ScramServer, make_nonce
+from proxy.wire.codec import decode_startup, encode
+from proxy.wire.errors import ProtocolViolation
+
+NEWEST_PROTOCOL = m.PROTOCOL_3_2
 
 
 class GreetingFailed(Exception):
-    """The conversation ends before it began. `answer` is the FATAL ErrorResponse; `is_login` counts as one."""
+    """The conversation ends before it began. `answer` is the FATAL ErrorResponse.
 
-    def __init__(self, sqlstate: str, message: str, hint: str = "", is_login: bool = False) -> None:
+    `record` is what the audit keeps of it, when it counts as a failed login.
+    """
+
+    def __init__(self, sqlstate: str, message: str, hint: str = "", record: str = "") -> None:
         super().__init__(message)
         self.answer = fatal_bytes(sqlstate, message, hint)
-        self.is_login = is_login
+        self.record = record
         self.sqlstate = sqlstate
 
 
@@ -37,25 +40,50 @@ class Greeted:
     startup: Startup | None = None
 
 
-def read_packet(body: memoryview | bytes, rules: Rules, is_tls: bool) -> Greeted:
-    """Answers one startup packet. Raises GreetingFailed."""
-    packet = _decoded(body)
-    match packet:
-        case m.SSLRequest():
-            if is_tls or not rules.is_tls_offered:
-                return Greeted(b"N")
-            return Greeted(b"S", StartTls())
-        case m.GSSENCRequest():
+class Greeting:
+    """Reads startup packets until one is a StartupMessage or a CancelRequest. `channel`: set once TLS stands."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._asked: set[type] = set()
+        self.channel: Channel | None = None
+
+    def read(self, body: memoryview | bytes, unread_bytes: int) -> Greeted:
+        """Answers one packet; `unread_bytes` came behind it. Raises GreetingFailed."""
+        packet = _decoded(body)
+        match packet:
+            case m.SSLRequest() | m.GSSENCRequest():
+                return self._encryption(packet, unread_bytes)
+            case m.CancelRequest(process_id, secret_key):
+                return Greeted(b"", CancelOther(process_id, secret_key))
+            case m.StartupMessage():
+                return self._started(packet)
+        assert_never(packet)
+
+    def _encryption(self, packet: m.SSLRequest | m.GSSENCRequest, unread_bytes: int) -> Greeted:
+        # As the server: one request of each kind, and none through an encrypted link.
+        if type(packet) in self._asked or self.channel is not None:
+            raise GreetingFailed("0A000", "unsupported frontend protocol")
+        self._asked.add(type(packet))
+        if isinstance(packet, m.GSSENCRequest) or not self._rules.is_tls_offered:
             return Greeted(b"N")
-        case m.CancelRequest(process_id, secret_key):
-            return Greeted(b"", CancelOther(process_id, secret_key))
-        case m.StartupMessage():
-            if rules.is_tls_required and not is_tls:
-                raise GreetingFailed(
-                    "28000", "this gateway takes TLS connections only", "Connect with sslmode=require."
-                )
-            return _started(packet)
-    assert_never(packet)
+        if unread_bytes:
+            # Sent in the clear, it would be taken for something that came through TLS (CVE-2021-23214).
+            raise GreetingFailed("08P01", "received unencrypted data after SSL request")
+        return Greeted(b"S", StartTls())
+
+    def _started(self, packet: m.StartupMessage) -> Greeted:
+        if self._rules.is_tls_required and self.channel is None:
+            raise GreetingFailed("28000", "this gateway takes TLS connections only", "Connect with sslmode=require.")
+        try:
+            startup = read_startup(packet.parameters)
+        except SettingRefused as refused:
+            raise GreetingFailed(refused.sqlstate, refused.message, refused.hint) from refused
+        answer = b""
+        spoken = min(packet.protocol, NEWEST_PROTOCOL)
+        if packet.protocol > NEWEST_PROTOCOL or startup.unknown_options:
+            answer = encode(m.NegotiateProtocolVersion(spoken, startup.unknown_options))
+        return Greeted(answer, None, replace(startup, is_long_keyed=spoken >= m.PROTOCOL_3_2))
 
 
 def _decoded(body: memoryview | bytes) -> m.StartupPacket:
@@ -65,61 +93,43 @@ def _decoded(body: memoryview | bytes) -> m.StartupPacket:
         raise GreetingFailed(error.sqlstate, error.message) from error
 
 
-def _started(packet: m.StartupMessage) -> Greeted:
+def enter(startup: Startup, services: Services, identity: Identity) -> Admitted:
+    """What one who has proved who it is may bring along. Raises GreetingFailed.
+
+    Only now, so that strangers learn nothing of databases, policies and settings.
+    """
+    database = startup.database
+    if not services.has_database(database):
+        raise GreetingFailed("3D000", f'database "{database}" does not exist', record=_FAILED)
+    policy = _policy(services, identity)
+    identity.principal = policy.principal
+    if startup.replication and not may_replicate(policy):
+        message = "replication connections need a policy that allows everything and grants replication by name"
+        hint = "A stream of changes can't be filtered: statements: [all, replication] makes it pass."
+        raise GreetingFailed("42501", f"{message} (rule pgwarden/replication)", hint, _FAILED)
     try:
-        startup = read_startup(packet.parameters)
+        return admit(startup, policy.is_everything)
     except SettingRefused as refused:
-        raise GreetingFailed("0A000", refused.message, refused.hint) from refused
-    answer = b""
-    if packet.protocol != m.PROTOCOL_3_0 or startup.unknown_options:
-        answer = encode(m.NegotiateProtocolVersion(m.PROTOCOL_3_0, startup.unknown_options))
-    return Greeted(answer, None, startup)
+        raise GreetingFailed(refused.sqlstate, refused.message, refused.hint, _FAILED) from refused
 
 
-class ClientLogin:
-    """SCRAM-SHA-256 with one client. `request` first, then `respond` to each message until `is_ok`."""
-
-    request = encode(m.AuthenticationSASL((SCRAM_SHA_256,)))
-
-    def __init__(self, user: str, principal: Principal | None, rules: Rules, random_bytes: bytes) -> None:
-        verifier = None if principal is None else principal.scram
-        self._user = user
-        self._scram = ScramServer(verifier, user, rules.mock_secret, make_nonce(random_bytes))
-        self._is_begun = False
-
-    @property
-    def is_ok(self) -> bool:
-        return self._scram.is_authenticated
-
-    def respond(self, type_byte: int, body: memoryview | bytes) -> bytes:
-        """The next Authentication message. Raises GreetingFailed."""
-        if type_byte != ord("p"):
-            raise GreetingFailed("08P01", "expected a SASL response", is_login=True)
-        try:
-            return self._respond(self._data(body))
-        except AuthenticationFailed:
-            message = f'password authentication failed for user "{self._user}"'
-            raise GreetingFailed("28P01", message, is_login=True) from None
-        except ProtocolViolation as error:
-            raise GreetingFailed(error.sqlstate, error.message, is_login=True) from error
-
-    def _data(self, body: memoryview | bytes) -> bytes | None:
-        kind = ResponseKind.SASL if self._is_begun else ResponseKind.SASL_INITIAL
-        message = decode_frontend(ord("p"), body, kind)
-        self._is_begun = True
-        match message:
-            case m.SASLInitialResponse(mechanism, data):
-                if mechanism != SCRAM_SHA_256:
-                    raise ProtocolViolation("client selected an invalid SASL authentication mechanism")
-                return data
-            case m.SASLResponse(data):
-                return data
-        raise ProtocolViolation("expected a SASL response")
-
-    def _respond(self, data: bytes | None) -> bytes:
-        is_final = self._scram.is_final_next
-        answer = self._scram.respond(data)
-        return encode(m.AuthenticationSASLFinal(answer) if is_final else m.AuthenticationSASLContinue(answer))
+def may_replicate(policy: EffectivePolicy) -> bool:
+    """Nothing may be hidden, and somebody must have meant it."""
+    return policy.is_everything and Statement.REPLICATION in policy.statements
 
 
-__all__ = ["ClientLogin", "CloseLinks", "Greeted", "GreetingFailed", "read_packet"]
+def _policy(services: Services, identity: Identity) -> EffectivePolicy:
+    try:
+        policy = services.effective(identity.user, identity.database)
+    except PoliciesError as error:
+        # Names the rule, its place and the attribute; no value of anybody's.
+        message = f"no policy can be made for this user: {error}"
+        raise GreetingFailed("42501", message, record=_FAILED) from None
+    if policy is None:
+        raise GreetingFailed("57P01", "policies changed; connect again", "This user is no longer known.", _FAILED)
+    return policy
+
+
+_FAILED = "login failed"
+
+__all__ = ["Greeted", "Greeting", "GreetingFailed", "enter", "may_replicate"]

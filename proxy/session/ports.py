@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from datetime import date
+from typing import Literal, Protocol
 
 from audit.cost import PriceList
 from audit.record import Record, Verdict
@@ -16,6 +17,17 @@ from policies.decision import Decision
 from policies.model import EffectivePolicy, Principal
 
 Chunk = bytes | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What TLS says of a link. `binding`: its mark for SCRAM (tls-server-end-point), b"" where there is none.
+
+    `subject`: (kind, value) pairs of the peer's verified certificate, such as ("CN", "ada"); None without one.
+    """
+
+    binding: bytes = b""
+    subject: tuple[tuple[str, str], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +122,21 @@ class Measures:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """How to log in at the server."""
+    """How to log in at the server. `channel_binding` as in libpq; `is_asked_long_keys`: ask for protocol 3.2."""
 
     user: str
     database: str
     password: str | None = field(default=None, repr=False)
+    channel_binding: Literal["disable", "prefer", "require"] = "prefer"
+    is_asked_long_keys: bool = True
 
 
 class Services(Protocol):
-    """The world as one worker sees it. `now_us` is monotonic."""
+    """The world as one worker sees it. `now_us` is monotonic, `today` is UTC's."""
 
     def now_us(self) -> int: ...
+
+    def today(self) -> date: ...
 
     def random_bytes(self, count: int) -> bytes: ...
 
@@ -157,8 +173,15 @@ class Services(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The client's side as configured. `mock_secret` is the same in every process of one deployment."""
+    """The client's side as configured. `mock_secret` is the same in every process of one deployment.
+
+    `is_local`: a unix socket, which nobody else can listen to. `idle_s` and `idle_in_transaction_s`: how long a
+    session may do nothing, None without end.
+    """
 
     is_tls_offered: bool = False
     is_tls_required: bool = False
+    is_local: bool = False
+    idle_s: float | None = None
+    idle_in_transaction_s: float | None = None
     mock_secret: bytes = field(default=b"pgwarden", repr=False)

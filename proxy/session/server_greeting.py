@@ -11,9 +11,9 @@ from typing import Final
 from proxy.session.answers import note_parameter
 from proxy.session.conversation import Conversation, SessionEnds, Unexpected
 from proxy.session.ledger import Identity, Ledger
-from proxy.session.ports import Gateway, Outbox, RegisterKey, Services
+from proxy.session.ports import Channel, Gateway, Outbox, RegisterKey, Services
 from proxy.session.reports import is_fatal, sqlstate_of
-from proxy.session.settings import Startup, read_search_path
+from proxy.session.settings import Admitted, Startup, read_search_path
 from proxy.session.upstream_login import LoginImpossible, UpstreamLogin
 from proxy.wire import messages as m
 from proxy.wire.codec import encode
@@ -22,6 +22,8 @@ from proxy.wire.errors import sqlstate_meaning
 log = logging.getLogger("pgwarden.session")
 
 _SECRET_BYTES: Final = 4
+_LONG_SECRET_BYTES: Final = 32  # as PostgreSQL 18 under protocol 3.2
+_LONG_KEYS_SINCE: Final = 180_000
 # Too many connections, starting up, a bad value of the client's own setting: true for the client too.
 _TOLD_CLASSES: Final = frozenset({"22", "53", "57"})
 
@@ -30,29 +32,47 @@ class ServerGreeting:
     """`startup_packet` first, then `receive` until `is_ready`. `conversation` is there once the login is over."""
 
     def __init__(
-        self, services: Services, identity: Identity, ledger: Ledger, startup: Startup, gateway: Gateway
+        self,
+        services: Services,
+        identity: Identity,
+        ledger: Ledger,
+        startup: Startup,
+        admitted: Admitted,
+        gateway: Gateway,
+        channel: Channel | None,
     ) -> None:
         self._services = services
         self._identity = identity
         self._ledger = ledger
         self._startup = startup
+        self._admitted = admitted
         self._gateway = gateway
-        self._login = UpstreamLogin(gateway, services.random_bytes(18))
+        self._protocol = self._newest_protocol()
+        self._login = UpstreamLogin(gateway, channel, services.random_bytes(18))
         self.conversation: Conversation | None = None
         self.is_ready = False
 
+    def _newest_protocol(self) -> int:
+        """Poolers that know no minor version stand before older servers, too: so only where it brings something."""
+        catalog = self._services.catalog(self._identity.database)
+        knows_long_keys = catalog is not None and catalog.server_version >= _LONG_KEYS_SINCE
+        return m.PROTOCOL_3_2 if knows_long_keys and self._gateway.is_asked_long_keys else m.PROTOCOL_3_0
+
     def startup_packet(self) -> bytes:
-        settings = {"user": self._gateway.user, "database": self._gateway.database, **self._startup.settings}
-        encoded = {name.encode(): value.encode() for name, value in settings.items()}
-        return encode(m.StartupMessage(m.PROTOCOL_3_0, encoded))
+        own = {b"user": self._gateway.user.encode(), b"database": self._gateway.database.encode()}
+        if self._startup.replication:
+            own[b"replication"] = self._startup.replication.encode()
+        return encode(m.StartupMessage(self._protocol, own | dict(self._admitted.settings)))
 
     def receive(self, message: m.BackendMessage, outbox: Outbox) -> None:
         """Raises SessionEnds where the server won't have us, Unexpected where it makes no sense."""
         match message:
             case m.ErrorResponse():
                 self._refused(message)
-            case m.NoticeResponse() | m.NegotiateProtocolVersion():
+            case m.NoticeResponse():
                 return
+            case m.NegotiateProtocolVersion():
+                self._negotiated(message)
             case _ if not self._login.is_ok:
                 self._answer(message, outbox)
             case m.ParameterStatus() if self.conversation is not None:
@@ -66,6 +86,13 @@ class ServerGreeting:
             case _:
                 raise Unexpected("an unknown message in the server's greeting")
 
+    def _negotiated(self, message: m.NegotiateProtocolVersion) -> None:
+        """An older server speaks an older version. We sent no options, so it can't miss one."""
+        is_older = m.PROTOCOL_3_0 <= message.protocol < self._protocol
+        if not is_older or message.unrecognized_options or self._login.is_ok:
+            raise Unexpected("the server negotiates a protocol that wasn't asked for")
+        self._protocol = message.protocol
+
     def _answer(self, message: m.BackendMessage, outbox: Outbox) -> None:
         try:
             answer = self._login.answer(message)
@@ -78,6 +105,7 @@ class ServerGreeting:
             path = self._search_path()
             user = self._gateway.user
             self.conversation = Conversation(self._services, self._identity, self._ledger, outbox, path, user)
+            self.conversation.is_tainted = self._admitted.is_untracked
 
     def _refused(self, message: m.ErrorResponse) -> None:
         sqlstate = sqlstate_of(message.fields)
@@ -91,7 +119,9 @@ class ServerGreeting:
 
     def _give_key(self, message: m.BackendKeyData, outbox: Outbox) -> None:
         """The process id stays the server's; the secret is ours, so that the server's never leaves."""
-        secret = self._services.random_bytes(_SECRET_BYTES)
+        if self._protocol < m.PROTOCOL_3_2 and len(message.secret_key) != _SECRET_BYTES:
+            raise Unexpected("a cancel key of another length than the protocol's")
+        secret = self._services.random_bytes(_LONG_SECRET_BYTES if self._startup.is_long_keyed else _SECRET_BYTES)
         outbox.commands.append(RegisterKey(message.process_id, secret, message.secret_key))
         outbox.to_client.append(encode(m.BackendKeyData(message.process_id, secret)))
 
@@ -99,7 +129,7 @@ class ServerGreeting:
         catalog = self._services.catalog(self._identity.database)
         if catalog is None:
             raise SessionEnds("57P03", "the catalog of this database isn't known yet; try again")
-        given = self._startup.settings.get("search_path")
+        given = self._admitted.search_path
         if given is None:
             return catalog.search_path
         return read_search_path(given, self._gateway.user, catalog.schemas)

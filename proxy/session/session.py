@@ -16,14 +16,15 @@ from typing import Final
 
 from policies.decision import Refusal
 from proxy.session.answers import Answers
+from proxy.session.client_login import Claim, ClientLogin, begin_login
 from proxy.session.conversation import Conversation, SessionEnds, Unexpected
-from proxy.session.greeting import ClientLogin, GreetingFailed, read_packet
+from proxy.session.greeting import Greeting, GreetingFailed, enter
 from proxy.session.ledger import Identity, Ledger
-from proxy.session.ports import CloseLinks, ConnectUpstream, Outbox, Rules, Services, StartTls
+from proxy.session.ports import Channel, CloseLinks, ConnectUpstream, Outbox, Rules, Services, StartTls
 from proxy.session.reports import fatal_bytes
 from proxy.session.requests import Requests
 from proxy.session.server_greeting import ServerGreeting
-from proxy.session.settings import Startup
+from proxy.session.settings import Admitted, Startup
 from proxy.wire.codec import decode_backend
 from proxy.wire.errors import ProtocolViolation
 from proxy.wire.frames import MAX_FRAME_BYTES, FrameCutter, FrameLimits
@@ -61,10 +62,11 @@ class Session:
         self._server = FrameCutter(_server_limits(self._limits))
         self._identity = Identity(services.new_id(), client_address)
         self._ledger = Ledger(services, self._identity)
-        self._is_tls = False
+        self._greeting = Greeting(rules)
         self._startup: Startup | None = None
         self._login: ClientLogin | None = None
-        self._greeting: ServerGreeting | None = None
+        self._admitted = Admitted({})
+        self._server_greeting: ServerGreeting | None = None
         self._c: Conversation | None = None
         self._requests: Requests | None = None
         self._answers: Answers | None = None
@@ -111,12 +113,13 @@ class Session:
     def server_data(self, chunk: bytes) -> None:
         self._guarded(lambda: self._server_data(chunk))
 
-    def tls_started(self) -> None:
-        """The client link is encrypted now; the startup packet comes again."""
-        self._is_tls = True
+    def tls_started(self, channel: Channel | None = None) -> None:
+        """The client link is encrypted now; the startup packet comes again, or, with direct TLS, at last."""
+        self._greeting.channel = channel or Channel()
 
-    def upstream_connected(self) -> None:
-        self._guarded(self._upstream_connected)
+    def upstream_connected(self, channel: Channel | None = None) -> None:
+        """`channel` is there when the link to the server is encrypted."""
+        self._guarded(lambda: self._upstream_connected(channel))
 
     def upstream_failed(self, reason: str) -> None:
         """The server can't be reached. `reason` is shown to the client: no secrets in it."""
@@ -223,9 +226,7 @@ class Session:
         return self._phase not in (Phase.STARTUP, Phase.LOGIN)
 
     def _packet(self, body: memoryview) -> None:
-        greeted = read_packet(body, self._rules, self._is_tls)
-        if isinstance(greeted.command, StartTls) and self._client.unread_bytes:
-            raise GreetingFailed("08P01", "received unencrypted data after SSL request")
+        greeted = self._greeting.read(body, self._client.unread_bytes)
         if greeted.answer:
             self._outbox.to_client.append(greeted.answer)
         if greeted.command is not None:
@@ -240,36 +241,43 @@ class Session:
         self._client.end_startup()
         self._identity.user = startup.user
         self._identity.database = startup.database
-        self._identity.application = startup.settings.get("application_name", "")
-        principal = self._services.principal(startup.user)
-        self._login = ClientLogin(startup.user, principal, self._rules, self._services.random_bytes(18))
-        self._outbox.to_client.append(self._login.request)
+        self._identity.application = startup.application
+        claim = Claim(startup.user, self._services.principal(startup.user), self._greeting.channel)
+        self._login = begin_login(claim, self._rules, self._services.random_bytes(18), self._services.today())
         self._phase = Phase.LOGIN
+        if self._login.request:
+            self._outbox.to_client.append(self._login.request)
+        if self._login.is_ok:
+            self._enter(startup)
 
     def _login_step(self, type_byte: int, body: memoryview) -> None:
         assert self._login is not None
-        self._outbox.to_client.append(self._login.respond(type_byte, body))
-        if not self._login.is_ok:
-            return
-        database, user = self._identity.database, self._identity.user
-        self._identity.principal = self._services.principal(user)
-        if not self._services.has_database(database):
-            raise GreetingFailed("3D000", f'database "{database}" does not exist', is_login=True)
+        assert self._startup is not None
+        answer = self._login.respond(type_byte, body)
+        if answer:
+            self._outbox.to_client.append(answer)
+        if self._login.is_ok:
+            self._enter(self._startup)
+
+    def _enter(self, startup: Startup) -> None:
+        self._admitted = enter(startup, self._services, self._identity)
         self._client.set_limits(self._limits)
         self._phase = Phase.CONNECTING
-        self._outbox.commands.append(ConnectUpstream(database))
+        self._outbox.commands.append(ConnectUpstream(startup.database))
 
     def _record_failed_login(self, failed: GreetingFailed) -> None:
-        if failed.is_login:
-            self._ledger.login(False, "login failed", failed.sqlstate)
+        if failed.record:
+            self._ledger.login(False, failed.record, failed.sqlstate)
 
     # server side
 
-    def _upstream_connected(self) -> None:
+    def _upstream_connected(self, channel: Channel | None) -> None:
         assert self._startup is not None
         gateway = self._services.gateway(self._identity.database)
-        self._greeting = ServerGreeting(self._services, self._identity, self._ledger, self._startup, gateway)
-        self._outbox.to_server.append(self._greeting.startup_packet())
+        self._server_greeting = ServerGreeting(
+            self._services, self._identity, self._ledger, self._startup, self._admitted, gateway, channel
+        )
+        self._outbox.to_server.append(self._server_greeting.startup_packet())
         self._phase = Phase.UPSTREAM_LOGIN
 
     def _server_data(self, chunk: bytes) -> None:
@@ -318,7 +326,7 @@ class Session:
 
     def _greet(self, type_byte: int, buffer: bytes, start: int, end: int) -> None:
         """A run of frames before the first ReadyForQuery."""
-        greeting = self._greeting
+        greeting = self._server_greeting
         if greeting is None:
             raise Unexpected("the server speaks before it was spoken to")
         while start < end:
@@ -334,7 +342,7 @@ class Session:
         self._requests = Requests(conversation)
         self._answers = Answers(conversation)
         self._phase = Phase.OPEN
-        self._ledger.login(True, "login")
+        self._ledger.login(True, self._login.record if self._login is not None else "")
 
     # timers and cancels
 

@@ -1,6 +1,7 @@
 """Which settings a client may bring with its startup packet, and how search_path texts are read.
 
-What isn't on the list is refused by name: a setting that we don't know may change what a statement means.
+What isn't on the list is refused by name: a setting that we don't know may change what a statement means. Only
+where nothing is guarded, under the allow-everything policy, may a client set what it likes.
 """
 
 from __future__ import annotations
@@ -26,46 +27,110 @@ _PLAIN: Final = {
 _ENCODINGS: Final = frozenset({"utf8", "sqlascii", "unicode"})
 _DATE_STYLE: Final = re.compile(r"\s*iso\s*(,\s*(mdy|dmy|ymd|us|euro(pean)?|noneuropean)\s*)?", re.IGNORECASE)
 PINNED: Final = {"client_encoding": "UTF8", "standard_conforming_strings": "on"}
+_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
+_WORD: Final = re.compile(r"(?:\\.|[^\\ \t\n\v\f\r])+", re.DOTALL)  # isspace() of the C locale, not Unicode's
+_PROTOCOL_OPTION: Final = b"_pq_."
+_BOOLEANS: Final = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
 _PATH_ITEM: Final = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",\s]+))\s*(,|$)')
 
 
 class SettingRefused(Exception):
     """A startup parameter that can't be let through. The texts are for the client."""
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", sqlstate: str = "0A000") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.sqlstate = sqlstate
 
 
 @dataclass(frozen=True, slots=True)
 class Startup:
-    """A StartupMessage's parameters, read. `settings` go upstream; `unknown_options` are protocol options."""
+    """A StartupMessage's parameters, read. `settings` are the client's, as they came.
+
+    `replication` is the server's word for what the client asked for: "true", "database", or "" for neither.
+    """
 
     user: str
     database: str
-    settings: Mapping[str, str]
+    settings: Mapping[bytes, bytes]
+    replication: str = ""
     unknown_options: tuple[bytes, ...] = ()
+    is_long_keyed: bool = False  # protocol 3.2: cancel keys may be longer than four bytes
+
+    @property
+    def application(self) -> str:
+        return self.settings.get(b"application_name", b"").decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What goes upstream of a client's settings. `is_untracked`: something that only allow-everything may set."""
+
+    settings: Mapping[bytes, bytes]
+    search_path: str | None = None
+    is_untracked: bool = False
 
 
 def read_startup(parameters: Mapping[bytes, bytes]) -> Startup:
     """Raises SettingRefused. The database defaults to the user (manual, "StartupMessage")."""
-    texts: dict[str, str] = {}
-    options: list[bytes] = []
-    for raw_name, raw_value in parameters.items():
-        if raw_name.startswith(b"_pq_."):
-            options.append(raw_name)
-        else:
-            texts[_text(raw_name)] = _text(raw_value)
-    user = texts.pop("user", "")
+    settings = {name: value for name, value in parameters.items() if not name.startswith(_PROTOCOL_OPTION)}
+    # No option of the protocol is known to PostgreSQL 18 either.
+    options = tuple(name for name in parameters if name.startswith(_PROTOCOL_OPTION))
+    user = _text(settings.pop(b"user", b""))
     if not user:
-        raise SettingRefused("no PostgreSQL user name specified in startup packet")
-    database = texts.pop("database", "") or user
+        raise SettingRefused("no PostgreSQL user name specified in startup packet", sqlstate="28000")
+    database = _text(settings.pop(b"database", b"")) or user
+    given = settings.pop(b"replication", None)
+    replication = _replication(None if given is None else _text(given))
+    return Startup(user, database, settings, replication, options)
+
+
+def admit(startup: Startup, is_everything: bool) -> Admitted:
+    """The settings under the policy of the one who logged in. Raises SettingRefused.
+
+    Under the allow-everything policy all pass as they came; what isn't on the list is remembered as untracked.
+    """
+    try:
+        listed = _listed(startup.settings)
+    except SettingRefused:
+        if not is_everything:
+            raise
+        return Admitted(startup.settings, is_untracked=True)
+    path = listed.get("search_path")
+    if is_everything:
+        return Admitted(startup.settings, path)
+    pinned = listed | PINNED
+    return Admitted({name.encode(): value.encode() for name, value in pinned.items()}, path)
+
+
+def _listed(settings: Mapping[bytes, bytes]) -> dict[str, str]:
+    """All settings by their proper names, those on the command line first, as the server takes them."""
+    texts = {_text(name): _text(value) for name, value in settings.items()}
     command_line = _read_options(texts.pop("options", ""))
-    settings: dict[str, str] = {}
+    listed: dict[str, str] = {}
     for name, value in [*command_line, *texts.items()]:
-        settings.update(_setting(name, value))
-    return Startup(user, database, settings | PINNED, tuple(options))
+        listed.update(_setting(name, value))
+    return listed
+
+
+def _replication(value: str | None) -> str:
+    """As the server reads it: a boolean in any of its spellings, or "database"."""
+    if value is None or value == "database":
+        return value or ""
+    found = {is_on for word, is_on in _BOOLEANS.items() if value and word.startswith(value.lower())}
+    if len(found) != 1:
+        raise SettingRefused('invalid value for parameter "replication"', sqlstate="22023")
+    return "true" if found.pop() else ""
 
 
 def _text(raw: bytes) -> str:
@@ -122,7 +187,7 @@ def _read_options(text: str) -> list[tuple[str, str]]:
 
 
 def _split_options(text: str) -> list[str]:
-    return [re.sub(r"\\(.)", r"\1", word) for word in re.findall(r"(?:\\.|[^\s\\])+", text)]
+    return [_ESCAPED.sub(r"\1", word) for word in _WORD.findall(text)]
 
 
 def read_search_path(text: str, user: str, schemas: Collection[str]) -> tuple[str, ...]:

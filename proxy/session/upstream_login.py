@@ -1,12 +1,15 @@
-"""Logs in at the server on behalf of the gateway: trust, cleartext, MD5 and SCRAM-SHA-256. Bytes in, bytes out."""
+"""Logs in at the server on behalf of the gateway: trust, cleartext, MD5, SCRAM-SHA-256 and -PLUS. Bytes in, bytes out.
+
+Channel binding as in libpq: used where TLS and the server offer it, demanded by ``channel_binding=require``.
+"""
 
 from __future__ import annotations
 
-from proxy.session.ports import Gateway
+from proxy.session.ports import Channel, Gateway
 from proxy.wire import messages as m
 from proxy.wire.codec import encode
 from proxy.wire.errors import ProtocolViolation, WireError
-from proxy.wire.scram import SCRAM_SHA_256, ScramClient, make_nonce, md5_password
+from proxy.wire.scram import SCRAM_SHA_256_PLUS, ScramClient, make_nonce, md5_password
 
 
 class LoginImpossible(Exception):
@@ -16,8 +19,10 @@ class LoginImpossible(Exception):
 class UpstreamLogin:
     """`answer` to each Authentication message until `is_ok`."""
 
-    def __init__(self, gateway: Gateway, random_bytes: bytes) -> None:
+    def __init__(self, gateway: Gateway, channel: Channel | None, random_bytes: bytes) -> None:
         self._gateway = gateway
+        is_bindable = channel is not None and gateway.channel_binding != "disable"
+        self._binding = channel.binding if channel is not None and is_bindable else b""
         self._nonce = make_nonce(random_bytes)
         self._scram: ScramClient | None = None
         self.is_ok = False
@@ -35,8 +40,10 @@ class UpstreamLogin:
                 self._finish()
                 return b""
             case m.AuthenticationCleartextPassword():
+                self._require_unbound()
                 return encode(m.PasswordMessage(self._password().encode()))
             case m.AuthenticationMD5Password(salt):
+                self._require_unbound()
                 return encode(m.PasswordMessage(md5_password(self._gateway.user, self._password(), salt)))
             case m.AuthenticationSASL(mechanisms):
                 return self._start_scram(mechanisms)
@@ -51,13 +58,25 @@ class UpstreamLogin:
         # A server that skips its own proof may be anyone.
         if self._scram is not None and not self._scram.is_authenticated:
             raise ProtocolViolation("the server ended the SCRAM exchange early")
+        if self._scram is None or self._scram.mechanism != SCRAM_SHA_256_PLUS:
+            self._require_unbound()
         self.is_ok = True
 
+    def _require_unbound(self) -> None:
+        """Before anything of the password leaves: who asks for less than a bound exchange may be anyone."""
+        if self._gateway.channel_binding == "require":
+            raise LoginImpossible("channel binding is required, and the database server's login can't be bound")
+
     def _start_scram(self, mechanisms: tuple[bytes, ...]) -> bytes:
-        if SCRAM_SHA_256 not in mechanisms or self._scram is not None:
+        if self._scram is not None:
+            raise ProtocolViolation("a second SASL exchange")
+        scram = ScramClient(self._password(), self._nonce, "", self._binding, SCRAM_SHA_256_PLUS in mechanisms)
+        if scram.mechanism not in mechanisms:
             raise LoginImpossible("the database server offers no SCRAM-SHA-256")
-        self._scram = ScramClient(self._password(), self._nonce)
-        return encode(m.SASLInitialResponse(SCRAM_SHA_256, self._scram.first()))
+        if scram.mechanism != SCRAM_SHA_256_PLUS:
+            self._require_unbound()
+        self._scram = scram
+        return encode(m.SASLInitialResponse(scram.mechanism, scram.first()))
 
     def _exchange(self) -> ScramClient:
         if self._scram is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 from audit.cost import PriceList
 from audit.errors import JournalError
@@ -66,6 +67,9 @@ class StageServices:
     def now_us(self) -> int:
         self.ticks += 1
         return self.ticks
+
+    def today(self) -> date:
+        return date(2026, 7, 1)
 
     def random_bytes(self, count: int) -> bytes:
         return bytes(range(1, count + 1))
@@ -201,7 +205,11 @@ class Play:
 
     def log_in(self, user: str = "ada", database: str = "shop", password: str = PASSWORD, **more: str) -> Play:
         settings = {"user": user, "database": database, **more}
-        self.client(m.StartupMessage(m.PROTOCOL_3_0, {k.encode(): v.encode() for k, v in settings.items()}))
+        return self.start({k.encode(): v.encode() for k, v in settings.items()}, password=password)
+
+    def start(self, parameters: dict[bytes, bytes], protocol: int = m.PROTOCOL_3_0, password: str = PASSWORD) -> Play:
+        """A login by SCRAM, whatever the startup packet says."""
+        self.client(m.StartupMessage(protocol, parameters))
         if not any(isinstance(x, m.AuthenticationSASL) for x in self._heard_by_client):
             return self
         scram = ScramClient(password, b"abcdef")

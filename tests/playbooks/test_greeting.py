@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from policies.catalog import Catalog
 from proxy.session.ports import CancelOther, CloseLinks, ConnectUpstream, RegisterKey, Rules, StartTls
 from proxy.session.session import Phase
 from proxy.wire import messages as m
 from proxy.wire.codec import encode
 from proxy.wire.scram import ScramServer, md5_password
-from tests.playbooks.stage import PASSWORD, VERIFIER, Play, StageServices, error, kinds, sqlstates
+from tests.playbooks.stage import PASSWORD, READY, VERIFIER, Play, StageServices, error, kinds, policy_of, sqlstates
 
 
 def test_a_login_reaches_the_server_under_the_gateways_name() -> None:
@@ -68,26 +69,56 @@ def test_the_database_defaults_to_the_user() -> None:
     assert b'"ada"' in heard[-1].fields["M"]  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        {"work_mem": "1GB"},
-        {"options": "-c work_mem=1GB"},
-        {"options": "--session_replication_role=replica"},
-        {"options": "-d 5"},
-        {"replication": "database"},
-        {"DateStyle": "German"},
-        {"client_encoding": "LATIN1"},
-        {"standard_conforming_strings": "off"},
-        {"role": "postgres"},
-    ],
-)
-def test_a_setting_that_is_not_listed_is_refused_by_name(setting: dict[str, str]) -> None:
-    play = Play()
-    play.log_in(**setting)
-    (answer,) = play.client_hears()
-    assert sqlstates([answer]) == ["0A000"]
+FORBIDDEN = [
+    {"work_mem": "1GB"},
+    {"options": "-c work_mem=1GB"},
+    {"options": "--session_replication_role=replica"},
+    {"options": "-d 5"},
+    {"DateStyle": "German"},
+    {"client_encoding": "LATIN1"},
+    {"standard_conforming_strings": "off"},
+    {"role": "postgres"},
+]
+
+
+@pytest.mark.parametrize("setting", FORBIDDEN)
+def test_a_setting_that_is_not_listed_is_refused_by_name_after_the_login(setting: dict[str, str]) -> None:
+    play = Play().log_in(**setting)
+    heard = play.client_hears()
+    assert kinds(heard) == [
+        "AuthenticationSASL",
+        "AuthenticationSASLContinue",
+        "AuthenticationSASLFinal",
+        "ErrorResponse",
+    ]
+    assert sqlstates(heard) == ["0A000"]
     assert play.session.phase is Phase.ENDED
+    assert sqlstates(Play().log_in(password="wrong", **setting).client_hears()) == ["28P01"]
+
+
+@pytest.mark.parametrize("setting", [*FORBIDDEN, {"application_name": "psql"}, {"search_path": "shop"}])
+def test_where_nothing_is_guarded_every_setting_passes_as_it_came(setting: dict[str, str]) -> None:
+    services = StageServices(policy=policy_of(is_everything=True))
+    play = Play(services).log_in(**setting)
+    play.session.upstream_connected()
+    play.collect()
+    (startup,) = play.server_hears()
+    assert isinstance(startup, m.StartupMessage)
+    own = {b"user": b"gate", b"database": b"warehouse"}
+    assert startup.parameters == own | {k.encode(): v.encode() for k, v in setting.items()}
+    play.server(m.AuthenticationOk(), READY)
+    services.policy = policy_of("narrower")
+    play.client(m.Query(b"select 1"))
+    # What was set can't be known any more; a session whose settings are all listed may go on.
+    assert (sqlstates(play.client_hears()) == ["57P01"]) == (setting in FORBIDDEN)
+
+
+def test_a_value_that_is_no_text_passes_only_where_nothing_is_guarded() -> None:
+    packet = {b"user": b"ada", b"database": b"shop", b"application_name": b"caf\xe9"}
+    for is_everything in (True, False):
+        play = Play(StageServices(policy=policy_of(is_everything=is_everything)))
+        play.start(packet)
+        assert (ConnectUpstream("shop") in play.told()) == is_everything
 
 
 def test_listed_options_reach_the_server() -> None:
@@ -101,10 +132,92 @@ def test_listed_options_reach_the_server() -> None:
     assert startup.parameters[b"client_encoding"] == b"UTF8"
 
 
-def test_a_newer_minor_version_is_negotiated_down() -> None:
+# protocol versions
+
+
+@pytest.mark.parametrize(
+    ("asked", "options", "answer"),
+    [
+        ((3, 0), {}, None),
+        ((3, 1), {}, None),
+        ((3, 2), {}, None),
+        ((3, 3), {}, (3, 2)),
+        ((3, 9999), {}, (3, 2)),
+        ((3, 0), {b"_pq_.novelty": b"1"}, (3, 0)),
+        ((3, 2), {b"_pq_.novelty": b"1"}, (3, 2)),
+        ((3, 9999), {b"_pq_.test_protocol_negotiation": b"", b"_pq_.b": b"2"}, (3, 2)),
+    ],
+)
+def test_versions_and_options_are_negotiated_as_postgresql_18_does(
+    asked: tuple[int, int], options: dict[bytes, bytes], answer: tuple[int, int] | None
+) -> None:
     play = Play()
-    play.client(m.StartupMessage(m.PROTOCOL_3_2, {b"user": b"ada", b"_pq_.novelty": b"1"}))
-    assert play.client_hears()[0] == m.NegotiateProtocolVersion(m.PROTOCOL_3_0, (b"_pq_.novelty",))
+    play.client(m.StartupMessage(asked[0] << 16 | asked[1], {b"user": b"ada", **options}))
+    heard = play.client_hears()
+    assert kinds(heard)[-1] == "AuthenticationSASL"
+    if answer is None:
+        assert len(heard) == 1
+    else:
+        assert heard[0] == m.NegotiateProtocolVersion(answer[0] << 16 | answer[1], tuple(options))
+
+
+@pytest.mark.parametrize("major", [2, 4, 1234])
+def test_another_major_version_is_refused(major: int) -> None:
+    play = Play().client_raw(b"\0\0\0\x11" + (major << 16).to_bytes(4, "big") + b"user\0ada\0")
+    assert sqlstates(play.client_hears()) == ["0A000"]
+
+
+@pytest.mark.parametrize(("minor", "length"), [(0, 4), (1, 4), (2, 32), (9999, 32)])
+def test_a_cancel_key_has_the_length_of_the_clients_protocol(minor: int, length: int) -> None:
+    play = Play()
+    play.start({b"user": b"ada", b"database": b"shop"}, 3 << 16 | minor)
+    play.session.upstream_connected()
+    play.server(m.AuthenticationOk(), m.BackendKeyData(42, b"\xaa\xbb\xcc\xdd"), READY)
+    (key,) = [x for x in play.client_hears() if isinstance(x, m.BackendKeyData)]
+    assert (key.process_id, len(key.secret_key)) == (42, length)
+
+
+def server18() -> StageServices:
+    return StageServices(snapshot=Catalog(1, "shop", 180006, (), ("shop",), frozenset({"shop"})))
+
+
+def test_a_server_that_knows_long_cancel_keys_is_asked_for_them() -> None:
+    play = Play(server18()).log_in()
+    play.session.upstream_connected()
+    play.collect()
+    assert play.server_hears()[0].protocol == m.PROTOCOL_3_2  # type: ignore[union-attr]
+    long_key = bytes(range(200))
+    play.server(m.AuthenticationOk(), m.BackendKeyData(42, long_key), READY)
+    assert RegisterKey(42, b"\1\2\3\4", long_key) in play.told()
+    assert play.session.phase is Phase.OPEN
+
+
+def test_what_stands_before_a_server_may_negotiate_down() -> None:
+    play = Play(server18()).log_in()
+    play.session.upstream_connected()
+    play.server(m.NegotiateProtocolVersion(m.PROTOCOL_3_0), m.AuthenticationOk())
+    play.server(m.BackendKeyData(42, b"\xaa\xbb\xcc\xdd"), READY)
+    assert play.session.phase is Phase.OPEN
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [m.NegotiateProtocolVersion(m.PROTOCOL_3_2)],
+        [m.NegotiateProtocolVersion(3 << 16 | 3)],
+        [m.NegotiateProtocolVersion(2 << 16)],
+        [m.NegotiateProtocolVersion(m.PROTOCOL_3_0, (b"_pq_.never_sent",))],
+        [m.NegotiateProtocolVersion(m.PROTOCOL_3_0), m.NegotiateProtocolVersion(m.PROTOCOL_3_0)],
+        [m.NegotiateProtocolVersion(m.PROTOCOL_3_0), m.AuthenticationOk(), m.BackendKeyData(1, bytes(32))],
+        [m.AuthenticationOk(), m.NegotiateProtocolVersion(m.PROTOCOL_3_0)],
+    ],
+)
+def test_a_server_that_negotiates_nonsense_is_not_followed(messages: list[m.BackendMessage]) -> None:
+    play = Play(server18()).log_in()
+    play.session.upstream_connected()
+    play.client_hears()
+    play.server(*messages)
+    assert sqlstates(play.client_hears()) == ["XX000"]
 
 
 def test_encryption_requests_are_answered_before_anything_else() -> None:
@@ -120,6 +233,17 @@ def test_encryption_requests_are_answered_before_anything_else() -> None:
     offering.session.tls_started()
     offering.log_in()
     assert ConnectUpstream("shop") in offering.told()
+
+
+@pytest.mark.parametrize("request_", [m.SSLRequest(), m.GSSENCRequest()])
+def test_encryption_is_asked_for_once(request_: m.Message) -> None:
+    play = Play().client(request_).client(request_)
+    assert play.client_bytes[:1] == b"N"
+    assert b"C0A000" in play.client_bytes
+    secured = Play(rules=Rules(is_tls_offered=True))
+    secured.session.tls_started()
+    secured.client(request_)
+    assert sqlstates(secured.client_hears()) == ["0A000"]
 
 
 def test_plain_links_are_refused_where_tls_is_required() -> None:
