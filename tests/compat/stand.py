@@ -1,0 +1,201 @@
+"""What a suite is run against: a PostgreSQL of its own, and before it, for the second run, a pgwarden.
+
+Each run gets a new cluster: what the first run leaves behind must not decide the second. pgwarden is set up as an
+operator would for such clients: a principal for every user that the suite logs in as, every database it names, the
+allow-everything policy, TLS on request with the server's own certificate.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import psycopg
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from psycopg import sql
+
+from proxy.embedded import SUPERUSER, EmbeddedServer
+from proxy.installation import Installation
+from proxy.wire.scram import make_verifier
+from tests.fix_pgwarden import Pgwarden
+from tests.fix_servers import TestServer
+
+PASSWORD: Final = "compat-secret"
+_SALT: Final = b"0123456789abcdef"
+_SETTINGS: Final = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_connections": "200",
+    "max_prepared_transactions": "50",
+    "wal_level": "logical",
+    "log_min_messages": "fatal",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a suite expects to find. `users`: logins and their passwords, besides the superuser.
+
+    `later`: databases that the suite makes itself. `setup`: SQL per database. `settings`: of the server.
+    """
+
+    databases: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+    users: Mapping[str, str] = field(default_factory=dict)
+    roles: str = ""
+    setup: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    is_pgwarden_tls: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a suite connects. `server` is the PostgreSQL behind it, whichever way the suite goes."""
+
+    host: str
+    port: int
+    server: EmbeddedServer
+    is_through: bool
+    user: str = SUPERUSER
+    password: str = PASSWORD
+
+    def dsn(self, database: str, scheme: str = "postgresql") -> str:
+        return f"{scheme}://{self.user}:{quote(self.password)}@{self.host}:{self.port}/{database}"
+
+    def environment(self, database: str) -> dict[str, str]:
+        """libpq's variables."""
+        return {
+            "PGHOST": self.host,
+            "PGPORT": str(self.port),
+            "PGUSER": self.user,
+            "PGPASSWORD": self.password,
+            "PGDATABASE": database,
+        }
+
+
+@contextmanager
+def direct_stand(folder: Path, installation: Installation, needs: Needs) -> Iterator[Endpoint]:
+    with _server(folder, installation, needs) as server:
+        yield Endpoint("127.0.0.1", server.port, server, is_through=False)
+
+
+@contextmanager
+def through_stand(folder: Path, installation: Installation, needs: Needs, store_dsn: str) -> Iterator[Endpoint]:
+    """Raises AssertionError at the end when pgwarden logged an exception."""
+    with _server(folder, installation, needs) as server:
+        certificate, key = server.directory / "server.crt", server.directory / "server.key"
+        names = dict.fromkeys([SUPERUSER, "template1", *needs.databases, *needs.later])
+        configuration: dict[str, Any] = {
+            "databases": {name: {"upstream": _upstream(server, name)} for name in names},
+            "policies": "policies",
+            "audit": {"directory": "journal", "store": store_dsn},
+        }
+        if needs.is_pgwarden_tls:
+            configuration["tls"] = {"mode": "allow", "certificate": str(certificate), "key": str(key)}
+        instance = Pgwarden(
+            folder, TestServer(server, server.installation.version), SUPERUSER, store_dsn, configuration
+        )
+        instance.policy_folder.mkdir(exist_ok=True)
+        instance.policy_file.write_text(policies({SUPERUSER: PASSWORD, **needs.users}), "utf-8")
+        try:
+            instance.start(is_ready=False)
+            yield Endpoint(instance.host, instance.port, server, is_through=True)
+        finally:
+            if instance.process is not None:
+                instance.stop()
+
+
+def policies(users: Mapping[str, str]) -> str:
+    """Principals and the allow-everything policy for all of them."""
+    principals = [
+        {"user": user, "auth": {"scram": make_verifier(password, 4096, _SALT)}} for user, password in users.items()
+    ]
+    everything = {
+        "name": "everything",
+        "subjects": {"any": True},
+        "statements": ["all"],
+        "tables": {"allow": ["*.*"]},
+        "functions": {"allow": ["*"]},
+    }
+    return yaml.safe_dump({"principals": principals, "policies": [everything]}, sort_keys=False)
+
+
+def _upstream(server: EmbeddedServer, database: str) -> str:
+    return server.dsn(quote(database, safe=""), SUPERUSER, PASSWORD)
+
+
+@contextmanager
+def _server(folder: Path, installation: Installation, needs: Needs) -> Iterator[EmbeddedServer]:
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
+    server = EmbeddedServer(folder / "server", installation, settings={**_SETTINGS, **needs.settings})
+    with server:
+        _write_certificate(server)
+        _execute(server, SUPERUSER, _preparations(server), server.password)
+        _fill(server, needs)
+        yield server
+
+
+def _preparations(server: EmbeddedServer) -> list[str]:
+    return [
+        f"ALTER ROLE {SUPERUSER} PASSWORD '{PASSWORD}'",
+        f"ALTER SYSTEM SET ssl_cert_file = '{server.directory}/server.crt'",
+        f"ALTER SYSTEM SET ssl_key_file = '{server.directory}/server.key'",
+        "ALTER SYSTEM SET ssl = on",
+        "SELECT pg_reload_conf()",
+    ]
+
+
+def _fill(server: EmbeddedServer, needs: Needs) -> None:
+    roles = [
+        sql.SQL("CREATE ROLE {} LOGIN SUPERUSER PASSWORD {}").format(sql.Identifier(user), password)
+        for user, password in needs.users.items()
+    ]
+    databases = [sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)) for name in needs.databases]
+    _execute(server, SUPERUSER, [*roles, *databases, *([needs.roles] if needs.roles else [])])
+    for database, statements in needs.setup.items():
+        _execute(server, database, statements)
+
+
+def _execute(
+    server: EmbeddedServer, database: str, statements: Sequence[str | sql.Composed], password: str = PASSWORD
+) -> None:
+    with psycopg.connect(server.dsn(database, SUPERUSER, password), autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode() if isinstance(statement, str) else statement)
+
+
+def _write_certificate(server: EmbeddedServer) -> None:
+    """A self-signed certificate for 127.0.0.1, readable by the server's user alone."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=30))
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    for file_name, content in (("server.crt", certificate.public_bytes(pem)), ("server.key", private)):
+        path = server.directory / file_name
+        path.write_bytes(content)
+        path.chmod(0o600)
+        if server.user is not None:
+            os.chown(path, server.user.uid, server.user.gid)
