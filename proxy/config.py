@@ -33,7 +33,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from proxy.dsn import DsnError, Upstream, parse_dsn
+from proxy.dsn import DsnError, Upstream, check_for_store, parse_dsn
 
 PREFIX: Final = "PGWARDEN_"
 SECRETS_FOLDER: Final = Path("/run/secrets")
@@ -153,7 +153,7 @@ class Audit(_Keys):
     @classmethod
     def _is_readable(cls, value: str | None) -> str | None:
         if value is not None:
-            parse_dsn(value)
+            check_for_store(value)
         return value
 
 

@@ -6,23 +6,30 @@ misspelt) would weaken a connection without anybody noticing.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+VERIFYING: Final = frozenset({"verify-ca", "verify-full"})
+# What each may say; the first is what counts when nothing is said.
+CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "sslmode": ("prefer", "disable", "allow", "require", "verify-ca", "verify-full"),
+    "sslnegotiation": ("postgres", "direct"),
+    "ssl_min_protocol_version": ("TLSv1.2", "TLSv1.3"),
+    "channel_binding": ("prefer", "disable", "require"),
+    "max_protocol_version": ("latest", "3.0", "3.2"),
+    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby"),
+}
+FILES: Final = ("sslrootcert", "sslcert", "sslkey")
 PARAMETERS: Final = (
-    "host",
-    "port",
-    "user",
-    "password",
-    "dbname",
-    "sslmode",
-    "sslrootcert",
-    "sslcert",
-    "sslkey",
-    "connect_timeout",
+    *("host", "port", "user", "password", "dbname", "connect_timeout"),
+    *(*FILES, "sslpassword"),
+    *CHOICES,
 )
+# Unknown to asyncpg, which reads catalogs and speaks to the audit store.
+_OUR_OWN: Final = frozenset({"channel_binding", "max_protocol_version"})
 DEFAULT_PORT: Final = 5432
 
 
@@ -34,7 +41,8 @@ class DsnError(ValueError):
 class Upstream:
     """Where a server is and how to get in. `host` starting with ``/`` is the directory of a unix socket.
 
-    `sslmode` has libpq's meaning. `sslrootcert`, `sslcert` and `sslkey` are file names or empty.
+    All has libpq's meaning. `others` are the hosts and ports behind the first of a list. `sslrootcert`, `sslcert`
+    and `sslkey` are file names or empty.
     """
 
     host: str
@@ -47,10 +55,23 @@ class Upstream:
     sslcert: str = ""
     sslkey: str = ""
     connect_timeout_s: float = 10.0
+    sslpassword: str = field(default="", repr=False)
+    sslnegotiation: str = "postgres"
+    ssl_min_protocol_version: str = "TLSv1.2"
+    channel_binding: str = "prefer"
+    max_protocol_version: str = "latest"
+    target_session_attrs: str = "any"
+    others: tuple[tuple[str, int], ...] = ()
 
     @property
     def is_unix(self) -> bool:
         return self.host.startswith("/")
+
+    @property
+    def candidates(self) -> tuple[Upstream, ...]:
+        """One per host, in the order in which they are tried."""
+        places = ((self.host, self.port), *self.others)
+        return tuple(replace(self, host=host, port=port, others=()) for host, port in places)
 
     def with_password(self, password: str) -> Upstream:
         return replace(self, password=password)
@@ -58,7 +79,7 @@ class Upstream:
     def url(self) -> str:
         """The same as one URL, password included: for asyncpg and psycopg, never for a log."""
         secret = "" if self.password is None else f":{quote(self.password, safe='')}"
-        where = "" if self.is_unix else f"{_bracketed(self.host)}:{self.port}"
+        where = "" if self.is_unix else ",".join(f"{_bracketed(c.host)}:{c.port}" for c in self.candidates)
         user, database = quote(self.user, safe=""), quote(self.database, safe="")
         return f"postgresql://{user}{secret}@{where}/{database}{self._query()}"
 
@@ -69,8 +90,10 @@ class Upstream:
     def _query(self) -> str:
         pairs = [("sslmode", self.sslmode)]
         if self.is_unix:
-            pairs += [("host", self.host), ("port", str(self.port))]
-        pairs += [(k, v) for k in ("sslrootcert", "sslcert", "sslkey") if (v := getattr(self, k))]
+            pairs += [("host", c.host) for c in self.candidates[:1]] + [("port", str(self.port))]
+        pairs += [(name, value) for name in (*FILES, "sslpassword") if (value := getattr(self, name))]
+        kept = [name for name in CHOICES if name not in _OUR_OWN and name != "sslmode"]
+        pairs += [(name, getattr(self, name)) for name in kept if getattr(self, name) != CHOICES[name][0]]
         return "?" + "&".join(f"{key}={quote(value, safe='/')}" for key, value in pairs)
 
 
@@ -85,50 +108,103 @@ def parse_dsn(url: str) -> Upstream:
     database = given.get("dbname", "")
     if not user or not database:
         raise DsnError("a user and a database must be named: postgresql://user@host:5432/database")
-    sslmode = given.get("sslmode", "prefer")
-    if sslmode not in SSL_MODES:
-        raise DsnError(f"sslmode is one of {', '.join(SSL_MODES)}")
+    choices = {name: _choice(name, given.get(name)) for name in CHOICES}
+    _check_together(choices)
+    (host, port), *others = _places(given)
     return Upstream(
-        host=given.get("host") or "localhost",
-        port=_number(given.get("port", str(DEFAULT_PORT)), "port", 65535),
+        host=host,
+        port=port,
+        others=tuple(others),
         user=user,
         database=database,
         password=given.get("password"),
-        sslmode=sslmode,
-        sslrootcert=given.get("sslrootcert", ""),
-        sslcert=given.get("sslcert", ""),
-        sslkey=given.get("sslkey", ""),
         connect_timeout_s=_number(given.get("connect_timeout", "10"), "connect_timeout", 3600),
+        **{name: given.get(name, "") for name in (*FILES, "sslpassword")},
+        **choices,
     )
+
+
+def check_for_store(url: str) -> None:
+    """Whether asyncpg can use it as it stands. Raises DsnError."""
+    parse_dsn(url)
+    ours = _OUR_OWN & {name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
+    if ours:
+        raise DsnError(f"the audit store's URL can't have {', '.join(sorted(ours))}")
+
+
+def _choice(name: str, value: str | None) -> str:
+    known = CHOICES[name]
+    if value is None:
+        return known[0]
+    if value not in known:
+        raise DsnError(f"{name} is one of {', '.join(known)}")
+    return value
+
+
+def _check_together(choices: Mapping[str, str]) -> None:
+    """What libpq refuses together, and what would be weaker than it reads."""
+    if choices["sslnegotiation"] == "direct" and choices["sslmode"] in ("disable", "allow", "prefer"):
+        raise DsnError("sslnegotiation=direct needs sslmode=require or stricter")
+    if choices["channel_binding"] == "require" and choices["sslmode"] not in VERIFYING:
+        # The catalog is read over a connection of its own, which can't be bound.
+        raise DsnError("channel_binding=require needs sslmode=verify-ca or verify-full")
+
+
+def _places(given: Mapping[str, str]) -> list[tuple[str, int]]:
+    """Hosts with their ports; one port serves all hosts (manual, 32.1.1.3)."""
+    hosts = [host or "localhost" for host in given.get("host", "").split(",")]
+    ports = given.get("port", "").split(",")
+    if len(ports) not in (1, len(hosts)):
+        raise DsnError(f"{len(ports)} ports for {len(hosts)} hosts")
+    if len(hosts) > 1 and any(host.startswith("/") for host in hosts):
+        raise DsnError("unix sockets can't be in a list of hosts")
+    numbers = [_number(port or str(DEFAULT_PORT), "port", 65535) for port in ports]
+    return list(zip(hosts, numbers * len(hosts) if len(numbers) == 1 else numbers, strict=False))
 
 
 def _split(url: str) -> _Parts:
     try:
         parts = urlsplit(url)
-        port = parts.port
     except ValueError:
         raise DsnError("not a URL that can be read: postgresql://user@host:5432/database") from None
     if parts.scheme not in ("postgresql", "postgres"):
         raise DsnError("expected a URL that starts with postgresql://")
-    return _Parts(parts.username, parts.password, parts.hostname, port, parts.path, parts.query)
+    login, _, places = parts.netloc.rpartition("@")
+    matches = [_PLACE.fullmatch(place) for place in places.split(",")]
+    if not all(matches):
+        raise DsnError("not a URL that can be read: postgresql://user@host:5432/database")
+    found = [match for match in matches if match is not None]
+    user, colon, password = login.partition(":")
+    return _Parts(
+        user,
+        password if colon else None,
+        ",".join(match[1].strip("[]") for match in found),
+        ",".join(match[2] or "" for match in found),
+        parts.path,
+        parts.query,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    user: str | None
+    user: str
     password: str | None = field(repr=False)
-    host: str | None
-    port: int | None
+    hosts: str
+    ports: str
     path: str
     query: str
 
 
+# host:port, with an IPv6 address in brackets; libpq allows a list of them, urlsplit doesn't
+_PLACE: Final = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::([0-9]{0,5}))?")
+
+
 def _authority(parts: _Parts) -> dict[str, str]:
     found = {
-        "user": parts.user,
+        "user": parts.user or None,
         "password": parts.password,
-        "host": parts.host,
-        "port": None if parts.port is None else str(parts.port),
+        "host": parts.hosts if parts.hosts.strip(",") else None,
+        "port": parts.ports if parts.ports.strip(",") else None,
         "dbname": parts.path.removeprefix("/") or None,
     }
     return {key: unquote(value) for key, value in found.items() if value is not None}
