@@ -313,6 +313,8 @@ SETTINGS_SETTABLE: Mapping[str, SettingCheck] = {
     "jit": _BOOLEAN,  # asyncpg turns it off for its type look-ups
     "lc_messages": _matches(r"(c|posix|[a-z]{2,3}(_[a-z]{2})?)(\.utf-?8)?"),  # language of scrubbed errors
     "lock_timeout": _DURATION,
+    # How often a prepared statement is planned: no condition runs earlier for it.
+    "plan_cache_mode": _one_of("auto", "force_custom_plan", "force_generic_plan"),
     "quote_all_identifiers": _BOOLEAN,  # how definitions print
     "standard_conforming_strings": _TRUE,  # else the server reads literals otherwise than the compiler
     "statement_timeout": _DURATION,

@@ -9,6 +9,7 @@ from policies.compile.parse import Statement
 from policies.compile.tree import Tree
 from policies.decision import ALL_NAMES, NO_EFFECT, Effect
 
+_WITH_HOLD = 32  # a bit of the grammar's cursor options
 _FORGET_ALL = Effect(
     resets_search_path=True,
     closes_cursor=ALL_NAMES,
@@ -25,7 +26,7 @@ def effect_of(statement: Statement) -> Effect:
         case "TransactionStmt":
             return Effect(savepoint=tree.get("savepoint_name", ""), is_chained=bool(tree.get("chain")))
         case "DeclareCursorStmt":
-            return Effect(opens_cursor=tree["portalname"])
+            return Effect(opens_cursor=tree["portalname"], is_holdable=bool(tree.get("options", 0) & _WITH_HOLD))
         case "FetchStmt":
             return Effect(reads_cursor=tree["portalname"])
         case "ClosePortalStmt":

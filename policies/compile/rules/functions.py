@@ -15,6 +15,7 @@ from policies.compile.builtins import (
     SETTINGS_SETTABLE,
 )
 from policies.compile.draft import Draft, Target
+from policies.compile.rules.settings import path_set_by
 from policies.compile.scope import FromItem, Reference
 from policies.compile.tree import Tree, is_node, literal_text, string_of, strings_of
 from policies.resolve import is_function_allowed
@@ -76,7 +77,11 @@ def _is_granted(draft: Draft, schema: str, name: str) -> bool:
 
 
 def _check_setting(draft: Draft, call: Tree, name: str) -> None:
-    """Settings by literal name only, and none that changes what statements mean."""
+    """Settings by literal name only, and none that changes what statements mean, but for a search_path that can be
+    followed: the call must be the whole statement, not a part of a cursor or a prepared statement.
+    """
+    if draft.facts.top is not None and path_set_by(draft.statement.tree) is not None:
+        return
     given = call.get("args") or []
     arguments = [literal_text(argument) for argument in given]
     setting = (arguments[0] if arguments else None) or ""
@@ -136,7 +141,7 @@ def _is_column_of_alias(draft: Draft, alias: str, name: str) -> bool:
     All of them, not the nearest: a subquery in FROM can't see its later siblings, so the nearest may be the wrong one.
     """
     items = [item for block in draft.facts.blocks for item in block.items if item.alias == alias]
-    return bool(items) and all(_has_column(draft, item, name) for item in items)
+    return bool(items) and all(has_column(draft, item, name) for item in items)
 
 
 def _is_column_of_argument(draft: Draft, name: str, node: Tree) -> bool:
@@ -148,7 +153,7 @@ def _is_column_of_argument(draft: Draft, name: str, node: Tree) -> bool:
     return len(names) == 1 and _is_column_of_alias(draft, names[0], name)
 
 
-def _has_column(draft: Draft, item: FromItem, name: str) -> bool:
+def has_column(draft: Draft, item: FromItem, name: str) -> bool:
     """Whether an alias certainly has a column of that name, which then hides a function of that name."""
     if item.column_aliases:
         return name in item.column_aliases
@@ -159,16 +164,26 @@ def _has_column(draft: Draft, item: FromItem, name: str) -> bool:
         return name in _output_names(item.node["subquery"]["SelectStmt"])
     if item.kind == "cte" and item.cte is not None:
         listed = strings_of(item.cte.get("aliascolnames"))
-        return name in (listed or _output_names(item.cte["ctequery"]["SelectStmt"]))
+        return name in (listed or _cte_names(item.cte["ctequery"]))
     return False
 
 
+def _cte_names(query: Tree) -> set[str]:
+    """A write in WITH gives the columns of its RETURNING."""
+    ((kind, node),) = query.items()
+    return _output_names(node) if kind == "SelectStmt" else _target_names(node.get("returningClause", {}).get("exprs"))
+
+
 def _output_names(select: Tree) -> set[str]:
-    """Output columns whose names are sure: those with AS, and plain columns."""
     while select.get("op", "SETOP_NONE") != "SETOP_NONE":
         select = select["larg"]
+    return _target_names(select.get("targetList"))
+
+
+def _target_names(targets: list[Tree] | None) -> set[str]:
+    """Output columns whose names are sure: those with AS, and plain columns."""
     names: set[str] = set()
-    for target in select.get("targetList") or ():
+    for target in targets or ():
         node = target["ResTarget"]
         if "name" in node:
             names.add(node["name"])

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from policies.catalog import Namespace
 from policies.compile.builtins import SETTING_READABLE, SETTINGS_SETTABLE
 from policies.compile.statements import Request
-from policies.compile.tree import Tree, is_node
+from policies.compile.tree import Tree, is_node, literal_text, strings_of
 from policies.decision import NO_EFFECT, Effect
 
 RULE = "pgwarden/settings"
+_BLANKS = " \t\n\r\f\v"
+# One name of a list, quoted or not, with the comma behind it.
+_IDENTIFIER = re.compile(
+    r"""[ \t\n\r\f\v]*
+    (?: "((?:[^"]|"")*)" | ([^",\ \t\n\r\f\v][^,\ \t\n\r\f\v]*) )
+    [ \t\n\r\f\v]*(,?)""",
+    re.VERBOSE,
+)
 _TRANSACTION_MODES = frozenset({"TRANSACTION", "SESSION CHARACTERISTICS"})
 
 
-def check_set(request: Request) -> Effect:
-    """VariableSetStmt. Raises Refused."""
+def check_set(request: Request, namespace: Namespace) -> Effect:
+    """VariableSetStmt. Raises Refused. `namespace`: what FROM CURRENT takes."""
     tree = request.statement.tree
     kind, name = tree.get("kind"), str(tree.get("name", "")).lower()
     if kind == "VAR_RESET_ALL":
@@ -22,7 +32,7 @@ def check_set(request: Request) -> Effect:
     if kind == "VAR_SET_MULTI" and tree.get("name") in _TRANSACTION_MODES:
         return NO_EFFECT
     if name == "search_path":
-        return _search_path(request, tree)
+        return _search_path(request, tree, namespace)
     check = SETTINGS_SETTABLE.get(name)
     if check is None or kind == "VAR_SET_MULTI":
         raise request.refuse(
@@ -36,20 +46,81 @@ def check_set(request: Request) -> Effect:
     return NO_EFFECT
 
 
-def _search_path(request: Request, tree: Tree) -> Effect:
-    if tree.get("is_local") or request.count > 1:
+def _search_path(request: Request, tree: Tree, namespace: Namespace) -> Effect:
+    is_local = bool(tree.get("is_local"))
+    match tree.get("kind"):
+        case "VAR_SET_VALUE":
+            names = [_constant(node) for node in tree.get("args", ())]
+        case "VAR_SET_CURRENT":
+            names = list(namespace.search_path)
+        case _:
+            return Effect(resets_search_path=True, is_local=is_local)
+    path = tuple(name for name in names if name is not None)
+    if len(path) < len(names) or not _is_followed(path):
         raise request.refuse(
             "0A000",
             "pgwarden/search_path",
-            "search_path can only be set for the session and as a statement of its own",
-            hint="Send SET search_path alone, outside a transaction block, or qualify the names.",
+            "this search_path can't be followed",
+            hint="Leave pg_temp out, and pg_catalog out or in front; qualify names otherwise.",
         )
-    if tree.get("kind") != "VAR_SET_VALUE":
-        return Effect(resets_search_path=True)
-    names = [_constant(node) for node in tree.get("args", ())]
-    if any(name is None or name.startswith("pg_temp") for name in names) or "pg_catalog" in names[1:]:
-        raise request.refuse("0A000", "pgwarden/search_path", "this search_path can't be followed")
-    return Effect(search_path=tuple(name for name in names if name and name != "$user"))
+    return Effect(search_path=_named(path), is_local=is_local)
+
+
+def path_set_by(select: Tree) -> Effect | None:
+    """What ``SELECT set_config('search_path', 'a, b', false)`` does when it is nothing but that, as pg_dump sends it.
+
+    None for all other queries, so that no other way to move the path is open: a row might decide it.
+    """
+    targets = select.get("targetList") or []
+    if len(targets) != 1 or not set(select) <= {"targetList", "limitOption", "op"}:
+        return None
+    value = targets[0]["ResTarget"].get("val")
+    if not is_node(value, "FuncCall") or strings_of(value["FuncCall"]["funcname"])[-1] != "set_config":
+        return None
+    arguments = value["FuncCall"].get("args") or []
+    if len(arguments) != 3 or (literal_text(arguments[0]) or "").lower() != "search_path":
+        return None
+    path, is_local = identifiers_of(literal_text(arguments[1])), _boolean(arguments[2])
+    if path is None or is_local is None or not _is_followed(path):
+        return None
+    return Effect(search_path=_named(path), is_local=is_local)
+
+
+def identifiers_of(text: str | None) -> tuple[str, ...] | None:
+    """The names in a setting's list as the server splits and folds it; None when it would not take it."""
+    if text is None or not text.strip(_BLANKS):
+        return None if text is None else ()
+    names, at = [], 0
+    while True:
+        found = _IDENTIFIER.match(text, at)
+        if found is None:
+            return None
+        quoted, plain, after = found.groups()
+        names.append(quoted.replace('""', '"') if quoted is not None else _lower(plain))
+        at = found.end()
+        if not after:
+            return tuple(names) if at == len(text) else None
+
+
+def _lower(name: str) -> str:
+    """Only ASCII letters are folded."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in name)
+
+
+def _is_followed(path: tuple[str, ...]) -> bool:
+    """Not pg_temp, which the server finds by another name, and no schema that comes before pg_catalog: what stands
+    there could change the meaning of a guard's operators."""
+    return not any(name.startswith("pg_temp") for name in path) and "pg_catalog" not in path[1:]
+
+
+def _named(path: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in path if name)
+
+
+def _boolean(node: Any) -> bool | None:
+    if is_node(node, "A_Const") and "boolval" in node["A_Const"]:
+        return bool(node["A_Const"]["boolval"].get("boolval"))
+    return None
 
 
 def _value_text(tree: Tree) -> str:

@@ -25,7 +25,7 @@ from tests.compile_world import World
         "SELECT pg_sleep(1)",
         "SELECT lo_get(1)",
         "SELECT nextval('shop.orders_id_seq')",
-        "SELECT set_config('search_path', 'x', false)",
+        "SELECT set_config('search_path', 'x', false) FROM orders",
         "SELECT set_config('role', 'x', false)",
         "SELECT dblink('x', 'y')",
         "SELECT id <~~> 1 FROM orders",
