@@ -1,7 +1,8 @@
-"""Reads what test runners report: junit XML, `go test -v`, unittest's verbose text. Text in, outcomes out."""
+"""Reads what test runners report: junit XML, `go test -json`, unittest's verbose text. Text in, outcomes out."""
 
 from __future__ import annotations
 
+import json
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -20,9 +21,7 @@ _VERDICTS: Final = {
     "ERROR": Outcome.FAILED,
     "unexpected success": Outcome.FAILED,
 }
-_GO: Final = re.compile(r"^\s*--- (PASS|FAIL|SKIP): (\S+)", re.MULTILINE)
-_GO_BEGUN: Final = re.compile(r"^=== RUN\s+(\S+)", re.MULTILINE)
-_GO_VERDICTS: Final = {"PASS": Outcome.PASSED, "FAIL": Outcome.FAILED, "SKIP": Outcome.SKIPPED}
+_GO_VERDICTS: Final = {"run": Outcome.FAILED, "pass": Outcome.PASSED, "fail": Outcome.FAILED, "skip": Outcome.SKIPPED}
 
 
 def read_junit(file: Path) -> Outcomes:
@@ -62,6 +61,10 @@ def read_unittest(text: str) -> Outcomes:
 
 
 def read_go(text: str) -> Outcomes:
-    """`go test -v`. A test that began and never ended (a panic, a hang) has failed."""
-    found = dict.fromkeys(_GO_BEGUN.findall(text), Outcome.FAILED)
-    return found | {name: _GO_VERDICTS[verdict] for verdict, name in _GO.findall(text)}
+    """`go test -json`, names as ``package::Test/part``. A test that began and never ended (a panic) has failed."""
+    found: dict[str, Outcome] = {}
+    for line in text.splitlines():
+        event = json.loads(line) if line.startswith("{") else {}
+        if "Test" in event and event["Action"] in _GO_VERDICTS:
+            found[f"{event['Package']}::{event['Test']}"] = _GO_VERDICTS[event["Action"]]
+    return found

@@ -22,7 +22,7 @@ _LEFT_OUT: Final = (
 
 class Asyncpg:
     name = "asyncpg"
-    needs = Needs(later=("template0", "asyncpg_test"))
+    needs = Needs(later=("testdb", "asyncpg_intro_test"))
 
     def prepare(self, sources: Sources) -> str:
         sources.sdist(f"asyncpg=={VERSION}")
