@@ -149,6 +149,9 @@ ALLOWED: frozenset[str] = _names(
 SETTING_READERS = frozenset({"current_setting"})
 SETTING_WRITERS = frozenset({"set_config"})
 
+# NOTIFY and what LISTEN listens to, as functions: with the grant `listen`.
+CHANNEL_FUNCTIONS = frozenset({"pg_notify", "pg_listening_channels"})
+
 
 @dataclass(frozen=True, slots=True)
 class VisibleArgument:

@@ -23,7 +23,7 @@ from tests.security.raw_client import (
     query,
     string,
 )
-from tests.security.vector import CLEAN, DENIED, NO_TABLE, SAME, UNPROVEN, Ask, Defence, Refused, Vector
+from tests.security.vector import CLEAN, DENIED, NO_TABLE, SAME, Ask, Defence, Refused, Vector
 
 MASKED = "SELECT id, ssn, email, pin, phone FROM shop.customers ORDER BY id"
 STAR = "SELECT * FROM shop.customers"
@@ -107,7 +107,7 @@ SEVERAL = (
            _texts("BEGIN", "SET search_path = vault", "SELECT 1/0", "COMMIT", "SELECT email FROM customers")),
     Vector("path_released_savepoint", Defence.SETTINGS, CLEAN,
            _texts("BEGIN", "SAVEPOINT a", "SET search_path = vault", "ROLLBACK TO a", "SELECT email FROM customers", "COMMIT")),
-    Vector("path_in_same_text", Defence.SETTINGS, UNPROVEN, _texts("SET search_path = vault; SELECT * FROM customers")),
+    Vector("path_in_same_text", Defence.SETTINGS, DENIED, _texts("SET search_path = vault; SELECT * FROM customers")),
     Vector("path_in_pipeline", Defence.SETTINGS, CLEAN,
            _run((parse("SET search_path = vault"), bind(), execute(), parse("SELECT * FROM customers"), bind(), execute(), SYNC))),
     Vector("path_of_prepared_statement", Defence.SETTINGS, CLEAN,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from policies.compile.builtins import (
     ALLOWED,
     ALLOWED_ON_VISIBLE,
+    CHANNEL_FUNCTIONS,
     SETTING_READABLE,
     SETTING_READERS,
     SETTING_WRITERS,
@@ -18,6 +19,7 @@ from policies.compile.draft import Draft, Target
 from policies.compile.rules.settings import path_set_by
 from policies.compile.scope import FromItem, Reference
 from policies.compile.tree import Tree, is_node, literal_text, string_of, strings_of
+from policies.model import Statement
 from policies.resolve import is_function_allowed
 
 # Arithmetic over arrays and type modifiers that JDBC's metadata queries call.
@@ -53,6 +55,8 @@ def _check_call(draft: Draft, call: Tree) -> None:
     is_builtin = schema == ["pg_catalog"] or (not schema and name not in draft.catalog.user_functions)
     if is_builtin and name in SETTING_READERS | SETTING_WRITERS:
         _check_setting(draft, call, name)
+    elif is_builtin and name in CHANNEL_FUNCTIONS:
+        _check_channels(draft, name, location)
     elif is_builtin and name in ALLOWED_ON_VISIBLE:
         return  # rules/arguments looks after it
     elif not _is_allowed(draft, schema[-1] if schema else None, name):
@@ -100,6 +104,17 @@ def _check_setting(draft: Draft, call: Tree, name: str) -> None:
             f"{name} is not allowed for this setting under a policy",
             hint="Name one of the allowed settings as a literal.",
             at=call.get("location", -1),
+        )
+
+
+def _check_channels(draft: Draft, name: str, location: int) -> None:
+    if draft.policy.statements.isdisjoint((Statement.LISTEN, Statement.ALL)):
+        raise draft.refuse(
+            "42501",
+            draft.policy.statements_rule or "pgwarden/default",
+            f"{name} is not allowed for {draft.policy.principal.user}",
+            hint="Let a policy of this user list listen under statements.",
+            at=location,
         )
 
 

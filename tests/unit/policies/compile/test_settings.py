@@ -47,7 +47,7 @@ def test_effects(world: World, sql: str, effect: Effect) -> None:
 def test_discard_all_forgets_every_name(world: World) -> None:
     effect = world.allowed("DISCARD ALL").plans[0].effect
     assert (effect.closes_cursor, effect.forgets_prepared) == (ALL_NAMES, ALL_NAMES)
-    assert effect.resets_search_path and effect.discards_temporary and effect.discards
+    assert (effect.resets_search_path, effect.discards_temporary, effect.discards) == (True, True, True)
 
 
 def test_a_path_counts_for_the_statements_behind_it(world: World) -> None:
