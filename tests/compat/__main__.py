@@ -34,13 +34,14 @@ def main(
     server: Annotated[int, typer.Option(help="PostgreSQL: 15 (installed) or 18 (the wheel)")] = 15,
     keep: Annotated[Path | None, typer.Option(help="keep logs and reports of the runs there")] = None,
     cache: Annotated[Path, typer.Option(help="downloads and venvs")] = CACHE,
+    clone_from: Annotated[list[str] | None, typer.Option(help="URL=PLACE: another place of a git repository")] = None,
     report: Annotated[Path | None, typer.Option(help="write the table there, as Markdown")] = None,
 ) -> None:
     """Runs third-party suites directly and through pgwarden, and compares them test by test."""
     chosen = [_suite(name) for name in suites or SUITES]
     known = read_known(FILE.read_text("utf-8"))
     with _working_folder(keep) as folder:
-        bench = Bench(folder, Sources(cache.absolute()), _installation(server))
+        bench = Bench(folder, Sources(cache.absolute(), _pairs(clone_from)), _installation(server))
         verdicts = [judge(found, known) for suite in chosen if (found := bench.compare(suite)) is not None]
     _show(verdicts)
     if report is not None:
@@ -112,6 +113,12 @@ def _suite(name: str) -> Suite:
     if name not in SUITES:
         raise typer.BadParameter(f"no suite {name!r}; known: {', '.join(SUITES)}")
     return SUITES[name]
+
+
+def _pairs(texts: list[str] | None) -> dict[str, str]:
+    if wrong := [text for text in texts or () if "=" not in text]:
+        raise typer.BadParameter(f"expected URL=PLACE: {wrong[0]}")
+    return {text.partition("=")[0]: text.partition("=")[2] for text in texts or ()}
 
 
 def _installation(server: int) -> Installation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -18,11 +18,12 @@ Outcomes = Mapping[str, Outcome]  # by the test's name
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of one suite. `was_cut_off`: it took too long, and what is missing never ran."""
+    """One run of one suite. `was_cut_off`: it took too long, what is missing never ran. `note`: for the reader."""
 
     outcomes: Outcomes
     seconds: float = 0.0
     was_cut_off: bool = False
+    note: str = ""
 
     def count(self, outcome: Outcome) -> int:
         return sum(found is outcome for found in self.outcomes.values())
@@ -46,7 +47,7 @@ class Comparison:
         """With the outcomes of tests that were run through pgwarden once more."""
         healed = {name for name in self.newly_failing if again.get(name) is Outcome.PASSED}
         outcomes = {**self.through.outcomes, **dict.fromkeys(healed, Outcome.PASSED)}
-        through = Run(outcomes, self.through.seconds, self.through.was_cut_off)
+        through = replace(self.through, outcomes=outcomes)
         return Comparison(self.suite, self.version, self.direct, through, self.flaky | healed)
 
 

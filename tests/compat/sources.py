@@ -1,12 +1,12 @@
-"""Where suites come from: sdists of PyPI, Debian's source packages, and the venvs that run them. All cached."""
+"""Where suites come from: sdists of PyPI, Debian's source packages, git, and the venvs that run them. All cached."""
 
 from __future__ import annotations
 
 import hashlib
 import shutil
 import tarfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +26,20 @@ class Sources:
     """The cache: one folder for everything that is downloaded or made once."""
 
     folder: Path
+    clones: Mapping[str, str] = field(default_factory=dict)  # where to clone a repository from, by its URL
+
+    def git(self, url: str) -> Path:
+        """A clone of the repository, for suites that no registry carries. Raises SourceMissing."""
+        home = self.folder / "git" / _mark(url)
+        if not home.exists():
+            partial = _fresh(home)
+            command: list[str | Path] = ["git", "clone", "-q", "--depth=1", self.clones.get(url, url), partial / "tree"]
+            try:
+                require_program(command, partial / "log", folder=partial)
+            except RuntimeError as error:
+                raise SourceMissing(f"{url}: {error}; --clone-from {url}=PLACE names another place") from error
+            partial.rename(home)
+        return home / "tree"
 
     def sdist(self, requirement: str) -> Path:
         """The unpacked source distribution that PyPI has for `requirement`."""
