@@ -14,6 +14,7 @@ from tests.compat.suites.psycopg2 import Psycopg2
 from tests.compat.suites.psycopg3 import Psycopg3
 from tests.compat.suites.regression import Isolation, Regression
 from tests.compat.suites.sqlalchemy import Sqlalchemy
+from tests.compat.suites.sqlsmith import Sqlsmith
 
 _ALL: Final[tuple[Suite, ...]] = (
     Asyncpg(),
@@ -28,5 +29,6 @@ _ALL: Final[tuple[Suite, ...]] = (
     Pgx(),
     Regression(),
     Isolation(),
+    Sqlsmith(),
 )
 SUITES: Final = {suite.name: suite for suite in _ALL}
