@@ -53,6 +53,8 @@ class Relation:
     children: tuple[int, ...] = ()
     index_oids: tuple[int, ...] = ()
     view_definition: str | None = None  # pg_get_viewdef with an empty search_path: every name in it is qualified
+    index_names: tuple[str, ...] = ()  # in the table's own schema
+    referenced_by: tuple[int, ...] = ()  # tables with a foreign key to it, OIDs
 
     def column(self, name: str) -> Column | None:
         return next((c for c in self.columns if c.name == name), None)
@@ -66,6 +68,8 @@ class Catalog:
     `user_functions`: unqualified name -> schemas outside pg_catalog and information_schema that define it.
     `user_operators`: names of operators outside pg_catalog that are not plain C or internal functions.
     `user_types`: names of types outside pg_catalog (not the row types of tables).
+    `bare_names`: names of relations that occur in the text of a user's function without a search_path of its own that
+    puts pg_temp last: such a function may take another relation of that name.
     `schemas`: all schema names. `search_path`: current_schemas(false) of a fresh session of the gateway's user.
     """
 
@@ -79,6 +83,7 @@ class Catalog:
     user_functions: Mapping[str, frozenset[str]] = field(default_factory=dict)
     user_operators: frozenset[str] = frozenset()
     user_types: frozenset[str] = frozenset()
+    bare_names: frozenset[str] = frozenset()
 
     @cached_property
     def by_name(self) -> Mapping[tuple[str, str], Relation]:

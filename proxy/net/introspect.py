@@ -7,6 +7,7 @@ Works on PostgreSQL 14 to 18.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -101,8 +102,23 @@ SELECT i.inhrelid AS child, i.inhparent AS parent FROM pg_catalog.pg_inherits AS
 """
 
 _INDEXES = """
-SELECT i.indrelid AS relation, i.indexrelid AS index FROM pg_catalog.pg_index AS i
+SELECT i.indrelid AS relation, i.indexrelid AS index, x.relname AS name
+FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid
 WHERE i.indrelid >= 16384 ORDER BY 1, 2
+"""
+
+_REFERENCES = """
+SELECT DISTINCT k.confrelid AS relation, k.conrelid AS referencing FROM pg_catalog.pg_constraint AS k
+WHERE k.contype = 'f' AND k.confrelid >= 16384 AND k.conrelid <> k.confrelid ORDER BY 1, 2
+"""
+
+# A body that was parsed when it was made holds OIDs. pg_temp comes first unless the path names it.
+_SOURCES = """
+SELECT pg_catalog.lower(p.prosrc) AS source
+FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+WHERE p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal') AND p.prosqlbody IS NULL
+  AND NOT EXISTS (SELECT 1 FROM pg_catalog.unnest(p.proconfig) AS s(setting)
+                  WHERE s.setting ~ '^search_path=.*pg_temp')
 """
 
 _FUNCTIONS = """
@@ -130,6 +146,8 @@ SELECT v.oid, pg_catalog.pg_get_viewdef(v.oid) AS definition
 FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS v(oid)
 """
 
+_WORD = re.compile(r"[a-z_\x80-\U0010ffff][a-z0-9_$\x80-\U0010ffff]*")
+
 _PARTS = {
     "relations": _RELATIONS,
     "columns": _COLUMNS,
@@ -137,6 +155,8 @@ _PARTS = {
     "keys": _KEYS,
     "inherits": _INHERITS,
     "indexes": _INDEXES,
+    "references": _REFERENCES,
+    "sources": _SOURCES,
     "functions": _FUNCTIONS,
     "operators": _OPERATORS,
     "types": _TYPES,
@@ -224,18 +244,27 @@ def _number(answers: _Answers, database: str, previous: Catalog | None) -> Catal
 
 def _build(answers: _Answers, database: str, version: int) -> Catalog:
     session = answers.session
+    relations = _relations(answers)
     return Catalog(
         version=version,
         database=database,
         server_version=session["server_version"],
-        relations=_relations(answers),
+        relations=relations,
         search_path=tuple(session["search_path"]),
         schemas=frozenset(session["schemas"]),
         function_names=frozenset(session["function_names"]),
         user_functions=_functions(answers.parts["functions"]),
         user_operators=frozenset(row["name"] for row in answers.parts["operators"]),
         user_types=frozenset(row["name"] for row in answers.parts["types"]),
+        bare_names=_bare_names(answers.parts["sources"], {relation.name for relation in relations}),
     )
+
+
+def _bare_names(sources: Rows, names: Iterable[str]) -> frozenset[str]:
+    """Of the relations' names those that a function's text may hold, as a word or, when it's none, anywhere."""
+    text = "\n".join(row["source"] for row in sources)
+    words = set(_WORD.findall(text))
+    return frozenset(name for name in names if (name in words if _WORD.fullmatch(name) else name.lower() in text))
 
 
 def _functions(rows: Rows) -> dict[str, frozenset[str]]:
@@ -252,6 +281,8 @@ def _relations(answers: _Answers) -> tuple[Relation, ...]:
     parents = _grouped((row["child"], row["parent"]) for row in answers.parts["inherits"])
     children = _grouped((row["parent"], row["child"]) for row in answers.parts["inherits"])
     indexes = _grouped((row["relation"], row["index"]) for row in answers.parts["indexes"])
+    index_names = _grouped((row["relation"], row["name"]) for row in answers.parts["indexes"])
+    references = _grouped((row["relation"], row["referencing"]) for row in answers.parts["references"])
     return tuple(
         Relation(
             oid=(oid := row["oid"]),
@@ -262,7 +293,9 @@ def _relations(answers: _Answers) -> tuple[Relation, ...]:
             primary_key=_names(columns.get(oid, ()), keys.get(oid, ())),
             parents=tuple(parents.get(oid, ())),
             children=tuple(children.get(oid, ())),
+            referenced_by=tuple(references.get(oid, ())),
             index_oids=tuple(indexes.get(oid, ())),
+            index_names=tuple(index_names.get(oid, ())),
             view_definition=answers.views.get(oid),
         )
         for row in answers.parts["relations"]
