@@ -148,6 +148,10 @@ class Draft:
     column_masks: list[ColumnMask] = field(default_factory=list)
     templates: list[Any] = field(default_factory=list)
     lent_relations: set[tuple[str, str]] = field(default_factory=set)  # read by look-ups of our own
+    lent_queries: list[Any] = field(default_factory=list)  # SubLinks in filters and masks that stand in a write
+    row_filters: list[tuple[str, str, str, Any]] = field(default_factory=list)  # kind, schema, table, filter of writes
+    check: Refusal | None = None  # what a written row that its filters hide is refused with
+    is_all_hidden: bool = False  # RETURNING holds nothing but that check
     inner: InnerFacts = field(default_factory=InnerFacts)
     is_fenced: bool = False
     token_index: dict[int, int] = field(default_factory=dict)

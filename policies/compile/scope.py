@@ -6,11 +6,35 @@ policy and no catalog.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import Any
 
+from policies.compile.facts import (
+    Block,
+    Ctes,
+    Facts,
+    FromItem,
+    Place,
+    Reference,
+    RelationUse,
+    UnknownNode,
+    Write,
+)
+from policies.compile.scope_writes import WRITES, WriteReader
 from policies.compile.tree import Tree, contains, is_node, node_kind, string_of, strings_of
+
+__all__ = [
+    "Block",
+    "Facts",
+    "FromItem",
+    "Reference",
+    "RelationUse",
+    "UnknownNode",
+    "Write",
+    "read_expressions",
+    "read_select",
+    "read_write",
+]
 
 
 def _words(text: str) -> frozenset[str]:
@@ -28,6 +52,7 @@ KNOWN_NODES = _words(
     JsonFuncExpr JsonValueExpr JsonFormat JsonOutput JsonReturning JsonKeyValue JsonObjectConstructor
     JsonArrayConstructor JsonArrayQueryConstructor JsonAggConstructor JsonObjectAgg JsonArrayAgg JsonIsPredicate
     JsonParseExpr JsonScalarExpr JsonSerializeExpr JsonBehavior JsonTablePathSpec JsonConstructorExpr
+    SetToDefault CurrentOfExpr IndexElem MergeWhenClause MergeSupportFunc ReturningOption
     """
 )
 
@@ -35,105 +60,24 @@ KNOWN_NODES = _words(
 _OPERATOR_FIELDS = {"A_Expr": "name", "SubLink": "operName", "SortBy": "useOp"}
 
 
-class UnknownNode(Exception):
-    """A tree holds something the reader doesn't know. `location` is a byte offset, -1 when unknown."""
-
-    def __init__(self, kind: str, location: int = -1) -> None:
-        super().__init__(kind)
-        self.kind = kind
-        self.location = location
-
-
-@dataclass(slots=True, eq=False)
-class Block:
-    """One SELECT block with its own FROM. `is_top`: its rows are the statement's rows, not those of a set operation."""
-
-    node: Tree
-    parent: Block | None
-    is_top: bool = False
-    items: list[FromItem] = field(default_factory=list)
-
-
-@dataclass(slots=True, eq=False)
-class FromItem:
-    """What stands under an alias in FROM: kind is relation, cte, subquery, function or join."""
-
-    kind: str
-    alias: str
-    node: Tree
-    column_aliases: tuple[str, ...] = ()
-    cte: Tree | None = None
-
-
-@dataclass(slots=True, eq=False)
-class RelationUse:
-    """A RangeVar that names a relation. `holder[key]` is the node, so that a guard can be put in its place."""
-
-    node: Tree
-    holder: Any
-    key: Any
-    block: Block
-    item: FromItem
-    joins: tuple[Tree, ...]
-    is_sampled: bool
-    is_direct: bool  # in its block's FROM, or below joins only
-
-    @property
-    def location(self) -> int:
-        return int(self.node.get("location", -1))
-
-
-@dataclass(slots=True, eq=False)
-class Reference:
-    """A ColumnRef. `names` are its parts, None for a star; `clause` is the field of its block it stands in."""
-
-    names: tuple[str | None, ...]
-    node: Tree
-    block: Block | None
-    clause: str
-    is_plain_target: bool
-    output_name: str | None = None
-
-    @property
-    def location(self) -> int:
-        return int(self.node.get("location", -1))
-
-
-@dataclass(slots=True)
-class Facts:
-    """All that one reading found."""
-
-    relations: list[RelationUse] = field(default_factory=list)
-    references: list[Reference] = field(default_factory=list)
-    functions: list[Tree] = field(default_factory=list)
-    attributes: list[tuple[str, Tree]] = field(default_factory=list)  # (x).name: name, A_Indirection
-    operators: list[tuple[tuple[str, ...], int]] = field(default_factory=list)  # qualified name, byte offset
-    locking: list[Tree] = field(default_factory=list)
-    blocks: list[Block] = field(default_factory=list)
-    top: Block | None = None
-
-
-Ctes = Mapping[str, Tree | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the reader stands."""
-
-    ctes: Ctes
-    block: Block | None
-    clause: str
-
-
 def read_select(tree: Tree) -> Facts:
     """Reads a SelectStmt's fields. Raises UnknownNode."""
     reader = _Reader()
     reader.select(tree, Place({}, None, ""), is_top=True)
+    if reader.facts.writes:
+        reader.facts.top = None  # rows that come by way of a write hold source masks; so do all others
+    return reader.facts
+
+
+def read_write(kind: str, tree: Tree) -> Facts:
+    """Reads the fields of a statement that is one of WRITES. Raises UnknownNode."""
+    reader = _Reader()
+    reader.write(kind, tree, Place({}, None, ""), None)
     return reader.facts
 
 
 def read_expressions(places: Iterable[tuple[Any, Any]], clause: str) -> Facts:
-    """Reads the expressions at `holder[key]` that stand outside of any query. Raises UnknownNode, also for subqueries."""
+    """Reads the expressions at `holder[key]` that stand outside any query. Raises UnknownNode, for subqueries too."""
     reader = _Reader()
     for holder, key in places:
         if contains(holder[key], "SelectStmt"):
@@ -142,7 +86,7 @@ def read_expressions(places: Iterable[tuple[Any, Any]], clause: str) -> Facts:
     return reader.facts
 
 
-class _Reader:
+class _Reader(WriteReader):
     def __init__(self) -> None:
         self.facts = Facts()
 
@@ -159,12 +103,12 @@ class _Reader:
         self.select(tree["larg"], place)
         self.select(tree["rarg"], place)
         # Its ORDER BY sees output columns only; a block without FROM items says so.
-        block = Block(tree, place.block)
+        block = Block(tree, place.block, clause=place.clause)
         for clause in ("sortClause", "limitOffset", "limitCount", "lockingClause"):
             self.visit(tree, clause, Place(place.ctes, block, clause))
 
     def _block(self, tree: Tree, place: Place, *, is_top: bool) -> None:
-        block = Block(tree, place.block, is_top)
+        block = Block(tree, place.block, is_top, clause=place.clause)
         self.facts.blocks.append(block)
         if is_top:
             self.facts.top = block
@@ -200,10 +144,13 @@ class _Reader:
         return visible
 
     def _cte(self, cte: Tree, place: Place) -> None:
-        query = cte["ctequery"]
-        if not is_node(query, "SelectStmt"):
-            raise UnknownNode(node_kind(query) or "CTE", cte.get("location", -1))
-        self.select(query["SelectStmt"], place)
+        kind = node_kind(cte["ctequery"])
+        if kind in WRITES:
+            self.write(str(kind), cte["ctequery"][kind], place, cte)
+        elif kind == "SelectStmt":
+            self.select(cte["ctequery"]["SelectStmt"], place)
+        else:
+            raise UnknownNode(kind or "CTE", cte.get("location", -1))
 
     def _source(self, holder: Any, key: Any, place: Place, joins: tuple[Tree, ...], *, is_direct: bool) -> None:
         kind = node_kind(holder[key])

@@ -16,17 +16,23 @@ from policies.compile.rules.masks import choose_masks
 from policies.compile.rules.names import shorten_names
 from policies.compile.rules.relations import resolve_relations
 from policies.compile.usage import narrow_guards
+from policies.compile.writes.guard import guard_writes
+from policies.compile.writes.reads import check_writes
+from policies.compile.writes.targets import resolve_writes
 
 RULES: tuple[Callable[[Draft], None], ...] = (
     check_functions,
     resolve_relations,
+    resolve_writes,
     check_locking,
     check_attributes,
     check_columns,
+    check_writes,
     choose_masks,
     choose_fence,
     narrow_guards,
     guard_relations,
+    guard_writes,
     shorten_names,
     guard_arguments,
     restore_dependencies,

@@ -18,6 +18,10 @@ FLOAT_OIDS = frozenset({700, 701})
 NUMERIC_OID = 1700
 # Clauses of the statement's own block that run after every scan: they can't meet a row that a guard takes out.
 _AFTER_SCAN = frozenset({"targetList", "sortClause", "groupClause", "windowClause", "limitCount", "limitOffset"})
+# Parts of a write that run for rows which its condition has let through, or that are blocks of their own.
+_BEHIND_CONDITION = frozenset(
+    {"relation", "selectStmt", "override", "cols", "onConflictClause", "returningClause", "mergeWhenClauses"}
+)
 _SAFE_KINDS = frozenset(
     {
         "ColumnRef",
@@ -50,6 +54,18 @@ def choose_fence(draft: Draft) -> None:
         )
 
 
+def is_condition_safe(draft: Draft, condition: Tree) -> bool:
+    """Whether a part of a write's condition may be run for hidden rows: it can't fail and runs no user code."""
+    if _has_unknown_types(draft) or contains(condition, "SubLink") or not _is_safe(condition):
+        return False
+    names = {name for kind, node in nodes_of(condition) if kind == "ColumnRef" for name in strings_of(node["fields"])}
+    called = {strings_of(node["funcname"])[-1] for kind, node in nodes_of(condition) if kind == "FuncCall"}
+    types = {column.type_oid for target in draft.targets for column in target.visible_columns if column.name in names}
+    has_float = bool(types & FLOAT_OIDS) or contains(condition, "TypeCast")
+    is_builtin = not called & set(draft.catalog.user_functions)
+    return is_builtin and types <= SAFE_TYPES and not (NUMERIC_OID in types and has_float)
+
+
 def _has_unknown_types(draft: Draft) -> bool:
     """A temporary table's columns may be of any type, chosen so that a comparison with a guarded column fails."""
     return any(target.has_unknown_columns for target in draft.targets)
@@ -80,12 +96,12 @@ def _calls_user_functions(draft: Draft) -> bool:
 def _is_block_safe(block: Block) -> bool:
     """The expressions of one block; those in subqueries belong to their own blocks, read on their own."""
     for clause, value in block.node.items():
-        if clause in ("op", "limitOption", "withClause", "lockingClause"):
+        if clause in ("op", "limitOption", "withClause", "lockingClause") or clause in _BEHIND_CONDITION:
             continue
         if block.is_top and clause in _AFTER_SCAN:
             continue
-        if clause == "fromClause":
-            if not all(map(_is_source_safe, value)):
+        if clause in ("fromClause", "usingClause", "sourceRelation"):
+            if not all(map(_is_source_safe, value if isinstance(value, list) else [value])):
                 return False
         elif not _is_safe(value):
             return False

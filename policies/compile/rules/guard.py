@@ -20,7 +20,7 @@ def guard_relations(draft: Draft) -> None:
     for target in draft.targets:
         if target.access is Access.OPEN:
             qualify(draft, target)
-        else:
+        elif not target.use.is_written:  # compile/writes puts the rules into the write itself
             _guard(draft, target)
 
 

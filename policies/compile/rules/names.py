@@ -20,7 +20,7 @@ def _names_guard(draft: Draft, reference: Reference) -> bool:
     while block is not None:
         for target in draft.targets_in(block):
             if target.name == table and "alias" not in target.use.node and target.schema == schema:
-                return target.access is not Access.OPEN
+                return target.access is not Access.OPEN and not target.use.is_written
         if any(item.alias == table for item in block.items):
             raise draft.refuse(
                 "0A000",

@@ -1,0 +1,101 @@
+"""Rows that are written must be rows that the client may see: the check stands in one more column of RETURNING.
+
+RETURNING gives the row as it was finally written, after triggers. The filter's own subqueries see the database as it
+was when the statement began, as in the server's row security. A row that fails makes the server fail, so nothing of the
+statement stays; the session turns that error into the refusal, and hides the column.
+"""
+
+from __future__ import annotations
+
+from policies.compile.draft import Draft, Splice, Target
+from policies.compile.facts import Write
+from policies.compile.guards import quote
+from policies.compile.tree import Tree
+from policies.compile.writes.expressions import Lent, filter_columns, lent
+from policies.compile.writes.extent import end_byte, span_of
+from policies.compile.writes.reads import assignments_of
+from policies.decision import CHECK_TOKEN, Refusal
+
+_MERGE_RETURNS_SINCE = 170_000
+
+
+def failure_of(alias: str, sql_type: str) -> str:
+    """An expression that fails, and can't be known to before there is a row: a constant cast would fail at once."""
+    text = f"pg_catalog.textcat('{CHECK_TOKEN}', CAST({quote(alias)}.tableoid AS pg_catalog.text))"
+    return f"CAST({text} AS pg_catalog.{sql_type})"
+
+
+def needs_check(draft: Draft, write: Write, target: Target) -> bool:
+    """Whether a row could be written that the filters hide: a new one, or one whose deciding columns are assigned."""
+    if not target.rule or not target.rule.filters or write.kind == "DeleteStmt":
+        return False
+    if write.kind == "InsertStmt" or _inserts(write):
+        return True
+    assigned = {str(node.get("name")) for node, is_old_row in assignments_of(write) if is_old_row}
+    return bool(_with_generated(target, assigned) & filter_columns(draft, target)) or _reads_row(draft, target)
+
+
+def _inserts(write: Write) -> bool:
+    clauses = write.node.get("mergeWhenClauses") or ()
+    return any(clause["MergeWhenClause"].get("commandType") == "CMD_INSERT" for clause in clauses)
+
+
+def _with_generated(target: Target, assigned: set[str]) -> set[str]:
+    """Columns made from what is assigned change with it."""
+    columns = target.relation.columns if target.relation else ()
+    return assigned | {column.name for column in columns if assigned & set(column.generated_from)}
+
+
+def _reads_row(draft: Draft, target: Target) -> bool:
+    return target.name in filter_columns(draft, target)
+
+
+def check_rows(draft: Draft, write: Write, target: Target, condition: Lent) -> None:
+    """Adds the column. Raises Refused where its rows would reach another statement or where there is no RETURNING."""
+    _require_place(draft, write, target)
+    text = f"CASE WHEN ({condition.text}) THEN CAST(NULL AS pg_catalog.int4) ELSE "
+    text += f"{failure_of(write.use.item.alias, 'int4')} END"
+    added: Tree = {"ResTarget": {"val": lent(draft, text).tree}}
+    clause = write.node.get("returningClause")
+    at = end_byte(draft, span_of(draft, write))
+    draft.splices.append(Splice(at, at, f"{', ' if clause else ' RETURNING '}{text}"))
+    if clause:
+        clause["exprs"].append(added)
+    else:
+        write.node["returningClause"] = {"exprs": [added]}
+        draft.is_all_hidden = True
+    draft.check = refusal_of(target)
+
+
+def refusal_of(target: Target) -> Refusal:
+    """What the client reads when a row fails the check."""
+    assert target.rule is not None
+    rules = ", ".join(f"{one.rule.name} at {one.rule.source}" for one in target.rule.filters)
+    return Refusal(
+        "42501",
+        str(target.rule.filters[0].rule),
+        f'new row violates the row filter for table "{target.name}"',
+        f"Rule {rules}." if len(target.rule.filters) == 1 else f"Rules {rules}.",
+        "Write rows that you may see.",
+    )
+
+
+def _require_place(draft: Draft, write: Write, target: Target) -> None:
+    at = write.use.location
+    if write.cte is not None:
+        raise draft.refuse(
+            "0A000",
+            "pgwarden/writes",
+            f"rows written to {target.schema}.{target.name} inside WITH can't be held against its row filter",
+            at=at,
+            hint="Write them in a statement of their own.",
+        )
+    if write.kind == "MergeStmt" and draft.catalog.server_version < _MERGE_RETURNS_SINCE:
+        raise draft.refuse(
+            "0A000",
+            "pgwarden/writes",
+            f"rows that MERGE writes to {target.schema}.{target.name} can't be held against its row filter here",
+            detail="MERGE has RETURNING from PostgreSQL 17 on.",
+            at=at,
+            hint="Use INSERT ... ON CONFLICT or UPDATE, or leave the columns alone that the filter reads.",
+        )

@@ -1,0 +1,68 @@
+"""Holds the writes of a rewritten statement, read anew, against what the policy wants of them.
+
+Text and tree agree when this is asked; what it adds is that no write stands without its filter, whoever made the tree.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from policies.compile.draft import Draft
+from policies.compile.facts import Write
+from policies.compile.scope_writes import WRITES
+from policies.compile.tree import Tree, is_node, is_same, nodes_of
+from policies.compile.writes.targets import target_of
+
+_CONDITIONS = {"UpdateStmt": "whereClause", "DeleteStmt": "whereClause", "MergeStmt": "joinCondition"}
+
+
+def are_writes_guarded(tree: Tree, kind: str, drafts: list[Draft]) -> bool:
+    """Whether every write names a target that was resolved, by its schema, and has that target's filter in place."""
+    waiting = [each for draft in drafts for each in draft.row_filters]
+    known = {_key(draft, write) for draft in drafts for write in draft.facts.writes}
+    for found, node in nodes_of({kind: tree}):
+        if found in WRITES:
+            relation = node["relation"]
+            if (found, relation.get("schemaname"), relation["relname"]) not in known:
+                return False
+            _take_filter(found, node, waiting)
+    return not waiting
+
+
+def _key(draft: Draft, write: Write) -> tuple[str, str | None, str]:
+    target = target_of(draft, write)
+    return write.kind, target.schema, target.name
+
+
+def _take_filter(kind: str, node: Tree, waiting: list[tuple[str, str, str, Any]]) -> None:
+    relation = node["relation"]
+    for index, (of, schema, name, condition) in enumerate(waiting):
+        if (of, schema, name) == (kind, relation["schemaname"], relation["relname"]) and _holds(kind, node, condition):
+            del waiting[index]
+            return
+
+
+def _holds(kind: str, node: Tree, condition: Any) -> bool:
+    if kind != "InsertStmt":
+        return _begins_with(node.get(_CONDITIONS[kind]), condition)
+    clause = node.get("onConflictClause", {})
+    if clause.get("action") == "ONCONFLICT_UPDATE" and not _decides_on(clause.get("whereClause"), condition):
+        return False
+    returned = node.get("returningClause", {}).get("exprs", [])
+    return bool(returned) and _decides_on(returned[-1]["ResTarget"]["val"], condition)
+
+
+def _begins_with(value: Any, condition: Any) -> bool:
+    """`condition`, or ``condition AND ...``, where the parser makes one AND of several."""
+    if is_same(value, condition):
+        return True
+    if not is_node(value, "BoolExpr") or value["BoolExpr"].get("boolop") != "AND_EXPR":
+        return False
+    is_and = is_node(condition, "BoolExpr") and condition["BoolExpr"].get("boolop") == "AND_EXPR"
+    wanted = condition["BoolExpr"]["args"] if is_and else [condition]
+    return is_same(value["BoolExpr"]["args"][: len(wanted)], wanted)
+
+
+def _decides_on(value: Any, condition: Any) -> bool:
+    """``CASE WHEN condition ...``"""
+    return is_node(value, "CaseExpr") and is_same(value["CaseExpr"]["args"][0]["CaseWhen"]["expr"], condition)
