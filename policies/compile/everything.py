@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from policies.compile.builtins import ALLOWED, ALLOWED_ON_VISIBLE, SETTING_READERS
+from policies.compile.effects import effect_of
 from policies.compile.parse import ParseError, Statement, parse
 from policies.compile.shape import shape_of
 from policies.compile.statements import command_of
-from policies.compile.tree import nodes_of
+from policies.compile.tree import Tree, nodes_of, strings_of
 from policies.decision import Decision, Plan
 from policies.model import EffectivePolicy
 
@@ -33,6 +35,8 @@ _NO_DDL = _PLAIN | {
     "CheckPointStmt",
 }
 
+_STATELESS = ALLOWED | SETTING_READERS | ALLOWED_ON_VISIBLE.keys()
+
 
 def decide_everything(sql: str, policy: EffectivePolicy, version: int) -> Decision:
     """One plan per statement; a text that libpg_query doesn't read goes on as one plan of unknown kind."""
@@ -47,20 +51,26 @@ def decide_everything(sql: str, policy: EffectivePolicy, version: int) -> Decisi
 def _plan(encoded: bytes, statement: Statement) -> Plan:
     text = encoded[statement.start : statement.end].decode("utf-8", "replace").strip()
     found = list(nodes_of(statement.tree))
-    tables = {_name(node) for kind, node in found if kind == "RangeVar"}
-    sets = any(
-        kind == "FuncCall" and node["funcname"][-1]["String"].get("sval") == "set_config" for kind, node in found
-    )
-    creates = "intoClause" in statement.tree
+    creates = "intoClause" in statement.tree or any(kind == "CreateTableAsStmt" for kind, _ in found)
     return Plan(
         command_of(statement),
         text,
         is_ddl=statement.kind not in _NO_DDL or creates,
-        is_tainting=statement.kind not in _PLAIN or sets or creates,
-        tables=tuple(sorted(tables)),
+        is_tainting=statement.kind not in _PLAIN or creates or any(map(_may_leave_state, found)),
+        tables=tuple(sorted({_name(node) for kind, node in found if kind == "RangeVar"})),
+        effect=effect_of(statement),
         shape=shape_of(text),
     )
 
 
-def _name(node: dict[str, str]) -> str:
+def _may_leave_state(entry: tuple[str, Tree]) -> bool:
+    """A call of anything but a reviewed built-in: a function may set settings and make temporary tables."""
+    kind, node = entry
+    if kind != "FuncCall":
+        return False
+    *schema, name = strings_of(node["funcname"])
+    return schema not in ([], ["pg_catalog"]) or name not in _STATELESS
+
+
+def _name(node: Tree) -> str:
     return f"{node['schemaname']}.{node['relname']}" if "schemaname" in node else node["relname"]
