@@ -15,6 +15,8 @@ from policies.compile.kinds.ddl_rules import (
     read_or_refuse,
     require_change,
     require_open,
+    require_unread,
+    require_user_relation,
     target_of,
     targets_of,
 )
@@ -114,15 +116,11 @@ def rename(compilation: Compilation, request: Request, plan: Plan) -> Plan:
 def _open_target(compilation: Compilation, request: Request, node: Tree, what: str) -> Target:
     require_change(compilation, request, node)
     target = target_of(compilation, request, node)
-    _require_own_kind(request, target)
+    require_user_relation(request, target)
     require_open(request, target, what)
+    require_unread(request, target.schema, target.name)
     leave_bare(target, compilation.drafts[-1][-1])
     return target
-
-
-def _require_own_kind(request: Request, target: Target) -> None:
-    if target.relation is None and not target.has_unknown_columns:
-        raise request.refuse("42501", "pgwarden/ddl", f'permission denied: "{target.name}" is a system catalog')
 
 
 def truncate(compilation: Compilation, request: Request, plan: Plan) -> Plan:
@@ -132,7 +130,8 @@ def truncate(compilation: Compilation, request: Request, plan: Plan) -> Plan:
     require_change(compilation, request, *nodes)
     targets = targets_of(compilation, request, nodes)
     for target in targets:
-        _require_own_kind(request, target)
+        require_user_relation(request, target)
+        require_unread(request, target.schema, target.name)
         if target.body or (target.rule is not None and target.rule.filters):
             raise request.refuse(
                 "42501",
@@ -175,7 +174,7 @@ def comment(compilation: Compilation, request: Request, plan: Plan) -> Plan:
         node["schemaname"] = relation[0]
     require_change(compilation, request, node)
     target = target_of(compilation, request, node)
-    _require_own_kind(request, target)
+    require_user_relation(request, target)
     require_open(request, target, "a comment on")
     items = tree["object"]["List"]["items"]
     bare = 1 + len(names) - len(relation)
@@ -196,7 +195,7 @@ def maintain(compilation: Compilation, request: Request, plan: Plan) -> Plan:
     for target, rel in zip(targets, rels, strict=True):
         if rel.get("va_cols") or target.body:
             require_open(request, target, "ANALYZE of columns of")
-        _require_own_kind(request, target)
+        require_user_relation(request, target)
         leave_bare(target, compilation.drafts[-1][-1])
     named = [(target.schema, target.name) for target in targets]
     return changing_plan(compilation, plan, NO_EFFECT, *named)

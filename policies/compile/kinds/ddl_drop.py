@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from policies.catalog import Relation
 from policies.compile.compilation import Compilation
 from policies.compile.kinds.ddl_names import check_schema, creation_schema, qualify_objects
-from policies.compile.kinds.ddl_rules import changing_plan
+from policies.compile.kinds.ddl_rules import changing_plan, require_unread
 from policies.compile.kinds.temporary import TEMPORARY_SCHEMA, require_temp_tables
 from policies.compile.parse import ParseError, parse
 from policies.compile.rules.relations import SYSTEM_SCHEMAS
@@ -130,6 +130,7 @@ def _table_of_index(compilation: Compilation, schema: str, name: str) -> Relatio
 def _require_open(compilation: Compilation, request: Request, relation: Relation) -> None:
     """Raises Refused unless the policy allows the whole family as it is."""
     for member in _family(compilation, relation):
+        require_unread(request, member.schema, member.name)
         rule = resolve_table(compilation.policy, member.schema, member.name)
         if not (rule.is_allowed and rule.is_open):
             raise request.refuse(

@@ -102,6 +102,20 @@ def leave_bare(target: Target, draft: Draft) -> None:
     draft.lent_relations.add((target.schema, target.name))
 
 
+def require_unread(request: Request, schema: str, name: str) -> None:
+    """A table that a filter or a mask reads decides what others see: no DDL on it. Raises Refused.
+
+    Filters qualify their tables, so its name is found in their text; a name that only looks like it counts too.
+    """
+    sought = f"{schema}.{name}".casefold()
+    for policy in request.policy.policies:
+        texts = [(row.expression, row.rule) for row in policy.rows]
+        texts += [(str(mask.mask.get("expression", "")), mask.rule) for mask in policy.masks]
+        for text, rule in texts:
+            if sought in "".join(text.replace('"', "").split()).casefold():
+                raise request.refuse("42501", rule, f"{schema}.{name} can't be changed: a rule of the policy reads it")
+
+
 def require_open(request: Request, target: Target, what: str) -> None:
     """Raises Refused unless the policy changes nothing of the relation."""
     if target.access is not Access.OPEN:
@@ -113,7 +127,13 @@ def require_open(request: Request, target: Target, what: str) -> None:
         )
 
 
+def require_user_relation(request: Request, target: Target) -> None:
+    if target.relation is None and not target.has_unknown_columns:
+        raise request.refuse("42501", "pgwarden/ddl", f'permission denied: "{target.name}" is a system catalog')
+
+
 def _check_parent(request: Request, target: Target, node: Tree) -> None:
+    require_user_relation(request, target)
     require_open(request, target, "inheriting from")
 
 
