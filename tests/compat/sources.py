@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import tarfile
 from collections.abc import Mapping, Sequence
@@ -46,16 +47,9 @@ class Sources:
         home = self.folder / "sdist" / _mark(requirement)
         if not home.exists():
             partial = _fresh(home)
-            command: list[str | Path] = [
-                SYSTEM_PYTHON,
-                "-m",
-                "pip",
-                "download",
-                "-q",
-                "--no-deps",
-                "--no-binary",
-                ":all:",
-            ]
+            name = re.split("[<>=!~]", requirement)[0]
+            command: list[str | Path] = [SYSTEM_PYTHON, "-m", "pip", "download", "-q", "--no-deps"]
+            command += ["--no-binary", name]
             require_program([*command, "-d", partial, requirement], partial / "log", folder=partial)
             _unpack(next(partial.glob("*.tar.gz")), partial)
             partial.rename(home)
