@@ -3,27 +3,18 @@
 Order, the first that says something wins: command line, environment (``PGWARDEN_``, ``__`` between levels),
 secret files (same names, lower case, in the secrets folder), YAML, defaults. Unknown keys are errors that
 name file, line and column. Relative paths count from the folder of the YAML file.
-It reads files; it must not start anything, and it knows nothing of policies.
+It reads files; it must not start anything, and it knows nothing of policies. `config_model` has the keys.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
 import yaml
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -33,154 +24,31 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from proxy.dsn import DsnError, Upstream, check_for_store, parse_dsn
+from proxy.config_model import (
+    DEFAULT_ADMIN,
+    DEFAULT_LISTEN,
+    Admin,
+    Audit,
+    ClientCertificates,
+    Config,
+    ConfigError,
+    Database,
+    Keepalive,
+    Limits,
+    Sessions,
+    SqlText,
+    Tls,
+    TlsMode,
+    reason_of,
+)
+from proxy.config_values import Address, UnixAddress
+from proxy.dsn import DsnError
 
 PREFIX: Final = "PGWARDEN_"
 SECRETS_FOLDER: Final = Path("/run/secrets")
-DEFAULT_LISTEN: Final = "127.0.0.1:6432"
-DEFAULT_ADMIN: Final = "127.0.0.1:9187"
 
 Path_ = tuple[str, ...]  # a key's path, outermost first
 Place = tuple[int, int]  # line and column, both from 1
-
-
-class ConfigError(Exception):
-    """The configuration can't be used. `problems`: one line each, with its place where there is one."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen. Port 0 lets the system choose."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-class TlsMode(StrEnum):
-    """`disable`: SSLRequest is answered N. `allow`: the client chooses. `require`: no plain clients."""
-
-    DISABLE = "disable"
-    ALLOW = "allow"
-    REQUIRE = "require"
-
-
-class SqlText(StrEnum):
-    """How much of a statement's text the audit records keep."""
-
-    FULL = "full"
-    DIGEST = "digest"
-
-
-def _read_address(value: object) -> Address:
-    if isinstance(value, Address):
-        return value
-    host, colon, port = str(value).rpartition(":")
-    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
-        raise ValueError("expected host:port, for example 127.0.0.1:6432")
-    return Address(host.removeprefix("[").removesuffix("]"), int(port))
-
-
-Listen = Annotated[Address, BeforeValidator(_read_address)]
-
-
-class _Keys(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
-
-
-class Admin(_Keys):
-    listen: Listen = Field(default=_read_address(DEFAULT_ADMIN))
-
-
-class Tls(_Keys):
-    """TLS towards clients. With `client_ca`, a client must show a certificate that it signed."""
-
-    mode: TlsMode = TlsMode.DISABLE
-    certificate: Path | None = None
-    key: Path | None = None
-    client_ca: Path | None = None
-
-    @model_validator(mode="after")
-    def _is_complete(self) -> Tls:
-        if self.mode is not TlsMode.DISABLE and (self.certificate is None or self.key is None):
-            raise ValueError(f"mode {self.mode.value} needs certificate and key")
-        return self
-
-
-class Database(_Keys):
-    """One database that clients may name. `server` is where it really is, with the password filled in."""
-
-    upstream: str = Field(repr=False)
-    password_file: Path | None = None
-
-    @field_validator("upstream")
-    @classmethod
-    def _is_readable(cls, value: str) -> str:
-        parse_dsn(value)
-        return value
-
-    @property
-    def server(self) -> Upstream:
-        """The same as `read_server()`."""
-        return self.read_server()
-
-    def read_server(self) -> Upstream:
-        """The password file is read anew: a rotated password counts for the next connection. Raises ConfigError."""
-        upstream = parse_dsn(self.upstream)
-        if self.password_file is None:
-            return upstream
-        try:
-            return upstream.with_password(self.password_file.read_text("utf-8").rstrip("\r\n"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError([f"password_file {self.password_file}: {_reason(error)}"]) from None
-
-
-class Audit(_Keys):
-    """`store` None means the embedded PostgreSQL."""
-
-    directory: Path = Path("var/journal")
-    store: str | None = Field(default=None, repr=False)
-    durability: Literal["grouped", "strict"] = "grouped"
-    sql_text: SqlText = SqlText.FULL
-
-    @field_validator("store")
-    @classmethod
-    def _is_readable(cls, value: str | None) -> str | None:
-        if value is not None:
-            check_for_store(value)
-        return value
-
-
-class Config(_Keys):
-    """Everything an operator may say. `databases` None means the embedded PostgreSQL with its sample shop."""
-
-    listen: Listen = Field(default=_read_address(DEFAULT_LISTEN))
-    admin: Admin = Admin()
-    tls: Tls = Tls()
-    databases: dict[str, Database] | None = None
-    policies: Path = Path("policies")
-    audit: Audit = Audit()
-    workers: int = 1
-
-    @field_validator("databases")
-    @classmethod
-    def _is_not_empty(cls, value: dict[str, Database] | None) -> dict[str, Database] | None:
-        if value is not None and not value:
-            raise ValueError("name at least one database, or leave the key out to use the embedded one")
-        return value
-
-    @field_validator("workers")
-    @classmethod
-    def _is_one(cls, value: int) -> int:
-        if value != 1:
-            raise ValueError("this version runs one worker: only 1 is possible")
-        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +107,11 @@ class _Settings(BaseSettings):
         env_prefix=PREFIX, env_nested_delimiter="__", arbitrary_types_allowed=True, extra="forbid"
     )
     listen: str | None = None
+    unix_socket_permissions: str | None = None
+    handshake_timeout: str | None = None
+    session: Sessions | None = None
+    keepalive: Keepalive | None = None
+    limits: Limits | None = None
     admin: Admin | None = None
     tls: Tls | None = None
     databases: dict[str, Database] | None = None
@@ -317,12 +190,22 @@ def _has(layer: Any, path: Path_) -> bool:
     return True
 
 
+_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
+    "admin": Admin,
+    "tls": Tls,
+    "audit": Audit,
+    "session": Sessions,
+    "keepalive": Keepalive,
+    "limits": Limits,
+}
+
+
 def _known_keys(path: Path_) -> list[str]:
     match path:
         case ("databases", _):
             return list(Database.model_fields)
-        case (("admin" | "tls" | "audit") as section,):
-            return list({"admin": Admin.model_fields, "tls": Tls.model_fields, "audit": Audit.model_fields}[section])
+        case (section,) if section in _SECTIONS:
+            return list(_SECTIONS[section].model_fields)
     return list(Config.model_fields)
 
 
@@ -362,7 +245,7 @@ def _read_yaml(file: Path) -> _Yaml:
     try:
         node = yaml.compose(file.read_text("utf-8"), Loader=yaml.SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{file}: {_reason(error)}"]) from None
+        raise ConfigError([f"{file}: {reason_of(error)}"]) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
@@ -397,26 +280,28 @@ def _walk(node: yaml.Node, path: Path_, file: str, places: dict[Path_, Place], p
 
 
 def _scalar(node: yaml.Node) -> Any:
-    # A sequence has no meaning in this file; validation says so at its place.
     if isinstance(node, yaml.SequenceNode):
         return [_scalar(item) for item in node.value]
     return yaml.safe_load(yaml.serialize(node)) if isinstance(node, yaml.ScalarNode) else str(node.value)
 
 
-def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return (error.strerror or "can't be read") if isinstance(error, OSError) else "not UTF-8"
-
-
 __all__ = [
+    "DEFAULT_ADMIN",
+    "DEFAULT_LISTEN",
     "Address",
     "Admin",
     "Audit",
+    "ClientCertificates",
     "Config",
     "ConfigError",
     "Database",
     "DsnError",
+    "Keepalive",
+    "Limits",
+    "Sessions",
     "SqlText",
     "Tls",
     "TlsMode",
+    "UnixAddress",
     "load_config",
 ]

@@ -24,7 +24,7 @@ from audit.journal import Journal
 from audit.shipper import Shipper
 from audit.store import Store
 from proxy.build import build_kind, commit, package_version
-from proxy.config import Address, Config
+from proxy.config import Address, Config, UnixAddress
 from proxy.demo.databases import ensure_database
 from proxy.demo.shop import ensure_shop
 from proxy.dsn import Upstream, parse_dsn
@@ -46,7 +46,7 @@ log = logging.getLogger("pgwarden.supervisor")
 class Running:
     """What stands after `start`: where clients and operators connect, and the names of the databases."""
 
-    listen: Address
+    listen: tuple[Address | UnixAddress, ...]
     admin: Address
     databases: tuple[str, ...]
     store_dsn: str
@@ -85,11 +85,12 @@ class Supervisor:
         upstreams = self._upstreams()
         store_dsn = self._config.audit.store or self._embedded_dsn(STORE_DATABASE)
         journal = self._open_journal()
-        listen = await self._start_worker(upstreams, journal)
+        places = await self._start_worker(upstreams, journal)
         self._start_shipping(Store(store_dsn), journal)
         admin = await self._start_admin()
-        log.info("ready", extra={"fields": {"listen": str(listen), "admin": str(admin)}})
-        return Running(listen, admin, tuple(upstreams), store_dsn, upstreams)
+        listen = ", ".join(map(str, places))
+        log.info("ready", extra={"fields": {"listen": listen, "admin": str(admin)}})
+        return Running(places, admin, tuple(upstreams), store_dsn, upstreams)
 
     async def run(self) -> None:
         """Returns after a signal, when everything has ended. SIGTERM drains, SIGINT stops at once, SIGHUP reloads."""
@@ -170,11 +171,13 @@ class Supervisor:
         self._journal = journal
         return journal
 
-    async def _start_worker(self, upstreams: Mapping[str, Callable[[], Upstream]], journal: Journal) -> Address:
+    async def _start_worker(
+        self, upstreams: Mapping[str, Callable[[], Upstream]], journal: Journal
+    ) -> tuple[Address | UnixAddress, ...]:
         worker = Worker(self._config, upstreams, journal, self._metrics, self._environment)
-        listen = await worker.start()
+        places = await worker.start()
         self._worker = worker
-        return listen
+        return places
 
     def _start_shipping(self, store: Store, journal: Journal) -> None:
         shipper = Shipper(self._config.audit.directory, _WORKER, store, written_position=lambda: journal.position)

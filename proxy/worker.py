@@ -8,24 +8,26 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import ssl
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from audit.errors import JournalError
 from audit.journal import Journal
 from policies.compile import Compiler
-from proxy.config import Address, Config, ConfigError, SqlText, TlsMode
+from proxy.config import Address, ClientCertificates, Config, ConfigError, SqlText, TlsMode, UnixAddress
 from proxy.dsn import Upstream
 from proxy.metrics import Metrics
 from proxy.net.catalogs import Catalogs
-from proxy.net.link import HANDSHAKE_S
+from proxy.net.link import LinkSettings
 from proxy.net.listener import Listener
 from proxy.net.policies import PolicyHolder
 from proxy.net.services import WorkerServices, policy_load_event
-from proxy.net.tls import client_side_context
+from proxy.net.sockets import Keepalive
+from proxy.net.tls import client_side_context, own_binding
 from proxy.session.ports import Rules
 from proxy.session.session import Session
+from proxy.wire.frames import FrameLimits
 
 log = logging.getLogger("pgwarden.worker")
 
@@ -40,13 +42,11 @@ class Worker:
         journal: Journal,
         metrics: Metrics,
         environment: Mapping[str, str],
-        handshake_s: float = HANDSHAKE_S,
     ) -> None:
         self._config = config
         self._upstreams = upstreams
         self._journal = journal
         self._metrics = metrics
-        self._handshake_s = handshake_s
         self._catalogs = Catalogs(upstreams)
         self._policies = PolicyHolder(
             config.policies, environment, upstreams, self._catalogs.all, self._policies_loaded
@@ -77,32 +77,49 @@ class Worker:
     def policy_fingerprint(self) -> str:
         return self._policies.fingerprint
 
-    async def start(self) -> Address:
-        """Loads, listens, watches. Raises PolicyFileError, ConfigError or OSError."""
+    async def start(self) -> tuple[Address | UnixAddress, ...]:
+        """Loads, listens, watches; gives where. Raises PolicyFileError, ConfigError or OSError."""
         await asyncio.gather(*(self._catalogs.read(name) for name in self._upstreams))
         await self._policies.load()
-        tls = self._tls_context()
-        rules = Rules(
-            is_tls_offered=tls is not None,
-            is_tls_required=self._config.tls.mode is TlsMode.REQUIRE,
-            mock_secret=self._mock_secret(),
-        )
         is_strict = self._config.audit.durability == "strict"
+        links = self._link_settings()
         self._listener = Listener(
-            lambda address: Session(self._services, rules, address),
+            self._session_maker(is_tls_offered=links.tls is not None),
             self._upstreams,
             self._catalogs,
             self._metrics.sessions.inc,
-            tls,
+            links,
             self._journal.wait_synced if is_strict else None,
-            self._handshake_s,
         )
-        wanted = self._config.listen
-        port = await self._listener.start(wanted.host, wanted.port)
+        try:
+            places = [await self._listen(self._listener, place) for place in self._config.listen]
+        except OSError:
+            self._listener.close()
+            raise
         self._start_task(self._policies.watch(), "policies")
         for name in self._upstreams:
             self._start_task(self._catalogs.keep_reading(name), f"catalog of {name}")
-        return Address(wanted.host, port)
+        return tuple(places)
+
+    async def _listen(self, listener: Listener, place: Address | UnixAddress) -> Address | UnixAddress:
+        if isinstance(place, UnixAddress):
+            await listener.start_unix(place.path, self._config.unix_socket_permissions)
+            return place
+        return Address(place.host, await listener.start_tcp(place.host, place.port))
+
+    def _session_maker(self, *, is_tls_offered: bool) -> Callable[[str, bool], Session]:
+        wanted = self._config.session
+        rules = Rules(
+            is_tls_offered=is_tls_offered,
+            is_tls_required=self._config.tls.mode is TlsMode.REQUIRE,
+            idle_s=wanted.idle_timeout,
+            idle_in_transaction_s=wanted.idle_in_transaction_timeout,
+            mock_secret=self._mock_secret(),
+        )
+        # Nobody can listen to a unix socket: as PostgreSQL, no TLS there.
+        local = replace(rules, is_tls_offered=False, is_tls_required=False, is_local=True)
+        limits = FrameLimits(message_bytes=self._config.limits.message)
+        return lambda address, is_local: Session(self._services, local if is_local else rules, address, limits)
 
     async def reload(self) -> None:
         """Reads the policies and catalogs again now."""
@@ -134,13 +151,18 @@ class Worker:
         except JournalError:
             log.error("a policy load could not be recorded")
 
-    def _tls_context(self) -> ssl.SSLContext | None:
+    def _link_settings(self) -> LinkSettings:
         tls = self._config.tls
+        wanted = self._config.keepalive
+        keepalive = Keepalive(wanted.idle, wanted.interval, wanted.count)
+        handshake_s = self._config.handshake_timeout
         if tls.mode is TlsMode.DISABLE or tls.certificate is None or tls.key is None:
-            return None
+            return LinkSettings(handshake_s=handshake_s, keepalive=keepalive)
+        is_optional = tls.client_certificates is ClientCertificates.OPTIONAL
         try:
-            return client_side_context(tls.certificate, tls.key, tls.client_ca)
-        except (OSError, ssl.SSLError) as error:
+            context = client_side_context(tls.certificate, tls.key, tls.client_ca, is_optional)
+            return LinkSettings(context, own_binding(tls.certificate), handshake_s, keepalive)
+        except (OSError, ValueError) as error:
             raise ConfigError([f"tls: certificate and key can't be used: {type(error).__name__}"]) from error
 
     def _mock_secret(self) -> bytes:

@@ -16,7 +16,7 @@ from rich.console import Console
 from proxy.commands.options import LogOption, read_config
 from proxy.commands.outcome import ExitCode, clear_errors
 from proxy.commands.serve import run_loop
-from proxy.config import DEFAULT_ADMIN, DEFAULT_LISTEN, Config
+from proxy.config import DEFAULT_ADMIN, DEFAULT_LISTEN, Config, UnixAddress
 from proxy.demo.tour import PASSWORD_OF, Tour, TourPlaces
 from proxy.embedded import find_free_port, is_port_free
 from proxy.logs import LogFormat, set_up
@@ -63,7 +63,7 @@ def prepare(folder: Path) -> Config:
 def _free_addresses(config: Config) -> dict[str, Any]:
     """Other ports than the usual ones when somebody has them: a demo must come up."""
     given: dict[str, Any] = {}
-    if str(config.listen) == DEFAULT_LISTEN and not is_port_free(config.listen.port):
+    if ", ".join(map(str, config.listen)) == DEFAULT_LISTEN and not is_port_free(config.listen[0].port):
         given["listen"] = f"127.0.0.1:{find_free_port()}"
     if str(config.admin.listen) == DEFAULT_ADMIN and not is_port_free(config.admin.listen.port):
         given["admin"] = {"listen": f"127.0.0.1:{find_free_port()}"}
@@ -87,9 +87,16 @@ async def _run(config: Config, *, is_tour_only: bool) -> ExitCode:
         await supervisor.stop()
 
 
+def _where(running: Running) -> tuple[str, int]:
+    """The first place where clients connect."""
+    place = running.listen[0]
+    return (str(place.folder) if isinstance(place, UnixAddress) else place.host), place.port
+
+
 async def _tour(console: Console, running: Running, config: Config, supervisor: Supervisor) -> bool:
     """True when everything showed what it should. Ctrl-C leaves the tour, and the demo."""
-    places = TourPlaces(running.listen.host, running.listen.port, running.databases[0], config.policies)
+    host, port = _where(running)
+    places = TourPlaces(host, port, running.databases[0], config.policies)
     tour = Tour(console, places, running.store_dsn)
     walk = asyncio.create_task(asyncio.to_thread(tour.run))
     end = asyncio.create_task(supervisor.ended())
@@ -103,7 +110,9 @@ async def _tour(console: Console, running: Running, config: Config, supervisor: 
 def _print_places(console: Console, running: Running, config: Config) -> None:
     console.rule("[bold]it stays up[/bold]")
     for user, password in PASSWORD_OF.items():
-        console.print(f"  psql 'postgresql://{user}:{password}@{running.listen}/{running.databases[0]}'")
+        console.print(
+            f"  psql 'postgresql://{user}:{password}@{_where(running)[0]}:{_where(running)[1]}/{running.databases[0]}'"
+        )
     policies = os.path.relpath(config.policies)
     file = os.path.relpath(config.policies.parent / _CONFIG_FILE)
     console.print(f"\n  admin     http://{running.admin}/metrics  /readyz  /version")

@@ -8,13 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, cast
 
 from audit.errors import JournalError
 from proxy.dsn import Upstream
-from proxy.net.upstream import ServerLink, UpstreamUnreachable, connect, send_cancel
+from proxy.net.sockets import FirstByte, Keepalive, keep_alive
+from proxy.net.tls import ALPN, CLIENT_HELLO, client_channel, selected_alpn
+from proxy.net.upstream import Attempt, ServerLink, TlsFailed, UpstreamUnreachable, attempts, connect, send_cancel
 from proxy.session.ports import (
     CancelOther,
     CancelUpstream,
@@ -35,6 +38,8 @@ from proxy.wire.codec import encode
 HANDSHAKE_S: Final = 10.0
 WRITE_BUFFER_BYTES: Final = 1 << 20
 _LINGER_S: Final = 5.0
+# A client that has shut down its side may still read; one that vanished looks alike, and what it left is cancelled.
+_EOF_GRACE_S: Final = 5.0
 _TERMINATE: Final = encode(m.Terminate())
 
 log = logging.getLogger("pgwarden.net")
@@ -76,22 +81,29 @@ class CancelKey:
     server_key: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """How links of one listening place begin and live. `tls` None: not offered; `binding`: our certificate's mark."""
+
+    tls: ssl.SSLContext | None = None
+    binding: bytes = b""
+    handshake_s: float = HANDSHAKE_S
+    keepalive: Keepalive = field(default_factory=Keepalive)
+
+
 class ClientLink(asyncio.Protocol):
     def __init__(
-        self,
-        make_session: Callable[[str], Session],
-        surroundings: Surroundings,
-        tls: ssl.SSLContext | None,
-        handshake_s: float = HANDSHAKE_S,
+        self, make_session: Callable[[str], Session], surroundings: Surroundings, settings: LinkSettings
     ) -> None:
         self._make_session = make_session
         self._surroundings = surroundings
-        self._tls = tls
-        self._handshake_s = handshake_s
+        self._settings = settings
         self._session: Session | None = None
         self._client: asyncio.Transport | None = None
         self._server: ServerLink | None = None
-        self._upstream: Upstream | None = None
+        self._attempts: deque[Attempt] | None = None
+        self._attempt: Attempt | None = None
+        self._first_byte: FirstByte | None = None
         self._key: CancelKey | None = None
         self._handshake: asyncio.TimerHandle | None = None
         self._timers: dict[int, asyncio.TimerHandle] = {}
@@ -99,6 +111,8 @@ class ClientLink(asyncio.Protocol):
         self._is_syncing = False
         self._is_client_full = False
         self._is_server_full = False
+        self._is_securing = False  # nothing may be read: it belongs to the TLS handshake
+        self._is_cancelling = False
         self._is_closed = False
 
     @property
@@ -115,20 +129,43 @@ class ClientLink(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._client = cast(asyncio.Transport, transport)
         self._client.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        keep_alive(transport, self._settings.keepalive)
         self._session = self._make_session(_address(transport))
         self._surroundings.opened(self)
         self._start_handshake_timer()
+        if self._settings.tls is not None:
+            self._is_securing = True
+            self._first_byte = FirstByte(self._client, self._first_byte_came)
+
+    def _first_byte_came(self, found: bytes) -> None:
+        if found == CLIENT_HELLO:
+            self._surroundings.spawn(self._start_tls(is_direct=True))
+            return
+        self._is_securing = False
+        self._regulate()
 
     def data_received(self, data: bytes) -> None:
+        if self._is_securing:
+            # It came in the clear and would be taken for something that came through TLS.
+            self._abort_client()
+            return
         self.session.client_data(data)
         self._carry_out()
 
     def eof_received(self) -> bool:
-        return False
+        """As the server does, what was asked before the end is answered. Through TLS asyncio can't."""
+        self.session.client_finished()
+        self._carry_out()
+        is_half_open = not self._is_closed and self.session.channel is None
+        if is_half_open:
+            asyncio.get_running_loop().call_later(_EOF_GRACE_S, self._abort_client)
+        return is_half_open
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._session is None:
             return
+        if self._first_byte is not None:
+            self._first_byte.close()
         is_busy = not self.session.is_between_transactions
         self.session.client_lost()
         self._carry_out()
@@ -172,10 +209,11 @@ class ClientLink(asyncio.Protocol):
 
     async def cancel_at_server(self) -> None:
         """Cancels what runs at the server for this link, if anything does."""
-        if self._key is None or self._upstream is None:
+        if self._key is None or self._attempt is None:
             return
+        keepalive = self._settings.keepalive
         try:
-            await send_cancel(self._upstream, self._key.process_id, self._key.server_key)
+            await send_cancel(self._attempt, keepalive, self._key.process_id, self._key.server_key)
         except UpstreamUnreachable as error:
             log.warning("a cancel did not reach the server: %s", error)
 
@@ -196,10 +234,11 @@ class ClientLink(asyncio.Protocol):
     def _do(self, command: Command) -> None:
         match command:
             case StartTls():
-                self._pause_client()
+                self._is_securing = True
                 self._surroundings.spawn(self._start_tls())
             case ConnectUpstream(database):
                 self._stop_handshake_timer()
+                self._leave_server()
                 self._surroundings.spawn(self._connect(database))
             case RegisterKey(process_id, secret_key, server_key):
                 self._key = CancelKey(process_id, secret_key, server_key)
@@ -207,6 +246,7 @@ class ClientLink(asyncio.Protocol):
             case CancelUpstream():
                 self._surroundings.spawn(self._cancel_and_tell())
             case CancelOther(process_id, secret_key):
+                self._is_cancelling = True
                 self._surroundings.spawn(self._cancel_other(process_id, secret_key))
             case StartTimer(token, seconds):
                 loop = asyncio.get_running_loop()
@@ -217,9 +257,10 @@ class ClientLink(asyncio.Protocol):
                     timer.cancel()
             case RefreshCatalog(database):
                 self._surroundings.spawn(self._refresh_catalog(database))
-            case CloseLinks():
-                # The client of a CancelRequest waits for the end: only the request itself ends that link.
+            case CloseLinks() if not self._is_cancelling:
                 self._close()
+            case CloseLinks():
+                return  # the client of a CancelRequest waits for the end: it must not come before the cancel's
 
     async def _refresh_catalog(self, database: str) -> None:
         await self._surroundings.catalog_refreshed(database)
@@ -257,15 +298,17 @@ class ClientLink(asyncio.Protocol):
 
     # TLS, connecting, cancelling
 
-    async def _start_tls(self) -> None:
+    async def _start_tls(self, is_direct: bool = False) -> None:
         assert self._client is not None
-        if self._tls is None:
-            self._client.abort()
-            return
+        assert self._settings.tls is not None
         loop = asyncio.get_running_loop()
         try:
             secured = await loop.start_tls(
-                self._client, self, self._tls, server_side=True, ssl_handshake_timeout=self._handshake_s
+                self._client,
+                self,
+                self._settings.tls,
+                server_side=True,
+                ssl_handshake_timeout=self._settings.handshake_s,
             )
         except (OSError, TimeoutError) as error:
             log.info("a client's TLS handshake failed", extra={"fields": {"error": type(error).__name__}})
@@ -276,13 +319,22 @@ class ClientLink(asyncio.Protocol):
             return
         self._client = secured
         secured.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-        self.session.tls_started()
+        if is_direct and selected_alpn(secured) != ALPN:
+            # Without a request before it, only ALPN says that PostgreSQL's protocol was meant, not another's bytes.
+            log.info("direct TLS without ALPN")
+            secured.abort()
+            return
+        self._is_securing = False
+        self.session.tls_started(client_channel(secured, self._settings.binding))
+        self._regulate()
 
     async def _connect(self, database: str) -> None:
         try:
-            upstream = await asyncio.to_thread(self._surroundings.upstream, database)
-            await self._surroundings.catalog_ready(database)
-            server = await connect(upstream)
+            if self._attempts is None:
+                upstream = await asyncio.to_thread(self._surroundings.upstream, database)
+                await self._surroundings.catalog_ready(database)
+                self._attempts = deque(attempts(upstream))
+            server, attempt = await self._next_server(self._attempts)
         except UpstreamUnreachable as error:
             log.warning("the server can't be reached: %s", error, extra={"fields": {"database": database}})
             self.session.upstream_failed(str(error))
@@ -293,20 +345,39 @@ class ClientLink(asyncio.Protocol):
             self.session.upstream_failed("the gateway's configuration is incomplete")
             self._carry_out()
             return
-        self._begin(server, upstream)
+        self._begin(server, attempt)
 
-    def _begin(self, server: ServerLink, upstream: Upstream) -> None:
+    async def _next_server(self, left: deque[Attempt]) -> tuple[ServerLink, Attempt]:
+        """The first of those left that can be connected to; raises the last one's reason."""
+        reason = UpstreamUnreachable("no other host is left")
+        while left:
+            attempt = left.popleft()
+            try:
+                return await connect(attempt, self._settings.keepalive), attempt
+            except UpstreamUnreachable as error:
+                reason = error
+            while left and left[0].upstream == attempt.upstream and not isinstance(reason, TlsFailed):
+                left.popleft()  # the same host, with or without TLS, can't be reached either
+        raise reason
+
+    def _begin(self, server: ServerLink, attempt: Attempt) -> None:
         assert server.transport is not None
         if self._is_closed:
-            server.transport.abort()
+            server.abandon()
             return
         server.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self._server = server
-        self._upstream = upstream
+        self._attempt = attempt
         self._start_handshake_timer()
         server.attach(self)
-        self.session.upstream_connected()
+        self.session.upstream_connected(server.channel, is_last=not self._attempts)
         self._carry_out()
+
+    def _leave_server(self) -> None:
+        """Another host may do where this one didn't."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.abandon()
 
     async def _cancel_and_tell(self) -> None:
         await self.cancel_at_server()
@@ -319,8 +390,7 @@ class ClientLink(asyncio.Protocol):
 
     async def _cancel_other(self, process_id: int, secret_key: bytes) -> None:
         await self._surroundings.cancel_by_key(process_id, secret_key)
-        if self._client is not None:
-            self._client.close()
+        self._close()
 
     # timers
 
@@ -332,7 +402,7 @@ class ClientLink(asyncio.Protocol):
     def _start_handshake_timer(self) -> None:
         self._stop_handshake_timer()
         loop = asyncio.get_running_loop()
-        self._handshake = loop.call_later(self._handshake_s, self._handshake_timed_out)
+        self._handshake = loop.call_later(self._settings.handshake_s, self._handshake_timed_out)
 
     def _stop_handshake_timer(self) -> None:
         if self._handshake is not None:
@@ -349,13 +419,14 @@ class ClientLink(asyncio.Protocol):
         """Reads from a side only while the other takes."""
         if self._is_closed:
             return
-        is_client_wanted = not self._is_server_full and self.session.wants_client_data
+        is_client_wanted = not self._is_server_full and not self._is_securing and self.session.wants_client_data
         _set_reading(self._client, is_client_wanted)
         if self._server is not None:
             _set_reading(self._server.transport, not self._is_client_full)
 
-    def _pause_client(self) -> None:
-        _set_reading(self._client, False)
+    def _abort_client(self) -> None:
+        if self._client is not None:
+            self._client.abort()
 
     # closing
 
@@ -364,6 +435,8 @@ class ClientLink(asyncio.Protocol):
             return
         self._is_closed = True
         self._stop_handshake_timer()
+        if self._first_byte is not None:
+            self._first_byte.close()
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

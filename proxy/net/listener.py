@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 from proxy.dsn import Upstream
 from proxy.net.catalogs import Catalogs
-from proxy.net.link import HANDSHAKE_S, CancelKey, ClientLink
+from proxy.net.link import CancelKey, ClientLink, LinkSettings
+from proxy.net.sockets import UnixSocket
 from proxy.session.session import Session
 
 _DRAIN_STEP_S: Final = 0.05
@@ -21,26 +23,28 @@ log = logging.getLogger("pgwarden.net")
 
 
 class Listener:
-    """Implements `link.Surroundings`. `count_sessions` hears +1 and -1."""
+    """Implements `link.Surroundings`. `count_sessions` hears +1 and -1.
+
+    `make_session` takes the client's address and whether it came through a unix socket.
+    """
 
     def __init__(
         self,
-        make_session: Callable[[str], Session],
+        make_session: Callable[[str, bool], Session],
         upstreams: Mapping[str, Callable[[], Upstream]],
         catalogs: Catalogs,
         count_sessions: Callable[[int], None],
-        tls: ssl.SSLContext | None = None,
+        settings: LinkSettings | None = None,
         wait_synced: Callable[[int], Awaitable[None]] | None = None,
-        handshake_s: float = HANDSHAKE_S,
     ) -> None:
         self._make_session = make_session
         self._upstreams = upstreams
         self._catalogs = catalogs
         self._count_sessions = count_sessions
-        self._tls = tls
+        self._settings = settings or LinkSettings()
         self._wait_synced = wait_synced
-        self._handshake_s = handshake_s
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
+        self._unix_sockets: list[UnixSocket] = []
         self._links: set[ClientLink] = set()
         self._keys: dict[tuple[int, bytes], ClientLink] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -49,16 +53,26 @@ class Listener:
     def wait_synced(self) -> Callable[[int], Awaitable[None]] | None:
         return self._wait_synced
 
-    async def start(self, host: str, port: int) -> int:
+    async def start_tcp(self, host: str, port: int) -> int:
         """Listens; gives the port. Raises OSError."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._make_link, host, port, backlog=_BACKLOG)
-        return int(self._server.sockets[0].getsockname()[1])
+        server = await loop.create_server(self._make_link, host, port, backlog=_BACKLOG)
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    async def start_unix(self, path: Path, permissions: int) -> None:
+        """Listens at `path`, which is removed at the end. Raises OSError."""
+        made = await asyncio.to_thread(UnixSocket, path, permissions)
+        self._unix_sockets.append(made)
+        loop = asyncio.get_running_loop()
+        self._servers.append(await loop.create_unix_server(self._make_local_link, sock=made.socket))
 
     def close(self) -> None:
         """No new links."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
+        for unix_socket in self._unix_sockets:
+            unix_socket.close()
 
     async def drain(self, limit_s: float) -> None:
         """Ends links as they come to rest between transactions; returns when none is left or time is up."""
@@ -83,7 +97,12 @@ class Listener:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _make_link(self) -> ClientLink:
-        return ClientLink(self._make_session, self, self._tls, self._handshake_s)
+        return ClientLink(lambda address: self._make_session(address, False), self, self._settings)
+
+    def _make_local_link(self) -> ClientLink:
+        # As PostgreSQL: nobody else can listen to a unix socket, so there is no TLS.
+        plain = replace(self._settings, tls=None)
+        return ClientLink(lambda address: self._make_session(address, True), self, plain)
 
     # link.Surroundings
 

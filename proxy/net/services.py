@@ -56,7 +56,14 @@ class WorkerServices:
 
     def gateway(self, database: str) -> Gateway:
         upstream = self.upstreams[database]()
-        return Gateway(upstream.user, upstream.database, upstream.password)
+        return Gateway(
+            upstream.user,
+            upstream.database,
+            upstream.password,
+            upstream.channel_binding,
+            upstream.max_protocol_version != "3.0",
+            upstream.target_session_attrs,
+        )
 
     def effective(self, user: str, database: str) -> EffectivePolicy | None:
         return self.policies.effective(user, database)

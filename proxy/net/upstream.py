@@ -5,16 +5,57 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import Protocol, cast
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final, Protocol, cast
 
 from proxy.dsn import Upstream
-from proxy.net.tls import DEMANDING, OFFERING, upstream_context
+from proxy.net.sockets import Keepalive, keep_alive
+from proxy.net.tls import ALPN, selected_alpn, server_channel, upstream_context
+from proxy.session.ports import Channel
 from proxy.wire import messages as m
 from proxy.wire.codec import encode
 
 
 class UpstreamUnreachable(Exception):
     """The server can't be reached. The text is for clients: a reason without addresses and secrets."""
+
+
+class TlsFailed(UpstreamUnreachable):
+    """It can be reached, but not through TLS."""
+
+
+class Encryption(Enum):
+    """`WANTED`: a server without TLS will do."""
+
+    NONE = auto()
+    WANTED = auto()
+    NEEDED = auto()
+
+
+# What libpq tries, one after the other (manual, 34.19.3): a server may refuse the one and take the other.
+_TRIED: Final = {
+    "disable": (Encryption.NONE,),
+    "allow": (Encryption.NONE, Encryption.NEEDED),
+    "prefer": (Encryption.WANTED, Encryption.NONE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One host of a DSN, with or without TLS."""
+
+    upstream: Upstream
+    encryption: Encryption
+
+
+def attempts(upstream: Upstream) -> list[Attempt]:
+    """All that may be tried, in libpq's order. A unix socket has no TLS."""
+    found: list[Attempt] = []
+    for host in upstream.candidates:
+        tried = (Encryption.NONE,) if host.is_unix else _TRIED.get(host.sslmode, (Encryption.NEEDED,))
+        found += [Attempt(host, encryption) for encryption in tried]
+    return found
 
 
 class Receiver(Protocol):
@@ -28,13 +69,16 @@ class Receiver(Protocol):
 
 
 class ServerLink(asyncio.Protocol):
-    """One connection to a server. Until `attach`, the answer to SSLRequest is all that is read."""
+    """One connection to a server. Until `attach`, the answer to SSLRequest is all that is read.
+
+    `channel` is there when it is encrypted.
+    """
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
+        self.channel: Channel | None = None
         self._receiver: Receiver | None = None
         self._tls_answer: asyncio.Future[bytes] | None = None
-        self._early = b""
         self._is_lost = False
         self.closed = asyncio.get_running_loop().create_future()
 
@@ -42,6 +86,12 @@ class ServerLink(asyncio.Protocol):
         self._receiver = receiver
         if self._is_lost:
             receiver.server_lost()
+
+    def abandon(self) -> None:
+        """Nobody wants to hear of it any more."""
+        self._receiver = None
+        if self.transport is not None:
+            self.transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -51,8 +101,6 @@ class ServerLink(asyncio.Protocol):
             self._receiver.server_data(data)
         elif self._tls_answer is not None and not self._tls_answer.done():
             self._tls_answer.set_result(data)
-        else:
-            self._early += data
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_lost = True
@@ -79,15 +127,15 @@ class ServerLink(asyncio.Protocol):
         return await self._tls_answer
 
 
-async def connect(upstream: Upstream, timeout_s: float | None = None) -> ServerLink:
+async def connect(attempt: Attempt, keepalive: Keepalive) -> ServerLink:
     """A link ready for the StartupMessage or CancelRequest. Raises UpstreamUnreachable."""
     try:
-        async with asyncio.timeout(timeout_s or upstream.connect_timeout_s):
-            return await _connect(upstream)
+        async with asyncio.timeout(attempt.upstream.connect_timeout_s):
+            return await _connect(attempt, keepalive)
     except TimeoutError:
         raise UpstreamUnreachable("the connection timed out") from None
     except ssl.SSLError as error:
-        raise UpstreamUnreachable("TLS with the database server failed") from error
+        raise TlsFailed("TLS with the database server failed") from error
     except OSError as error:
         raise UpstreamUnreachable(_reason(error)) from error
 
@@ -98,13 +146,15 @@ def _reason(error: OSError) -> str:
     return (error.strerror or "the network failed") if error.errno and error.errno > 0 else "the network failed"
 
 
-async def _connect(upstream: Upstream) -> ServerLink:
-    link = await _open(upstream)
+async def _connect(attempt: Attempt, keepalive: Keepalive) -> ServerLink:
+    link = await _open(attempt.upstream)
+    assert link.transport is not None
     try:
-        await _upgrade(link, upstream)
+        keep_alive(link.transport, keepalive)
+        if attempt.encryption is not Encryption.NONE:
+            await _secure(link, attempt)
     except BaseException:
-        if link.transport is not None:
-            link.transport.abort()
+        link.abandon()
         raise
     return link
 
@@ -120,38 +170,51 @@ async def _open(upstream: Upstream) -> ServerLink:
     return link
 
 
-async def _upgrade(link: ServerLink, upstream: Upstream) -> None:
-    if upstream.is_unix or upstream.sslmode not in OFFERING:
-        return
+async def _secure(link: ServerLink, attempt: Attempt) -> None:
+    upstream = attempt.upstream
+    if upstream.sslnegotiation == "direct" or await _is_tls_offered(link, attempt.encryption):
+        await _start_tls(link, upstream)
+
+
+async def _is_tls_offered(link: ServerLink, encryption: Encryption) -> bool:
     answer = await link.ask_for_tls()
     if answer == b"N":
-        if upstream.sslmode in DEMANDING:
-            raise UpstreamUnreachable("the database server offers no TLS")
-        return
+        if encryption is Encryption.NEEDED:
+            raise TlsFailed("the database server offers no TLS")
+        return False
     # Anything after the S came unencrypted: it may be an attacker's (CVE-2021-23222).
     if answer != b"S":
         raise UpstreamUnreachable("the database server doesn't speak PostgreSQL's protocol")
+    return True
+
+
+async def _start_tls(link: ServerLink, upstream: Upstream) -> None:
     assert link.transport is not None
     context = await asyncio.to_thread(upstream_context, upstream)
     name = upstream.host if context.check_hostname or not _is_address(upstream.host) else None
     loop = asyncio.get_running_loop()
     secured = await loop.start_tls(link.transport, link, context, server_hostname=name or "")
     if secured is None:
-        raise UpstreamUnreachable("TLS with the database server failed")
+        raise TlsFailed("TLS with the database server failed")
     link.transport = secured
+    selected = selected_alpn(secured)
+    # Without a request before it, ALPN alone says that the other end means PostgreSQL's protocol.
+    if selected != ALPN and (selected is not None or upstream.sslnegotiation == "direct"):
+        raise TlsFailed("the database server speaks another protocol through TLS")
+    link.channel = server_channel(secured)
 
 
 def _is_address(host: str) -> bool:
     return ":" in host or host.replace(".", "").isdigit()
 
 
-async def send_cancel(upstream: Upstream, process_id: int, secret_key: bytes) -> None:
+async def send_cancel(attempt: Attempt, keepalive: Keepalive, process_id: int, secret_key: bytes) -> None:
     """Cancels at the server; returns once the server has taken it. Raises UpstreamUnreachable."""
-    link = await connect(upstream)
+    link = await connect(attempt, keepalive)
     assert link.transport is not None
     link.transport.write(encode(m.CancelRequest(process_id, secret_key)))
     try:
-        async with asyncio.timeout(upstream.connect_timeout_s):
+        async with asyncio.timeout(attempt.upstream.connect_timeout_s):
             await link.closed
     except TimeoutError:
         raise UpstreamUnreachable("the cancel request timed out") from None

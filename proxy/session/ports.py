@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal, Protocol
+from typing import Protocol
 
 from audit.cost import PriceList
 from audit.record import Record, Verdict
@@ -122,13 +122,17 @@ class Measures:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """How to log in at the server. `channel_binding` as in libpq; `is_asked_long_keys`: ask for protocol 3.2."""
+    """How to log in at the server. `channel_binding` and `target_session_attrs` have libpq's meaning.
+
+    `is_asked_long_keys`: protocol 3.2 is asked for where the server knows it.
+    """
 
     user: str
     database: str
     password: str | None = field(default=None, repr=False)
-    channel_binding: Literal["disable", "prefer", "require"] = "prefer"
+    channel_binding: str = "prefer"
     is_asked_long_keys: bool = True
+    target_session_attrs: str = "any"
 
 
 class Services(Protocol):

@@ -25,7 +25,13 @@ _SECRET_BYTES: Final = 4
 _LONG_SECRET_BYTES: Final = 32  # as PostgreSQL 18 under protocol 3.2
 _LONG_KEYS_SINCE: Final = 180_000
 # Too many connections, starting up, a bad value of the client's own setting: true for the client too.
+_NOT_NOW: Final = "57P03"  # it starts, or follows another one and takes nobody: libpq goes on to the next host
+_NOT_LIKE_THIS: Final = "28000"  # before any question: pg_hba.conf wants TLS, or none
 _TOLD_CLASSES: Final = frozenset({"22", "53", "57"})
+
+
+class ServerUnfit(SessionEnds):
+    """This server won't do, another one may."""
 
 
 class ServerGreeting:
@@ -49,6 +55,9 @@ class ServerGreeting:
         self._gateway = gateway
         self._protocol = self._newest_protocol()
         self._login = UpstreamLogin(gateway, channel, services.random_bytes(18))
+        self._held = Outbox()  # until it is certain that this server will do
+        self._parameters: dict[bytes, bytes] = {}
+        self._has_asked = False
         self.conversation: Conversation | None = None
         self.is_ready = False
 
@@ -77,11 +86,14 @@ class ServerGreeting:
                 self._answer(message, outbox)
             case m.ParameterStatus() if self.conversation is not None:
                 note_parameter(self.conversation, message)
-                outbox.to_client.append(encode(message))
+                self._parameters[message.name] = message.value
+                self._held.to_client.append(encode(message))
             case m.BackendKeyData():
-                self._give_key(message, outbox)
+                self._give_key(message)
             case m.ReadyForQuery():
-                outbox.to_client.append(encode(message))
+                self._check_attributes()
+                outbox.to_client += [*self._held.to_client, encode(message)]
+                outbox.commands += self._held.commands
                 self.is_ready = True
             case _:
                 raise Unexpected("an unknown message in the server's greeting")
@@ -93,15 +105,30 @@ class ServerGreeting:
             raise Unexpected("the server negotiates a protocol that wasn't asked for")
         self._protocol = message.protocol
 
+    def _check_attributes(self) -> None:
+        """target_session_attrs, by what PostgreSQL 14 and later report at login. Raises ServerUnfit."""
+        wanted = self._gateway.target_session_attrs
+        is_standby = self._parameters.get(b"in_hot_standby") != b"off"
+        is_read_only = is_standby or self._parameters.get(b"default_transaction_read_only") != b"off"
+        is_fit = {
+            "read-write": not is_read_only,
+            "read-only": is_read_only,
+            "primary": not is_standby,
+            "standby": is_standby,
+        }
+        if not is_fit.get(wanted, True):
+            raise ServerUnfit("08006", f"could not connect to the database server: no host is {wanted}")
+
     def _answer(self, message: m.BackendMessage, outbox: Outbox) -> None:
         try:
             answer = self._login.answer(message)
         except LoginImpossible as error:
             raise SessionEnds("08006", str(error)) from error
+        self._has_asked = True
         if answer:
             outbox.to_server.append(answer)
         if self._login.is_ok:
-            outbox.to_client.append(encode(m.AuthenticationOk()))
+            self._held.to_client.append(encode(m.AuthenticationOk()))
             path = self._search_path()
             user = self._gateway.user
             self.conversation = Conversation(self._services, self._identity, self._ledger, outbox, path, user)
@@ -112,18 +139,21 @@ class ServerGreeting:
         log.warning("the server refused a login", extra={"fields": {"sqlstate": sqlstate}})
         if not is_fatal(message.fields):
             raise Unexpected("an error that isn't fatal in the server's greeting")
-        if sqlstate[:2] == "28":
-            raise SessionEnds("08006", "the database server refused the gateway's login")
         text = message.fields.get("M", b"").decode("utf-8", "replace")
-        raise SessionEnds(sqlstate, text if sqlstate[:2] in _TOLD_CLASSES else sqlstate_meaning(sqlstate))
+        told = text if sqlstate[:2] in _TOLD_CLASSES else sqlstate_meaning(sqlstate)
+        is_login = sqlstate == _NOT_LIKE_THIS
+        if sqlstate[:2] == "28":
+            sqlstate, told = "08006", "the database server refused the gateway's login"
+        is_curable = sqlstate == _NOT_NOW or (is_login and not self._has_asked)
+        raise (ServerUnfit if is_curable else SessionEnds)(sqlstate, told)
 
-    def _give_key(self, message: m.BackendKeyData, outbox: Outbox) -> None:
+    def _give_key(self, message: m.BackendKeyData) -> None:
         """The process id stays the server's; the secret is ours, so that the server's never leaves."""
         if self._protocol < m.PROTOCOL_3_2 and len(message.secret_key) != _SECRET_BYTES:
             raise Unexpected("a cancel key of another length than the protocol's")
         secret = self._services.random_bytes(_LONG_SECRET_BYTES if self._startup.is_long_keyed else _SECRET_BYTES)
-        outbox.commands.append(RegisterKey(message.process_id, secret, message.secret_key))
-        outbox.to_client.append(encode(m.BackendKeyData(message.process_id, secret)))
+        self._held.commands.append(RegisterKey(message.process_id, secret, message.secret_key))
+        self._held.to_client.append(encode(m.BackendKeyData(message.process_id, secret)))
 
     def _search_path(self) -> tuple[str, ...]:
         catalog = self._services.catalog(self._identity.database)

@@ -23,7 +23,7 @@ from proxy.session.ledger import Identity, Ledger
 from proxy.session.ports import Channel, CloseLinks, ConnectUpstream, Outbox, Rules, Services, StartTls
 from proxy.session.reports import fatal_bytes
 from proxy.session.requests import Requests
-from proxy.session.server_greeting import ServerGreeting
+from proxy.session.server_greeting import ServerGreeting, ServerUnfit
 from proxy.session.settings import Admitted, Startup
 from proxy.wire.codec import decode_backend
 from proxy.wire.errors import ProtocolViolation
@@ -66,12 +66,19 @@ class Session:
         self._startup: Startup | None = None
         self._login: ClientLogin | None = None
         self._admitted = Admitted({})
+        self._is_client_finished = False
+        self._is_last_server = True
         self._server_greeting: ServerGreeting | None = None
         self._c: Conversation | None = None
         self._requests: Requests | None = None
         self._answers: Answers | None = None
 
     # what net looks at
+
+    @property
+    def channel(self) -> Channel | None:
+        """The client's TLS, once it stands."""
+        return self._greeting.channel
 
     @property
     def phase(self) -> Phase:
@@ -117,9 +124,9 @@ class Session:
         """The client link is encrypted now; the startup packet comes again, or, with direct TLS, at last."""
         self._greeting.channel = channel or Channel()
 
-    def upstream_connected(self, channel: Channel | None = None) -> None:
-        """`channel` is there when the link to the server is encrypted."""
-        self._guarded(lambda: self._upstream_connected(channel))
+    def upstream_connected(self, channel: Channel | None = None, is_last: bool = True) -> None:
+        """`channel` is there when the link to the server is encrypted; `is_last`: no other one can be had."""
+        self._guarded(lambda: self._upstream_connected(channel, is_last))
 
     def upstream_failed(self, reason: str) -> None:
         """The server can't be reached. `reason` is shown to the client: no secrets in it."""
@@ -127,6 +134,11 @@ class Session:
 
     def upstream_lost(self) -> None:
         self._guarded(lambda: self._fail("08006", "the connection to the database server was lost"))
+
+    def client_finished(self) -> None:
+        """The client says no more, and may still read: what is owed to it comes first."""
+        self._is_client_finished = True
+        self._guarded(self._end_if_finished)
 
     def client_lost(self) -> None:
         """The client went away without a word, or after its Terminate."""
@@ -271,8 +283,9 @@ class Session:
 
     # server side
 
-    def _upstream_connected(self, channel: Channel | None) -> None:
+    def _upstream_connected(self, channel: Channel | None, is_last: bool) -> None:
         assert self._startup is not None
+        self._is_last_server = is_last
         gateway = self._services.gateway(self._identity.database)
         self._server_greeting = ServerGreeting(
             self._services, self._identity, self._ledger, self._startup, self._admitted, gateway, channel
@@ -288,6 +301,13 @@ class Session:
         if self._c is not None and self._c.is_ended:
             return
         self._read_client()
+        self._end_if_finished()
+
+    def _end_if_finished(self) -> None:
+        c = self._c
+        is_owed = c is not None and self._phase is Phase.OPEN and c.queue and not c.is_copying_in
+        if self._is_client_finished and self._phase is not Phase.ENDED and not is_owed:
+            self._finish(b"", "08006")
 
     def _read_server(self, chunk: bytes) -> None:
         cutter = self._server
@@ -331,13 +351,28 @@ class Session:
             raise Unexpected("the server speaks before it was spoken to")
         while start < end:
             frame_end = start + 1 + int.from_bytes(buffer[start + 1 : start + 5], "big")
-            greeting.receive(decode_backend(type_byte, buffer[start + 5 : frame_end]), self._outbox)
-            self._c = greeting.conversation
+            try:
+                greeting.receive(decode_backend(type_byte, buffer[start + 5 : frame_end]), self._outbox)
+            except ServerUnfit:
+                if self._is_last_server:
+                    raise
+                self._try_next_server()
+                return
             start = frame_end
-        if greeting.is_ready and self._c is not None:
-            self._open(self._c)
+        if greeting.is_ready and greeting.conversation is not None:
+            self._open(greeting.conversation)
+
+    def _try_next_server(self) -> None:
+        """Nothing of this one's greeting was shown, so the next one can begin anew."""
+        self._server_greeting = None
+        self._server = FrameCutter(_server_limits(self._limits))
+        self._outbox.to_server.clear()
+        self._phase = Phase.CONNECTING
+        self._outbox.commands.append(ConnectUpstream(self._identity.database))
 
     def _open(self, conversation: Conversation) -> None:
+        self._c = conversation
+        conversation.outbox = self._outbox
         conversation.policy()
         self._requests = Requests(conversation)
         self._answers = Answers(conversation)

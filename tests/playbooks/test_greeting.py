@@ -337,9 +337,11 @@ def test_scram_towards_the_server_checks_its_proof() -> None:
     (final,) = play.server_hears()
     assert isinstance(final, m.SASLResponse)
     proof = server.respond(final.data)
-    early = m.AuthenticationOk()
-    play.server(m.AuthenticationSASLFinal(proof), early)
-    assert m.AuthenticationOk() in play.client_hears()
+    play.client_hears()
+    play.server(m.AuthenticationSASLFinal(proof), m.AuthenticationOk())
+    assert play.client_hears() == []  # another server may have to be taken
+    play.server(READY)
+    assert play.client_hears() == [m.AuthenticationOk(), READY]
 
 
 def test_a_server_that_skips_its_proof_is_not_trusted() -> None:

@@ -42,7 +42,7 @@ def problems(folder: Path, text: str, environment: dict[str, str] | None = None)
 
 def test_every_key_is_read(tmp_path: Path) -> None:
     config = load(tmp_path, FULL)
-    assert config.listen == Address("0.0.0.0", 6432)
+    assert config.listen == (Address("0.0.0.0", 6432),)
     assert config.admin.listen == Address("::1", 9187)
     assert config.tls.mode is TlsMode.REQUIRE
     assert config.tls.client_ca == tmp_path / "ca.crt"
@@ -58,7 +58,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
 
 def test_without_a_file_everything_has_a_default_on_loopback(tmp_path: Path) -> None:
     config = load_config(None, {}, secrets=tmp_path / "none", base=tmp_path)
-    assert config.listen == Address("127.0.0.1", 6432)
+    assert config.listen == (Address("127.0.0.1", 6432),)
     assert config.admin.listen == Address("127.0.0.1", 9187)
     assert config.databases is None
     assert config.audit.store is None
@@ -74,10 +74,10 @@ def test_the_nearer_source_wins(tmp_path: Path) -> None:
     secrets.mkdir()
     (secrets / "pgwarden_listen").write_text("127.0.0.1:2\n")
     text = "listen: 127.0.0.1:1\n"
-    assert load(tmp_path, text).listen.port == 2
+    assert load(tmp_path, text).listen[0].port == 2
     environment = {"PGWARDEN_LISTEN": "127.0.0.1:3"}
-    assert load(tmp_path, text, environment).listen.port == 3
-    assert load(tmp_path, text, environment, overrides={"listen": "127.0.0.1:4"}).listen.port == 4
+    assert load(tmp_path, text, environment).listen[0].port == 3
+    assert load(tmp_path, text, environment, overrides={"listen": "127.0.0.1:4"}).listen[0].port == 4
 
 
 def test_the_environment_reaches_inner_keys_and_leaves_their_neighbours(tmp_path: Path) -> None:

@@ -51,14 +51,15 @@ async def worker_before(
     policies.parent.mkdir()
     policies.write_text(policy_text(policies_text), "utf-8")
     given = {"listen": "127.0.0.1:0", "databases": {"shop": {"upstream": dsn}}, "policies": policies.parent}
+    given |= {"handshake_timeout": f"{round(handshake_s * 1000)}ms"}
     config = Config.model_validate(given | configuration)
     journal = Journal.open(folder / "journal", 1, durability=config.audit.durability)
     metrics = Metrics(CollectorRegistry())
     assert config.databases is not None
     upstreams = {name: (lambda d=database: d.server) for name, database in config.databases.items()}
-    worker = Worker(config, upstreams, journal, metrics, {}, handshake_s)
+    worker = Worker(config, upstreams, journal, metrics, {})
     try:
-        address = await worker.start()
+        address, *_ = await worker.start()
         yield WorkerStage(worker, journal, metrics, address.port, policies)
     finally:
         await worker.stop()

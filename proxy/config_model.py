@@ -1,0 +1,178 @@
+"""What an operator may say in `pgwarden.yaml`, key by key, with defaults and checks. Reads no files but passwords."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from proxy.config_values import (
+    AddressValue,
+    Bytes,
+    Mode,
+    Places,
+    Seconds,
+    WholeSeconds,
+    read_address,
+    read_places,
+)
+from proxy.dsn import Upstream, check_for_store, parse_dsn
+
+DEFAULT_LISTEN: Final = "127.0.0.1:6432"
+DEFAULT_ADMIN: Final = "127.0.0.1:9187"
+
+
+class ConfigError(Exception):
+    """The configuration can't be used. `problems`: one line each, with its place where there is one."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class TlsMode(StrEnum):
+    """`disable`: SSLRequest is answered N. `allow`: the client chooses. `require`: no plain clients."""
+
+    DISABLE = "disable"
+    ALLOW = "allow"
+    REQUIRE = "require"
+
+
+class SqlText(StrEnum):
+    """How much of a statement's text the audit records keep."""
+
+    FULL = "full"
+    DIGEST = "digest"
+
+
+class _Keys(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
+
+
+class Admin(_Keys):
+    listen: AddressValue = Field(default=read_address(DEFAULT_ADMIN))
+
+
+class ClientCertificates(StrEnum):
+    """`required`: no link without one. `optional`: principals whose `auth` names one need it, others don't."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+
+
+class Tls(_Keys):
+    """TLS towards clients. With `client_ca`, a client shows a certificate that it signed."""
+
+    mode: TlsMode = TlsMode.DISABLE
+    certificate: Path | None = None
+    key: Path | None = None
+    client_ca: Path | None = None
+    client_certificates: ClientCertificates = ClientCertificates.REQUIRED
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Tls:
+        if self.mode is not TlsMode.DISABLE and (self.certificate is None or self.key is None):
+            raise ValueError(f"mode {self.mode.value} needs certificate and key")
+        return self
+
+
+class Database(_Keys):
+    """One database that clients may name. `server` is where it really is, with the password filled in."""
+
+    upstream: str = Field(repr=False)
+    password_file: Path | None = None
+
+    @field_validator("upstream")
+    @classmethod
+    def _is_readable(cls, value: str) -> str:
+        parse_dsn(value)
+        return value
+
+    @property
+    def server(self) -> Upstream:
+        """The same as `read_server()`."""
+        return self.read_server()
+
+    def read_server(self) -> Upstream:
+        """The password file is read anew: a rotated password counts for the next connection. Raises ConfigError."""
+        upstream = parse_dsn(self.upstream)
+        if self.password_file is None:
+            return upstream
+        try:
+            return upstream.with_password(self.password_file.read_text("utf-8").rstrip("\r\n"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError([f"password_file {self.password_file}: {reason_of(error)}"]) from None
+
+
+class Audit(_Keys):
+    """`store` None means the embedded PostgreSQL."""
+
+    directory: Path = Path("var/journal")
+    store: str | None = Field(default=None, repr=False)
+    durability: Literal["grouped", "strict"] = "grouped"
+    sql_text: SqlText = SqlText.FULL
+
+    @field_validator("store")
+    @classmethod
+    def _is_readable(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_for_store(value)
+        return value
+
+
+class Sessions(_Keys):
+    """How long a session may do nothing, in seconds; None without end."""
+
+    idle_timeout: Seconds | None = None
+    idle_in_transaction_timeout: Seconds | None = None
+
+
+class Keepalive(_Keys):
+    """When TCP asks a silent peer, client or server, whether it is still there, and when it gives up."""
+
+    idle: WholeSeconds = 60
+    interval: WholeSeconds = 10
+    count: int = Field(default=6, ge=1, le=127)
+
+
+class Limits(_Keys):
+    """`message`: the longest message of a client, and the longest of a server that has to be looked into."""
+
+    message: Bytes = Field(default=64 << 20, ge=1 << 20, le=1 << 30)
+
+
+class Config(_Keys):
+    """Everything an operator may say. `databases` None means the embedded PostgreSQL with its sample shop."""
+
+    listen: Places = Field(default=read_places(DEFAULT_LISTEN))
+    unix_socket_permissions: Mode = 0o777
+    handshake_timeout: Seconds = 10.0
+    session: Sessions = Sessions()
+    keepalive: Keepalive = Keepalive()
+    limits: Limits = Limits()
+    admin: Admin = Admin()
+    tls: Tls = Tls()
+    databases: dict[str, Database] | None = None
+    policies: Path = Path("policies")
+    audit: Audit = Audit()
+    workers: int = 1
+
+    @field_validator("databases")
+    @classmethod
+    def _is_not_empty(cls, value: dict[str, Database] | None) -> dict[str, Database] | None:
+        if value is not None and not value:
+            raise ValueError("name at least one database, or leave the key out to use the embedded one")
+        return value
+
+    @field_validator("workers")
+    @classmethod
+    def _is_one(cls, value: int) -> int:
+        if value != 1:
+            raise ValueError("this version runs one worker: only 1 is possible")
+        return value
+
+
+def reason_of(error: OSError | UnicodeDecodeError) -> str:
+    return (error.strerror or "can't be read") if isinstance(error, OSError) else "not UTF-8"

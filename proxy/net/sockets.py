@@ -1,0 +1,154 @@
+"""What the system's sockets need besides bytes: signs of life from silent peers, and unix sockets with their locks."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_BACKLOG: Final = 1024
+_OURS_ALONE: Final = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class Keepalive:
+    """After `idle_s` of silence a probe each `interval_s`; after `count` without an answer the link is lost."""
+
+    idle_s: int = 60
+    interval_s: int = 10
+    count: int = 6
+
+
+def keep_alive(transport: asyncio.BaseTransport, keepalive: Keepalive) -> None:
+    """For TCP; a unix socket's peer can't vanish unnoticed. TCP_NODELAY is asyncio's own default."""
+    found = transport.get_extra_info("socket")
+    if found is None or found.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", keepalive.idle_s),
+        ("TCP_KEEPINTVL", keepalive.interval_s),
+        ("TCP_KEEPCNT", keepalive.count),
+    ):
+        if hasattr(socket, name):  # macOS has another name for the first
+            found.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+class FirstByte:
+    """Tells a link's first byte and leaves it in the socket: a TLS handshake has to be read from its beginning.
+
+    The transport doesn't read meanwhile; `heard` gets the byte, or nothing when the link has ended.
+    """
+
+    def __init__(self, transport: asyncio.Transport, heard: Callable[[bytes], None]) -> None:
+        self._transport = transport
+        self._heard = heard
+        self._loop = asyncio.get_running_loop()
+        # A second descriptor, because loops don't let anybody watch that of a transport.
+        self._socket = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+        transport.pause_reading()
+        self._loop.add_reader(self._socket, self._look)
+
+    def close(self) -> None:
+        """Harmless when closed already."""
+        if self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket)
+            self._socket.close()
+
+    def _look(self) -> None:
+        try:
+            found = self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            found = b""
+        self.close()
+        self._heard(found)
+
+
+class UnixSocket:
+    """A listening unix socket at `path`. A lock beside it says that its owner lives; what a dead one left is removed.
+
+    PostgreSQL does the same with a file of that name, so neither takes the other's place.
+    """
+
+    def __init__(self, path: Path, permissions: int) -> None:
+        """Raises OSError when another one listens there, or the folder isn't ours to write."""
+        self.path = path
+        self._lock_path = path.with_name(f"{path.name}.lock")
+        self._lock = -1
+        if self._is_answered():  # before the lock is touched: it may be a program's that doesn't know of ours
+            raise self._in_use()
+        self._lock = self._take_lock()
+        try:
+            self.socket = self._bind(permissions)
+        except BaseException:
+            self._let_go()
+            raise
+
+    def close(self) -> None:
+        """Harmless when closed already."""
+        if self._lock >= 0:
+            self.socket.close()
+            self.path.unlink(missing_ok=True)
+            self._let_go()
+
+    def _take_lock(self) -> int:
+        while True:
+            lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _OURS_ALONE)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if self._is_in_place(lock):
+                    os.truncate(lock, 0)
+                    os.write(lock, f"{os.getpid()}\n".encode())
+                    return lock
+            except BlockingIOError:
+                os.close(lock)
+                raise self._in_use() from None
+            os.close(lock)  # its last owner removed it between our two steps
+
+    def _is_in_place(self, lock: int) -> bool:
+        with suppress(FileNotFoundError):
+            return os.path.samestat(os.fstat(lock), os.stat(self._lock_path, follow_symlinks=False))
+        return False
+
+    def _in_use(self) -> OSError:
+        return OSError(errno.EADDRINUSE, "another program listens there", str(self.path))
+
+    def _bind(self, permissions: int) -> socket.socket:
+        if self.path.is_socket():
+            self.path.unlink()
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            made.bind(str(self.path))
+            self.path.chmod(permissions)
+            made.listen(_BACKLOG)
+            made.setblocking(False)
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    def _is_answered(self) -> bool:
+        """Whether a program that doesn't know our lock listens there."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(1.0)
+            try:
+                probe.connect(str(self.path))
+            except (FileNotFoundError, ConnectionRefusedError):
+                return False
+            except OSError:
+                return True  # full or slow, but there
+            return True
+
+    def _let_go(self) -> None:
+        self._lock_path.unlink(missing_ok=True)
+        os.close(self._lock)
+        self._lock = -1
