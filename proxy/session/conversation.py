@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
+from policies.catalog import Namespace
 from policies.decision import Refusal
 from policies.errors import PoliciesError
 from policies.model import EffectivePolicy
 from proxy.session.ledger import Identity, Ledger
+from proxy.session.names import Basis, Declared, Portal
 from proxy.session.ports import CancelUpstream, Chunk, CloseLinks, Outbox, Services, StartTimer, StopTimer
-from proxy.session.queue import ENDED_BY_READY, Basis, Item, Kind, Names, Portal
+from proxy.session.queue import ENDED_BY_READY, Item, Kind
 from proxy.session.reports import fatal_bytes, refusal_bytes
-from proxy.wire import messages as m
-from proxy.wire.codec import encode
+from proxy.session.track import Track
+from proxy.session.view import View
 
-# Can't be parsed, by any version. The name keeps the unnamed statement alive.
-POISON_TEXT = b"refused by pgwarden"
-POISON_NAME = b"pgwarden_refused"
-POISON_QUERY = encode(m.Query(POISON_TEXT))
-POISON_PARSE = encode(m.Parse(POISON_NAME, POISON_TEXT))
-POISON_UNNAMED_PARSE = encode(m.Parse(b"", POISON_TEXT))
+_NO_NAMESPACE = Namespace(())
 
 
 class SessionEnds(Exception):
@@ -29,6 +27,10 @@ class SessionEnds(Exception):
         super().__init__(message)
         self.answer = fatal_bytes(sqlstate, message, hint)
         self.sqlstate = sqlstate
+
+
+class Wait(Exception):
+    """This message of the client can't be judged before replies that are on their way are here. Nothing was done."""
 
 
 class Unexpected(Exception):
@@ -53,13 +55,11 @@ class Conversation:
         self.outbox = outbox
         self.gateway_user = gateway_user
         self.queue: deque[Item] = deque()
-        self.sent = Names()
-        self.confirmed = Names()
+        self.group = 0  # rises with each message that ends in ReadyForQuery
+        self.confirmed = View(Track(search_path, gateway_user))
+        self._sent: View | None = self.confirmed.copy()
+        self._moving: deque[Item] = deque()
         self.status = b"I"
-        self.search_path = self.initial_path = search_path
-        self.coming_path: tuple[str, ...] | None = None
-        self.is_path_unsettled = False
-        self.is_group_failed = False
         self.is_tainted = False
         self.is_pin_broken = False
         self.is_skipping = False  # the server drops what comes until Sync, and so do we
@@ -67,6 +67,7 @@ class Conversation:
         self.catalog_waits = 0  # commits of DDL whose catalog isn't read again yet
         self.is_late = False  # the client has read an error that the server doesn't know of
         self.is_copying_in = False
+        self.intruder: int | None = None  # type of a message that came in the middle of COPY data
         self.is_ended = False
         self.cancels = 0
         self._timed: Item | None = None
@@ -103,15 +104,49 @@ class Conversation:
 
     # the queue
 
+    @property
+    def sent(self) -> View:
+        """What will hold once all that is on its way has succeeded."""
+        if self._sent is None:
+            self._sent = self.confirmed.copy()
+            for item in self.queue:
+                self._sent.expect(item)
+        return self._sent
+
+    def forget_sent(self) -> None:
+        """After an error: what the client may count on is what is confirmed plus what is still on its way."""
+        self._sent = None
+
     def expect(self, item: Item) -> None:
+        sent = self.sent
+        item.group = self.group
+        if any(sent.track.moves(account.plan) for account in item.accounts):
+            self._moving.append(item)
         self.queue.append(item)
-        self.sent.apply(item)
+        sent.expect(item)
+        if item.kind in ENDED_BY_READY:
+            self.group += 1
         self.watch_time()
 
     def pop(self) -> Item:
-        item = self.queue.popleft()
+        item = self.take()
         self.watch_time()
         return item
+
+    def take(self) -> Item:
+        """The first item leaves the queue; `watch_time` comes when no more are taken."""
+        item = self.queue.popleft()
+        if self._moving and self._moving[0] is item:
+            self._moving.popleft()
+        return item
+
+    @property
+    def is_namespace_certain(self) -> bool:
+        """Whether names mean the same for the next message, whatever becomes of those on their way.
+
+        Within a stretch up to ReadyForQuery an error skips the rest, so only what came before it matters.
+        """
+        return not self._moving or self._moving[0].group >= self.group
 
     def head_of(self, *kinds: Kind) -> Item:
         """The item whose reply is due. Raises Unexpected if it is of another kind."""
@@ -126,12 +161,6 @@ class Conversation:
     def has_sync(self) -> bool:
         """Whether a message that ends in ReadyForQuery is on its way."""
         return any(item.kind in ENDED_BY_READY for item in self.queue)
-
-    def resend_names(self) -> None:
-        """After an error: what the client may count on is what is confirmed plus what is still on its way."""
-        self.sent = self.confirmed.copy()
-        for item in self.queue:
-            self.sent.apply(item)
 
     def watch_time(self) -> None:
         head = self.queue[0] if self.queue else None
@@ -178,9 +207,15 @@ class Conversation:
         """Under a policy that reads names, DDL counts from the next message on."""
         return self.catalog_waits > 0 and not self.policy_is_open()
 
-    def basis(self, policy: EffectivePolicy) -> Basis:
+    def basis(self, policy: EffectivePolicy, sql: str) -> Basis:
+        """What this text is decided under now. Raises Wait while that isn't certain."""
         catalog = self.services.catalog(self.identity.database)
-        return Basis(policy.fingerprint, catalog.version if catalog else 0, self.search_path)
+        version = catalog.version if catalog else 0
+        if policy.is_everything:
+            return Basis(policy.fingerprint, version, _NO_NAMESPACE)
+        if not self.is_namespace_certain:
+            raise Wait
+        return Basis(policy.fingerprint, version, named_in(self.sent.track.namespace, sql))
 
     # failing
 
@@ -193,7 +228,6 @@ class Conversation:
             return
         self.send_client(answer or refusal_bytes(refusal))
         self.is_late = True
-        self.is_group_failed = True
         head = self.queue[0] if self.queue else None
         if head is not None:
             head.sqlstate = refusal.sqlstate
@@ -219,12 +253,12 @@ class Conversation:
         for item in self.queue:
             for account in item.accounts:
                 self.ledger.close(account, sqlstate)
-        for portal in [*self.confirmed.portals.values(), *self.sent.portals.values()]:
+        for portal in self.confirmed.names.portals.values():
             self.close_portal(portal, sqlstate)
 
-    def close_portal(self, portal: Portal | None, sqlstate: str = "") -> None:
+    def close_portal(self, portal: Portal | Declared | None, sqlstate: str = "") -> None:
         """A suspended portal that goes away ends its statement."""
-        if portal is not None and portal.account is not None:
+        if isinstance(portal, Portal) and portal.account is not None:
             self.ledger.close(portal.account, sqlstate)
             portal.account = None
 
@@ -233,3 +267,19 @@ def _runtime_limit(item: Item | None) -> float | None:
     if item is None or item.kind not in (Kind.QUERY, Kind.EXECUTE):
         return None
     return next((a.plan.limits.runtime_s for a in item.accounts if a.plan.limits.runtime_s is not None), None)
+
+
+def named_in(namespace: Namespace, sql: str) -> Namespace:
+    """The namespace without relations of the session's own that the text can't name: those make no difference."""
+    if not namespace.temporary and not namespace.made:
+        return namespace
+    folded = sql.casefold()
+    if "u&" in folded:
+        return namespace  # escapes may spell any name
+    temporary = frozenset(name for name in namespace.temporary if _may_name(folded, name))
+    made = frozenset(pair for pair in namespace.made if _may_name(folded, pair[1]))
+    return replace(namespace, temporary=temporary, made=made)
+
+
+def _may_name(folded: str, name: str) -> bool:
+    return '"' in name or name.casefold() in folded

@@ -1,25 +1,45 @@
-"""Asks for decisions and holds them against the session's own state: taint, search_path, what is prepared.
+"""Asks for decisions and holds them against the session's own state: its namespace, what stands under a name.
 
-It sends nothing and queues nothing; `requests` does.
+It sends nothing and queues nothing; `requests` and `extended` do.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
-from policies.catalog import Namespace
 from policies.decision import Decision, Plan, Refusal
 from policies.model import EffectivePolicy
-from proxy.session.conversation import Conversation, SessionEnds
-from proxy.session.queue import Account, Basis, Prepared
-from proxy.session.refusals import path_refusal
+from proxy.session.account import Account, Reading, Run
+from proxy.session.conversation import Conversation, SessionEnds, Wait
+from proxy.session.names import Basis, Declared, Held, Names, Portal, Prepared
+from proxy.session.refusals import (
+    changed_cursor,
+    changed_result,
+    changed_result_refusal,
+    missing_cursor,
+    missing_for,
+    missing_refusal,
+    raw_name,
+)
+from proxy.session.reports import refusal_bytes
 
-_OPENING = frozenset({"begin", "start transaction", "start", "savepoint", "prepare transaction"})
+# What SQL's own PREPARE takes. Parse takes anything, and EXECUTE would run it.
+_PREPARABLE: Final = frozenset({"select", "insert", "update", "delete", "merge", "prepare"})
+
+
+class Denied(Exception):
+    """The session's own state forbids the statement. `answer` is what the client reads."""
+
+    def __init__(self, refusal: Refusal, answer: bytes = b"") -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+        self.answer = answer or refusal_bytes(refusal)
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A text under the policy of now. `refusal` may come from the decision or from the session's own rules."""
+    """A text under the policy of now."""
 
     policy: EffectivePolicy
     basis: Basis
@@ -31,82 +51,165 @@ class Decider:
     def __init__(self, conversation: Conversation) -> None:
         self._c = conversation
 
-    def decide(self, raw: bytes, search_path: tuple[str, ...] | None = None) -> Decided:
+    def decide(self, raw: bytes, basis: Basis | None = None) -> Decided:
+        """`basis`: the namespace of another moment. Raises Wait, SessionEnds."""
         c = self._c
         policy = c.policy()
-        basis = c.basis(policy)
+        sql = raw.decode("utf-8", "replace")
+        basis = basis or c.basis(policy, sql)
         catalog = c.services.catalog(c.identity.database)
         if catalog is None:
             raise SessionEnds("57P03", "the catalog of this database isn't known yet; try again")
-        try:
-            sql = raw.decode("utf-8", "replace" if policy.is_everything else "strict")
-        except UnicodeDecodeError:
+        if not policy.is_everything and sql.encode() != raw:
             refusal = Refusal("22021", "pgwarden/encoding", 'invalid byte sequence for encoding "UTF8"')
             return Decided(policy, basis, None, refusal)
-        namespace = Namespace(c.search_path if search_path is None else search_path, c.initial_path)
-        decision = c.services.decide(sql, policy, catalog, namespace)
+        decision = c.services.decide(sql, policy, catalog, basis.namespace)
         if policy.is_everything and decision.text != sql:
             raise RuntimeError("the allow-everything policy changed a text")
         return Decided(policy, basis, decision, decision.refusal)
 
-    def open(self, decision: Decision, plans: tuple[Plan, ...], policy: EffectivePolicy) -> list[Account]:
-        c = self._c
-        if decision.refusal is not None:
+    # what runs
+
+    def open(self, sql: str, decided: Decided) -> tuple[Decision, list[Account]]:
+        """The decision with what its statements read by name, and their accounts. Raises Denied, Wait, JournalError."""
+        decision = decided.decision
+        if decision is None or decision.refusal is not None:
             raise RuntimeError("a refused decision reached the server's side")
-        accounts = c.ledger.open(decision, plans)
-        c.is_tainted = c.is_tainted or any(plan.is_tainting for plan in plans)
+        return self._open(sql, decision, decision.plans, decided.policy, decided.basis)
+
+    def open_one(self, prepared: Prepared, policy: EffectivePolicy) -> tuple[Decision, list[Account]]:
+        """The same for an Execute; an empty query has no account."""
+        decision = prepared.decision
+        return self._open(prepared.sql, decision, decision.plans[:1], policy, prepared.basis)
+
+    def open_cursor(self, portal: Portal, declared: Declared) -> tuple[Decision, list[Account]]:
+        """The same for an Execute of a cursor that DECLARE opened."""
+        run = Run(portal.statement.plan, reads=Reading(portal.name, declared, is_portal=True))
+        return portal.statement.decision, self._account(portal.statement.decision, [run])
+
+    def _open(
+        self, sql: str, decision: Decision, plans: tuple[Plan, ...], policy: EffectivePolicy, basis: Basis
+    ) -> tuple[Decision, list[Account]]:
+        names = self._c.sent.names
+        runs: list[Run] = []
+        for plan in plans:
+            run = self._run(plan, names, policy)
+            if plan.effect.opens_cursor or plan.effect.prepares:
+                declared = Declared(sql, plan, decision, basis, policy.is_everything, self._c.group)
+                run = replace(run, makes=declared)
+            runs.append(run)
+            if len(plans) > 1:
+                names = names.copy() if names is self._c.sent.names else names
+                names.run(plan.effect, run.makes)
+        if any(run.reads is not None for run in runs):
+            decision = replace(decision, plans=tuple(run.plan for run in runs))
+        return decision, self._account(decision, runs)
+
+    def _account(self, decision: Decision, runs: list[Run]) -> list[Account]:
+        c = self._c
+        accounts = c.ledger.open(decision, runs)
+        c.is_tainted = c.is_tainted or any(run.plan.is_tainting for run in runs)
         return accounts
 
-    def checked_path(self, decided: Decided, decision: Decision) -> Decided:
-        """A new search_path must come last: what follows would be decided under the old one."""
-        if decided.policy.is_everything or not any(map(moves_path, decision.plans)):
-            return decided
-        if any(map(moves_path, decision.plans[:-1])):
-            return replace(decided, refusal=path_refusal("it must be the last statement of its text"))
-        if self._is_in_block() or any(plan.command in _OPENING for plan in decision.plans):
-            return replace(decided, refusal=path_refusal("it must run outside of a transaction block"))
-        self._c.is_path_unsettled = True
-        return decided
+    # names of SQL
 
-    def _is_in_block(self) -> bool:
+    def _run(self, plan: Plan, names: Names, policy: EffectivePolicy) -> Run:
+        effect = plan.effect
+        if effect.reads_cursor:
+            name = effect.reads_cursor.encode()
+            held: Held | None = names.portal(name)
+            confirmed: Held | None = self._c.confirmed.names.portal(name)
+            is_portal = True
+        elif effect.executes:
+            name = effect.executes.encode()
+            held, confirmed = names.statement(name), self._c.confirmed.names.statement(name)
+            is_portal = False
+        else:
+            return Run(plan)
+        if policy.is_everything:
+            return Run(plan) if held is None else Run(_with_read(plan, _plan_of(held)), reads=None)
+        if held is None:
+            answer = missing_cursor(name) if is_portal else missing_for(True, name)
+            raise Denied(missing_refusal(not is_portal, name), answer)
+        self.require_certain(held, confirmed)
+        self._require_readable(held, name, policy, is_portal)
+        return Run(_with_read(plan, _plan_of(held)), reads=Reading(name, held, is_portal))
+
+    def _require_readable(self, held: Held, name: bytes, policy: EffectivePolicy, is_portal: bool) -> None:
+        plan = _plan_of(held)
+        is_foreign = isinstance(held, Prepared) and plan.command not in _PREPARABLE
+        if plan.column_masks or plan.hidden_columns or is_foreign:
+            raise Denied(raw_name(name, is_portal))
+        if not self.is_outdated(held, policy):
+            return
+        if is_portal:
+            raise Denied(changed_cursor(name))
+        raise Denied(changed_result_refusal(), changed_result())
+
+    def require_certain(self, held: Held, confirmed: Held | None) -> None:
+        """Raises Wait when an error on its way could leave another thing under the name than is expected."""
+        if confirmed is None or _identity(confirmed) is _identity(held):
+            return
+        if _group_of(held) != self._c.group:
+            raise Wait
+
+    # policies that changed
+
+    def is_outdated(self, held: Held, policy: EffectivePolicy) -> bool:
+        """Whether it was decided under rules that no longer hold, and they would make a difference."""
         c = self._c
-        opened = (a.plan.command in _OPENING for item in c.queue for a in item.accounts)
-        return c.status != b"I" or any(opened)
-
-    def open_one(self, prepared: Prepared, policy: EffectivePolicy) -> Account | None:
-        accounts = self.open(prepared.decision, prepared.decision.plans[:1], policy)
-        return accounts[0] if accounts else None
-
-    def is_outdated(self, prepared: Prepared, policy: EffectivePolicy) -> bool:
-        """Whether the portal was bound under rules that no longer hold, and they would make a difference."""
-        c = self._c
-        now = c.basis(policy)
-        then = prepared.basis
-        if (now.fingerprint, now.catalog_version) == (then.fingerprint, then.catalog_version):
+        if isinstance(held, Portal):
+            return self.is_outdated(held.statement, policy)
+        if isinstance(held, Prepared) and held.declared is not None:
+            return self.is_outdated(held.declared, policy)
+        then = held.basis
+        catalog = c.services.catalog(c.identity.database)
+        version = catalog.version if catalog else 0
+        if (policy.fingerprint, version) == (then.fingerprint, then.catalog_version):
             return False
-        decided = self.decide(prepared.sql.encode(), then.search_path)
+        if isinstance(held, Declared) and len(held.decision.plans) != 1:
+            return True
+        decided = self.decide(held.sql.encode(), then)
         decision = decided.decision
         if decided.refusal is not None or decision is None:
             return True
-        return (decision.text, decision.plans) != (prepared.decision.text, prepared.decision.plans)
-
-    def execution_refusal(self, prepared: Prepared, policy: EffectivePolicy) -> Refusal | None:
-        if policy.is_everything or not moves_path(prepared.plan):
-            return None
-        if self._is_in_block():
-            return path_refusal("it must run outside of a transaction block")
-        self._c.is_path_unsettled = True
-        return None
+        return (decision.text, decision.plans) != (held.decision.text, held.decision.plans)
 
 
 def is_same_to_server(old: Prepared, decided: Decided, decision: Decision) -> bool:
     """Whether what the server holds serves the new decision too."""
-    if decision.text != old.decision.text or decided.basis.search_path != old.basis.search_path:
+    if decision.text != old.decision.text or decided.basis.namespace != old.basis.namespace:
         return False
     # A table made anew may have other column numbers behind equal names: masks need a new description.
     is_same_catalog = decided.basis.catalog_version == old.basis.catalog_version
     return is_same_catalog or not any(plan.column_masks for plan in decision.plans)
 
 
-def moves_path(plan: Plan) -> bool:
-    return plan.effect.search_path is not None or plan.effect.resets_search_path
+def _plan_of(held: Held) -> Plan:
+    return held.statement.plan if isinstance(held, Portal) else held.plan
+
+
+def _group_of(held: Held) -> int:
+    return held.server.group if isinstance(held, Prepared) else held.group
+
+
+def _identity(held: Held) -> object:
+    return held.server if isinstance(held, Prepared) else held
+
+
+def _with_read(plan: Plan, read: Plan) -> Plan:
+    """FETCH and EXECUTE are recorded and scrubbed as what they read."""
+    return replace(
+        plan,
+        is_guarded=plan.is_guarded or read.is_guarded,
+        is_rewritten=plan.is_rewritten or read.is_rewritten,
+        is_ddl=plan.is_ddl or read.is_ddl,
+        masked_columns=_united(plan.masked_columns, read.masked_columns),
+        tables=_united(plan.tables, read.tables),
+        filtered_tables=_united(plan.filtered_tables, read.filtered_tables),
+        rule_ids=_united(plan.rule_ids, read.rule_ids),
+    )
+
+
+def _united(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+    return first if not second else tuple(sorted({*first, *second}))

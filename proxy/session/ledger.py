@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from audit.cost import cost_of
 from audit.errors import JournalError
 from audit.record import Record, Stage, Verdict
-from policies.decision import Decision, Plan, Refusal
+from policies.decision import Decision, Refusal
 from policies.model import Principal
+from proxy.session.account import Account, Run
 from proxy.session.ports import Measures, Services
-from proxy.session.queue import Account
 
 log = logging.getLogger("pgwarden.session")
 
@@ -53,10 +54,10 @@ class Ledger:
         self._identity = identity
         self.position = 0  # of the journal, behind this session's last record
 
-    def open(self, decision: Decision, plans: tuple[Plan, ...]) -> list[Account]:
-        """Writes the intents of all plans, all or none. Raises JournalError: nothing may run then."""
+    def open(self, decision: Decision, runs: Iterable[Run]) -> list[Account]:
+        """Writes the intents of all statements, all or none. Raises JournalError: nothing may run then."""
         now = self._services.now_us()
-        accounts = [self._account(decision, plan, now) for plan in plans]
+        accounts = [self._account(decision, run, now) for run in runs]
         if accounts:
             self.position = self._services.append([account.intent for account in accounts])
         return accounts
@@ -124,7 +125,8 @@ class Ledger:
         self._try_append(event)
         self._services.count_login(is_ok)
 
-    def _account(self, decision: Decision, plan: Plan, now: int) -> Account:
+    def _account(self, decision: Decision, run: Run, now: int) -> Account:
+        plan = run.plan
         is_changed = plan.is_rewritten or plan.column_masks or plan.masked_columns
         verdict = Verdict.REWRITE if is_changed else Verdict.ALLOW
         intent = Record(
@@ -141,7 +143,7 @@ class Ledger:
             trace_id=_trace_id(plan.text),
             **self._identity.record_fields(),
         )
-        return Account(intent, plan, verdict, now)
+        return Account(intent, run, verdict, now)
 
     def _try_append(self, record: Record) -> None:
         # What already happened can't be stopped any more; the next statement can, and will be.

@@ -25,7 +25,7 @@ def missing_for(is_statement: bool, name: bytes) -> bytes:
 
 
 def _missing(sqlstate: str, what: str, name: bytes, routine: str) -> bytes:
-    shown = name.decode("utf-8", "replace")
+    shown = _shown(name)
     if what == "prepared statement" and not shown:
         message = "unnamed prepared statement does not exist"
     else:
@@ -35,17 +35,46 @@ def _missing(sqlstate: str, what: str, name: bytes, routine: str) -> bytes:
 
 def cannot_run(portal: bytes) -> bytes:
     """The server's own words for a portal that has run to its end."""
-    message = f'portal "{portal.decode("utf-8", "replace")}" cannot be run'
+    message = f'portal "{_shown(portal)}" cannot be run'
     return _with_routine(error_response("ERROR", "55000", message), "MarkPortalActive")
 
 
-def path_refusal(reason: str) -> Refusal:
+def missing_refusal(is_statement: bool, name: bytes) -> Refusal:
+    """For the record; the client reads `missing_for`."""
+    what, sqlstate = ("prepared statement", "26000") if is_statement else ("cursor", "34000")
+    return Refusal(sqlstate, "pgwarden/names", f'{what} "{_shown(name)}" does not exist')
+
+
+def missing_cursor(name: bytes) -> bytes:
+    """The server's words for a FETCH."""
+    message = f'cursor "{_shown(name)}" does not exist'
+    return _with_routine(error_response("ERROR", "34000", message), "PerformPortalFetch")
+
+
+def raw_name(name: bytes, is_portal: bool) -> Refusal:
+    """The protocol's portals and statements may carry raw columns that are masked on their way to the client."""
+    what = "portal" if is_portal else "statement"
     return Refusal(
         "0A000",
-        "pgwarden/search_path",
-        f"search_path can't be changed here: {reason}",
-        hint="Send SET search_path alone, outside of a transaction, or as a connection parameter.",
+        "pgwarden/names",
+        f'the {what} "{_shown(name)}" was made by the protocol and can\'t be read by SQL',
+        hint="Use DECLARE for cursors that FETCH reads, and PREPARE for statements that EXECUTE runs.",
     )
+
+
+def changed_cursor(name: bytes) -> Refusal:
+    """A cursor of an older policy. 40001: drivers begin the transaction again."""
+    return Refusal(
+        "40001",
+        "pgwarden/reload",
+        f'the policies changed after cursor "{_shown(name)}" was opened',
+        hint="Begin the transaction again.",
+    )
+
+
+def changed_result_refusal() -> Refusal:
+    """For the record; the client reads `changed_result`."""
+    return Refusal("0A000", "pgwarden/reload", "cached plan must not change result type")
 
 
 def journal_refusal() -> Refusal:
@@ -59,3 +88,7 @@ def journal_refusal() -> Refusal:
 
 def undecided() -> Refusal:
     return Refusal("0A000", "pgwarden/decision", "no decision could be made for this statement")
+
+
+def _shown(name: bytes) -> str:
+    return name.decode("utf-8", "replace")

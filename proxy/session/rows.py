@@ -6,8 +6,9 @@ Fails closed: rows without a plan, masks that can't be placed and rows too large
 from __future__ import annotations
 
 from policies.decision import Plan, Refusal
+from proxy.session.account import Account
 from proxy.session.conversation import Conversation, Unexpected
-from proxy.session.queue import Account, Item, Kind, MaskMismatch, RowMasks, place_masks
+from proxy.session.queue import Item, Kind, MaskMismatch, RowMasks, place_masks
 from proxy.wire.rows import mask_rows
 
 _ROW, _COPY_DATA = ord("D"), ord("d")
@@ -28,12 +29,14 @@ class Rows:
                 raise Unexpected("rows without a plan")
             c.forward(buffer, start, end)
             return
+        require_held(c, head)
         if account.plan.is_all_hidden:
             return
         limit = account.plan.limits.rows
-        is_over = limit is not None and account.rows + count > limit
+        spent = account.rows + account.rows_before
+        is_over = limit is not None and spent + count > limit
         if is_over and limit is not None:
-            count = limit - account.rows
+            count = max(limit - spent, 0)
             end = _end_of_rows(buffer, start, count)
         if count:
             self._show_rows(head, account, buffer, start, end, count)
@@ -151,6 +154,20 @@ def needs_masks(head: Item) -> bool:
 def changes_rows(plan: Plan) -> bool:
     """Whether rows can't pass as they come: columns are masked in the stream or hidden."""
     return bool(plan.column_masks) or plan.hidden_columns > 0
+
+
+def require_held(c: Conversation, head: Item) -> None:
+    """Whose rows these are. Raises Unexpected when another thing stands under a name than what was decided."""
+    account = head.account
+    if account is None or account.is_verified or head.is_open:
+        return
+    names = c.confirmed.names
+    reads = account.run.reads
+    if reads is not None and not names.is_held(reads):
+        raise Unexpected("a statement reads by name what wasn't decided")
+    if reads is None and head.kind is Kind.EXECUTE and names.portal(head.name) is not head.portal:
+        raise Unexpected("another portal ran than the one that was decided")
+    account.is_verified = head.kind is not Kind.EXECUTE
 
 
 def require_copy(c: Conversation) -> Item:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from proxy.session.answers import note_parameter
 from proxy.session.conversation import Conversation, SessionEnds, Unexpected
 from proxy.session.ledger import Identity, Ledger
+from proxy.session.parameters import note_parameter
 from proxy.session.ports import Channel, Gateway, Outbox, RegisterKey, Services
 from proxy.session.reports import is_fatal, sqlstate_of
 from proxy.session.settings import Admitted, Startup, read_search_path

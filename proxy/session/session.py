@@ -91,7 +91,8 @@ class Session:
     @property
     def wants_client_data(self) -> bool:
         """False while client bytes would only pile up."""
-        return not self._is_held()
+        is_waiting = self._requests is not None and self._requests.is_waiting
+        return not is_waiting and not self._is_held()
 
     @property
     def is_between_transactions(self) -> bool:
@@ -216,6 +217,8 @@ class Session:
 
     def _read_client(self) -> None:
         cutter = self._client
+        if not self._resume():
+            return
         while not self._is_held() and self._phase is not Phase.ENDED:
             frame = cutter.next_frame()
             if frame is None:
@@ -229,8 +232,16 @@ class Session:
                     self._login_step(type_byte, view[5:])
                 case Phase.OPEN if self._requests is not None:
                     self._requests.receive(type_byte, view)
+                    if self._requests.is_waiting:
+                        return
             if self._c is not None and self._c.is_ended:
                 self._phase = Phase.ENDED
+
+    def _resume(self) -> bool:
+        """Goes on with a message that was kept back; False while it still is."""
+        if self._requests is None or not self._requests.is_waiting:
+            return True
+        return not self._is_held() and self._requests.resume() and not (self._c is not None and self._c.is_ended)
 
     def _is_held(self) -> bool:
         if self._phase is Phase.OPEN and self._requests is not None:

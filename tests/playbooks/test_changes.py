@@ -244,36 +244,18 @@ def test_statements_behind_a_set_wait_until_its_outcome_is_known() -> None:
     assert services.paths[-1] == ("public",)
 
 
-def test_nothing_is_decided_behind_a_set_in_one_pipeline() -> None:
+def test_what_follows_a_set_in_one_pipeline_is_decided_as_if_it_succeeded() -> None:
+    # If it doesn't, the server skips the rest.
     services = StageServices({"set": set_path()})
     play = Play(services).open()
     play.client(m.Parse(b"", b"set"), m.Bind(b"", b""), m.Execute(b""), m.Parse(b"", b"select 1"), m.Sync())
-    heard = play.server_hears()
-    assert heard[-2:] == [POISON_PARSE, m.Sync()]
-    play.server(m.ParseComplete(), m.BindComplete(), m.CommandComplete(b"SET"), SYNTAX, READY)
-    assert sqlstates(play.client_hears()) == ["0A000"]
-    play.client(m.Query(b"select 1"))
+    assert services.paths[-1] == ("public",)
+    assert kinds(play.server_hears()) == ["Parse", "Bind", "Execute", "Parse", "Sync"]
+    play.client(m.Query(b"select 2"))
+    assert play.server_hears() == []
+    play.server(m.ParseComplete(), m.BindComplete(), error("22023"), READY)
+    assert play.server_hears() == [m.Query(b"select 2")]
     assert services.paths[-1] == ("shop",)
-
-
-def test_a_set_inside_a_transaction_or_before_others_is_refused() -> None:
-    services = StageServices(
-        {
-            "set": set_path(),
-            "begin": allow("begin", command="begin"),
-            "set; select": lambda sql: Decision(sql, (set_path()("set").plans[0], Plan("select", "select"))),
-            "begin; set": lambda sql: Decision(sql, (Plan("begin", "begin"), set_path()("set").plans[0])),
-        }
-    )
-    play = Play(services).open()
-    for text in (b"set; select", b"begin; set"):
-        play.client(m.Query(text))
-        play.server(SYNTAX, READY)
-        assert sqlstates(play.client_hears()) == ["0A000"]
-    play.client(m.Query(b"begin"), m.Query(b"set"))
-    play.server(m.CommandComplete(b"BEGIN"), m.ReadyForQuery(b"T"), SYNTAX, m.ReadyForQuery(b"E"))
-    assert sqlstates(play.client_hears()) == ["0A000"]
-    play.server_hears()
 
 
 def test_a_prepared_statement_is_decided_anew_under_another_search_path() -> None:

@@ -1,0 +1,173 @@
+"""How statements, stretches and the session end: ReadyForQuery, errors, and what is said in between.
+
+An error belongs to the first expected reply; what the server skips after it leaves the queue.
+"""
+
+from __future__ import annotations
+
+from proxy.session.conversation import Conversation, Unexpected
+from proxy.session.copying import INTRUSION
+from proxy.session.hidden import failed_check
+from proxy.session.parameters import note_parameter
+from proxy.session.poison import POISON_QUERY
+from proxy.session.ports import RefreshCatalog
+from proxy.session.queue import ENDED_BY_READY, Item, Kind
+from proxy.session.reports import client_fields, fatal_bytes, is_fatal, refusal_bytes, sqlstate_of
+from proxy.wire import messages as m
+from proxy.wire.codec import decode_backend, encode
+from proxy.wire.errors import PROTOCOL_VIOLATION, error_response
+
+
+class Endings:
+    def __init__(self, conversation: Conversation) -> None:
+        self._c = conversation
+
+    # ReadyForQuery
+
+    def ready(self, buffer: bytes, start: int, end: int) -> None:
+        c = self._c
+        head = c.head_of(*ENDED_BY_READY)
+        if head.answer is not None and not head.sqlstate:
+            raise Unexpected("a refused statement ran")
+        c.pop()
+        for account in head.accounts:
+            c.ledger.close(account, head.sqlstate)
+        c.is_copying_in = False
+        c.status = buffer[start + 5 : end]
+        if c.is_late and not self._settle_late():
+            return
+        self._settle()
+        c.forward(buffer, start, end)
+
+    def _settle_late(self) -> bool:
+        """After an error that the server doesn't know of: an open transaction must fail there too.
+
+        False: ReadyForQuery isn't shown yet, a poison goes first.
+        """
+        c = self._c
+        c.is_late = False
+        if c.status != b"T":
+            return True
+        if c.queue:
+            answer = error_response("FATAL", "57014", "the transaction can't be undone in the middle of a pipeline")
+            c.end(answer, "57014")
+            return False
+        self._follow_status()
+        c.send_server(POISON_QUERY)
+        c.expect(Item(Kind.QUERY, is_swallowed=True, is_abort=True))
+        return False
+
+    def _settle(self) -> None:
+        c = self._c
+        self._follow_status()
+        if c.has_ddl and c.status == b"I":
+            # Not earlier: nobody else sees the change before its transaction has ended.
+            c.has_ddl = False
+            c.catalog_waits += 1
+            c.outbox.commands.append(RefreshCatalog(c.identity.database))
+
+    def _follow_status(self) -> None:
+        c = self._c
+        if not c.confirmed.track.ready(c.status):
+            c.forget_sent()
+        if c.status == b"I":
+            for portal in c.confirmed.names.end_transaction():
+                c.close_portal(portal)
+
+    # errors
+
+    def error(self, buffer: bytes, start: int, end: int) -> None:
+        c = self._c
+        message = decode_backend(ord("E"), buffer[start + 5 : end])
+        assert isinstance(message, m.ErrorResponse)
+        sqlstate = sqlstate_of(message.fields)
+        head = c.queue[0] if c.queue else None
+        if is_fatal(message.fields):
+            self._show_error(head, message, buffer, start, end)
+            c.end(sqlstate=sqlstate)
+            return
+        if head is None:
+            raise Unexpected("an error that belongs to nothing")
+        if c.intruder is not None and self._end_intrusion(message):
+            return
+        check = failed_check(message.fields, head.plan)
+        if check is not None and head.account is not None:
+            head.account.broken_rule = check.rule
+            head.answer, sqlstate = refusal_bytes(check), check.sqlstate
+        head.sqlstate = head.sqlstate or sqlstate
+        c.is_copying_in = False
+        if not c.is_late and not head.is_abort:
+            self._show_error(head, message, buffer, start, end)
+        c.confirmed.track.fail()
+        c.forget_sent()
+        self._skip_to_sync(head)
+
+    def _end_intrusion(self, message: m.ErrorResponse) -> bool:
+        """The COPY that was open when another message came has failed; whether that message was why.
+
+        The server stops reading in the middle of such a message and ends the session.
+        """
+        c = self._c
+        intruder, c.intruder = c.intruder, None
+        if INTRUSION not in message.fields.get("M", b""):
+            return False
+        text = f"unexpected message type 0x{intruder:02X} during COPY from stdin"
+        lost = "terminating connection because protocol synchronization was lost"
+        answer = error_response("ERROR", PROTOCOL_VIOLATION, text) + fatal_bytes(PROTOCOL_VIOLATION, lost)
+        c.end(answer, PROTOCOL_VIOLATION)
+        return True
+
+    def _show_error(self, head: Item | None, message: m.ErrorResponse, buffer: bytes, start: int, end: int) -> None:
+        c = self._c
+        if head is not None and head.answer is not None and not is_fatal(message.fields):
+            c.send_client(head.answer)
+            return
+        self._show_report(message, head, buffer, start, end)
+
+    def _skip_to_sync(self, failed: Item) -> None:
+        c = self._c
+        if failed.kind in ENDED_BY_READY:
+            for account in failed.accounts:
+                c.ledger.close(account, failed.sqlstate)
+            return
+        while c.queue and c.queue[0].kind is not Kind.SYNC:
+            self._drop(c.take(), failed.sqlstate)
+        c.is_skipping = c.is_skipping or not c.queue
+        c.watch_time()
+
+    def _drop(self, item: Item, sqlstate: str) -> None:
+        """The server won't answer this one any more."""
+        for account in item.accounts:
+            self._c.ledger.close(account, sqlstate)
+        if item.portal is not None and item.kind is Kind.EXECUTE:
+            item.portal.account = None
+        if item.kind in (Kind.REFUSED, Kind.PARSE) and item.name == b"" and item.sqlstate:
+            # A failing Parse drops the unnamed statement.
+            self._c.confirmed.names.close(b"", is_statement=True)
+
+    # what is said in between
+
+    def notice(self, buffer: bytes, start: int, end: int) -> None:
+        c = self._c
+        if c.is_late:
+            return
+        message = decode_backend(ord("N"), buffer[start + 5 : end])
+        assert isinstance(message, m.NoticeResponse)
+        self._show_report(message, c.queue[0] if c.queue else None, buffer, start, end)
+
+    def _show_report(
+        self, message: m.ErrorResponse | m.NoticeResponse, head: Item | None, buffer: bytes, start: int, end: int
+    ) -> None:
+        c = self._c
+        is_guarded = not c.policy_is_open() if head is None else head.is_guarded
+        shown = client_fields(message.fields, None if head is None else head.decision, is_guarded)
+        if shown is message.fields:
+            c.forward(buffer, start, end)
+        else:
+            c.send_client(encode(type(message)(shown)))
+
+    def parameter_status(self, buffer: bytes, start: int, end: int) -> None:
+        message = decode_backend(ord("S"), buffer[start + 5 : end])
+        assert isinstance(message, m.ParameterStatus)
+        note_parameter(self._c, message)
+        self._c.forward(buffer, start, end)

@@ -1,0 +1,274 @@
+"""The extended protocol's messages: Parse, Bind, Describe, Execute, Close.
+
+Each is decided when it comes, and again whenever what it uses was decided under another policy, catalog or
+namespace. It must not know replies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from audit.errors import JournalError
+from policies.decision import Decision, Plan, Refusal
+from policies.model import EffectivePolicy
+from proxy.session.account import Account
+from proxy.session.conversation import Conversation
+from proxy.session.deciding import Decider, Denied, is_same_to_server
+from proxy.session.hidden import bind_formats
+from proxy.session.names import Declared, Portal, Prepared, ServerCopy, Told, statement_of
+from proxy.session.poison import poison
+from proxy.session.queue import Item, Kind
+from proxy.session.refusals import cannot_run, changed_result, journal_refusal, missing_for, undecided
+from proxy.session.reports import refusal_bytes
+from proxy.session.rows import changes_rows
+from proxy.wire import messages as m
+from proxy.wire.codec import decode_frontend, encode
+
+
+class Extended:
+    def __init__(self, conversation: Conversation, decider: Decider) -> None:
+        self._c = conversation
+        self._decider = decider
+
+    def parse(self, frame: memoryview) -> None:
+        c = self._c
+        message = decode_frontend(ord("P"), frame[5:])
+        assert isinstance(message, m.Parse)
+        decided = self._decider.decide(message.query)
+        sql = message.query.decode("utf-8", "replace")
+        if decided.refusal is not None or decided.decision is None:
+            self._refuse(sql, decided.decision, decided.refusal or undecided(), drops_unnamed=not message.name)
+            return
+        copy, is_open = ServerCopy(c.group), decided.policy.is_everything
+        prepared = Prepared(
+            message.name, sql, message.parameter_types, decided.decision, decided.basis, copy, Told(), is_open
+        )
+        c.send_server(frame if decided.decision.text == sql else _parse_bytes(prepared))
+        c.expect(Item(Kind.PARSE, message.name, prepared.decision, is_open=is_open, statement=prepared))
+        self._describe_rows(prepared)
+
+    def _describe_rows(self, prepared: Prepared, compares_told: bool = False) -> None:
+        """Asks the server for the columns, so that masks can be placed; the client doesn't see the answer."""
+        needs_columns = changes_rows(prepared.plan) and not prepared.plan.is_all_hidden
+        if not compares_told and (not needs_columns or prepared.server.is_described):
+            return
+        prepared.server.is_described = True
+        self._c.send_server(encode(m.Describe(b"S", prepared.name)))
+        self._c.expect(
+            Item(
+                Kind.DESCRIBE,
+                prepared.name,
+                prepared.decision,
+                is_swallowed=True,
+                is_open=prepared.is_open,
+                statement=prepared,
+                is_described=True,
+                compares_told=compares_told,
+            )
+        )
+
+    # Bind
+
+    def bind(self, frame: memoryview) -> None:
+        c = self._c
+        message = decode_frontend(ord("B"), frame[5:])
+        assert isinstance(message, m.Bind)
+        policy = c.policy()
+        prepared = self._bindable(message, policy)
+        if prepared is None:
+            return
+        portal = Portal(message.portal, prepared, c.group, message.result_formats)
+        formats = bind_formats(message.result_formats, prepared.plan)
+        is_same = formats == message.result_formats
+        c.send_server(frame if is_same else encode(replace(message, result_formats=formats)))
+        c.expect(
+            Item(
+                Kind.BIND,
+                message.portal,
+                prepared.decision,
+                is_open=prepared.is_open,
+                statement=prepared,
+                portal=portal,
+            )
+        )
+
+    def _bindable(self, message: m.Bind, policy: EffectivePolicy) -> Prepared | None:
+        """The statement under the rules of now; None when the client was told why there is none."""
+        c = self._c
+        held = c.sent.names.statement(message.statement)
+        if held is None and policy.is_everything:
+            c.is_tainted = True
+            return self._server_only(policy)
+        if held is None:
+            poison(c, missing_for(True, message.statement))
+            return None
+        self._decider.require_certain(held, c.confirmed.names.statement(message.statement))
+        if isinstance(held, Declared):
+            if policy.is_everything or not self._decider.is_outdated(held, policy):
+                return statement_of(held, message.statement)
+            poison(c, changed_result())
+            return None
+        return held if held.basis == c.basis(policy, held.sql) else self._renew(held)
+
+    def _renew(self, old: Prepared) -> Prepared | None:
+        """The statement under the policy and catalog of now; None when it was refused."""
+        decided = self._decider.decide(old.sql.encode())
+        if decided.refusal is not None or decided.decision is None:
+            self._refuse(old.sql, decided.decision, decided.refusal or undecided())
+            return None
+        decision, is_open = decided.decision, decided.policy.is_everything
+        renewed = replace(old, decision=decision, basis=decided.basis, is_open=is_open)
+        if is_same_to_server(old, decided, decision):
+            self._describe_rows(renewed)
+            return renewed
+        renewed = replace(renewed, server=ServerCopy(self._c.group))
+        self._reparse(renewed)
+        return renewed
+
+    def _reparse(self, prepared: Prepared) -> None:
+        c = self._c
+        if prepared.name:
+            c.send_server(encode(m.Close(b"S", prepared.name)))
+            c.expect(Item(Kind.CLOSE, prepared.name, is_swallowed=True, is_described=True))
+        c.send_server(_parse_bytes(prepared))
+        c.expect(
+            Item(
+                Kind.PARSE,
+                prepared.name,
+                prepared.decision,
+                is_swallowed=True,
+                is_open=prepared.is_open,
+                statement=prepared,
+            )
+        )
+        self._describe_rows(prepared, compares_told=True)
+
+    def _server_only(self, policy: EffectivePolicy) -> Prepared:
+        """A statement that only the server knows by name: for the allow-everything policy alone."""
+        if not policy.is_everything:
+            raise RuntimeError("a statement without a decision")
+        basis = self._c.basis(policy, "")
+        plan = Plan("unknown", "", is_tainting=True, is_ddl=True)
+        decision = Decision("", (plan,), None, (), basis.fingerprint, basis.catalog_version)
+        declared = Declared("", plan, decision, basis, True, self._c.group)
+        return statement_of(declared, b"")
+
+    # Describe, Close
+
+    def describe(self, frame: memoryview) -> None:
+        c = self._c
+        message = decode_frontend(ord("D"), frame[5:])
+        assert isinstance(message, m.Describe)
+        is_statement = message.kind == b"S"
+        policy = c.policy()
+        portal = None if is_statement else self._portal(message.name)
+        prepared = self._statement(message.name) if is_statement else None
+        prepared = portal.statement if portal is not None else prepared
+        if prepared is None and not policy.is_everything:
+            poison(c, missing_for(is_statement, message.name))
+            return
+        c.send_server(frame)
+        c.expect(
+            Item(
+                Kind.DESCRIBE,
+                message.name,
+                None if prepared is None else prepared.decision,
+                is_open=policy.is_everything and (prepared is None or prepared.is_open),
+                statement=prepared,
+                portal=portal,
+                is_described=is_statement,
+            )
+        )
+
+    def close(self, frame: memoryview) -> None:
+        message = decode_frontend(ord("C"), frame[5:])
+        assert isinstance(message, m.Close)
+        self._c.send_server(frame)
+        is_statement = message.kind == b"S"
+        self._c.expect(Item(Kind.CLOSE, message.name, is_described=is_statement))
+
+    def _statement(self, name: bytes) -> Prepared | None:
+        held = self._c.sent.names.statement(name)
+        if held is None:
+            return None
+        self._decider.require_certain(held, self._c.confirmed.names.statement(name))
+        return statement_of(held, name) if isinstance(held, Declared) else held
+
+    def _portal(self, name: bytes) -> Portal | None:
+        held = self._c.sent.names.portal(name)
+        if held is None:
+            return None
+        self._decider.require_certain(held, self._c.confirmed.names.portal(name))
+        return Portal(name, statement_of(held, name), held.group) if isinstance(held, Declared) else held
+
+    # Execute
+
+    def execute(self, frame: memoryview) -> None:
+        c = self._c
+        message = decode_frontend(ord("E"), frame[5:])
+        assert isinstance(message, m.Execute)
+        policy = c.policy()
+        portal = self._portal(message.portal)
+        if portal is None and not policy.is_everything:
+            poison(c, missing_for(False, message.portal))
+            return
+        if portal is None:
+            portal = Portal(message.portal, self._server_only(policy), c.group)
+        prepared = portal.statement
+        if not portal.is_executed and not policy.is_everything and self._decider.is_outdated(prepared, policy):
+            poison(c, changed_result())
+            return
+        if portal.is_executed and prepared.plan.is_all_hidden:
+            # The server would take ours for a portal with rows, and run it for the rest of them.
+            poison(c, cannot_run(message.portal))
+            return
+        opened = self._open(portal, policy)
+        if opened is None:
+            return
+        portal.is_executed = True
+        # A limit counts rows that the client sees; a statement without any isn't suspended.
+        is_limited = prepared.plan.is_all_hidden and message.max_rows
+        c.send_server(encode(m.Execute(message.portal)) if is_limited else frame)
+        decision, accounts = opened
+        c.expect(
+            Item(
+                Kind.EXECUTE,
+                message.portal,
+                decision,
+                is_open=prepared.is_open and policy.is_everything,
+                statement=prepared,
+                portal=portal,
+                accounts=accounts,
+            )
+        )
+
+    def _open(self, portal: Portal, policy: EffectivePolicy) -> tuple[Decision, list[Account]] | None:
+        """The decision and the account of what the portal runs; None when the client was told why it doesn't."""
+        prepared = portal.statement
+        if portal.account is not None:
+            return prepared.decision, [portal.account]
+        declared = self._c.sent.names.portal(portal.name)
+        try:
+            if isinstance(declared, Declared) and prepared.declared is declared:
+                return self._decider.open_cursor(portal, declared)
+            return self._decider.open_one(prepared, policy)
+        except Denied as denied:
+            self._refuse(prepared.sql, prepared.decision, denied.refusal, denied.answer)
+        except JournalError:
+            self._refuse(prepared.sql, prepared.decision, journal_refusal())
+        return None
+
+    def _refuse(
+        self,
+        sql: str,
+        decision: Decision | None,
+        refusal: Refusal,
+        answer: bytes = b"",
+        drops_unnamed: bool = False,
+    ) -> None:
+        self._c.ledger.deny(sql, decision, refusal)
+        poison(self._c, answer or refusal_bytes(refusal), drops_unnamed)
+
+
+def _parse_bytes(prepared: Prepared) -> bytes:
+    return encode(m.Parse(prepared.name, prepared.decision.text.encode(), prepared.types))

@@ -1,0 +1,207 @@
+"""What the server holds by name: statements and portals of the protocol, cursors and statements made by SQL.
+
+SQL and the protocol share both name spaces. The names exist twice (`view.View`): as sent, for deciding what comes
+next, and as confirmed by replies. Identity counts: the same text under the same name may be another statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from policies.catalog import Namespace
+from policies.decision import ALL_NAMES, NO_EFFECT, Decision, Effect, Plan
+from proxy.session.account import Account, Reading
+from proxy.wire.messages import Field
+
+EMPTY_PLAN: Final = Plan("empty", "")
+_NAME_BYTES: Final = 63  # NAMEDATALEN - 1: the server's tables of names don't look further
+
+
+def key_of(name: bytes | str) -> bytes:
+    """The name as the server tells it from others."""
+    return (name.encode() if isinstance(name, str) else name)[:_NAME_BYTES]
+
+
+@dataclass(slots=True, eq=False)
+class ServerCopy:
+    """A statement as the server has it; shared by all decisions that led to the same text. Its identity counts.
+
+    `group`: which stretch between two ReadyForQuery it was sent in.
+    """
+
+    group: int = 0
+    fields: tuple[Field, ...] | None = None  # () when it returns no rows; None: not described yet
+    is_described: bool = False  # a Describe of ours is under way or done
+
+
+@dataclass(slots=True, eq=False)
+class Told:
+    """The output columns that the client was told of, for as long as it uses the name."""
+
+    fields: tuple[Field, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a decision was made under. The namespace holds what its text can name, no more."""
+
+    fingerprint: str
+    catalog_version: int
+    namespace: Namespace
+
+
+@dataclass(slots=True, eq=False)
+class Declared:
+    """A cursor of DECLARE or a statement of PREPARE: what FETCH, EXECUTE, Execute or Bind of its name run.
+
+    `decision` is that of the text it stood in. `rows`: how many were read of a cursor so far, by all statements.
+    """
+
+    sql: str
+    plan: Plan
+    decision: Decision
+    basis: Basis
+    is_open: bool
+    group: int
+    rows: int = 0
+
+    def count(self, rows: int) -> None:
+        if self.plan.effect.opens_cursor:
+            self.rows += rows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A prepared statement: the client's own text and what was decided for it. `declared`: it was made by SQL."""
+
+    name: bytes
+    sql: str
+    types: tuple[int, ...]
+    decision: Decision
+    basis: Basis
+    server: ServerCopy
+    told: Told
+    is_open: bool
+    declared: Declared | None = None
+
+    @property
+    def plan(self) -> Plan:
+        return self.decision.plans[0] if self.decision.plans else EMPTY_PLAN
+
+    @property
+    def rows(self) -> int:
+        """Each execution is counted by itself."""
+        return 0
+
+    def count(self, rows: int) -> None:
+        """Nothing: see `rows`."""
+
+
+@dataclass(slots=True, eq=False)
+class Portal:
+    name: bytes
+    statement: Prepared
+    group: int
+    result_formats: tuple[int, ...] = ()
+    is_executed: bool = False
+    account: Account | None = None  # open while the portal is suspended
+    rows: int = 0  # that FETCH took
+
+    def count(self, rows: int) -> None:
+        self.rows += rows
+
+
+Held = Portal | Declared | Prepared
+
+
+@dataclass(slots=True)
+class Names:
+    statements: dict[bytes, Prepared | Declared] = field(default_factory=dict)
+    portals: dict[bytes, Portal | Declared] = field(default_factory=dict)
+
+    def copy(self) -> Names:
+        return Names(dict(self.statements), dict(self.portals))
+
+    def statement(self, name: bytes) -> Prepared | Declared | None:
+        return self.statements.get(key_of(name))
+
+    def portal(self, name: bytes) -> Portal | Declared | None:
+        return self.portals.get(key_of(name))
+
+    def prepare(self, name: bytes, prepared: Prepared | Declared) -> None:
+        self.statements[key_of(name)] = prepared
+
+    def bind(self, portal: Portal) -> None:
+        self.portals[key_of(portal.name)] = portal
+        if portal.statement.declared is None:
+            # Decided anew, it may be another decision about the same text.
+            self.statements[key_of(portal.statement.name)] = portal.statement
+
+    def close(self, name: bytes, is_statement: bool) -> Portal | None:
+        """Forgets the name; the portal that was open under it."""
+        if is_statement:
+            self.statements.pop(key_of(name), None)
+            return None
+        return _protocol_portal(self.portals.pop(key_of(name), None))
+
+    def run(self, effect: Effect, makes: Declared | None) -> list[Portal]:
+        """What a statement of SQL has done to the names; the portals it closed."""
+        closed = self._close_by_sql(effect)
+        if effect.forgets_prepared == ALL_NAMES:
+            # The unnamed statement isn't in the server's table.
+            self.statements = {name: held for name, held in self.statements.items() if not name}
+        elif effect.forgets_prepared:
+            self.statements.pop(key_of(effect.forgets_prepared), None)
+        if makes is not None and effect.opens_cursor:
+            self.portals[key_of(effect.opens_cursor)] = makes
+        if makes is not None and effect.prepares:
+            self.statements[key_of(effect.prepares)] = makes
+        return closed
+
+    def _close_by_sql(self, effect: Effect) -> list[Portal]:
+        if effect.closes_cursor == ALL_NAMES:
+            gone, self.portals = self.portals, {}
+            return _protocol_portals(gone.values())
+        if effect.closes_cursor:
+            return _protocol_portals([self.portals.pop(key_of(effect.closes_cursor), None)])
+        return []
+
+    def end_transaction(self) -> list[Portal]:
+        """Portals end with their transaction, but for cursors that were declared WITH HOLD."""
+        if not self.portals:
+            return []
+        gone, self.portals = self.portals, {}
+        for name, held in gone.items():
+            if isinstance(held, Declared) and held.plan.effect.is_holdable:
+                self.portals[name] = held
+        return _protocol_portals(gone.values())
+
+    def is_held(self, reading: Reading) -> bool:
+        """Whether what a statement was to read by name is what stands there."""
+        held = (self.portals if reading.is_portal else self.statements).get(key_of(reading.name))
+        if isinstance(held, Prepared) and isinstance(reading.held, Prepared):
+            return held.server is reading.held.server
+        return held is reading.held
+
+
+def statement_of(declared: Declared, name: bytes) -> Prepared:
+    """What SQL made, as the protocol runs it. Its rows need nothing from us: they were decided as data."""
+    plan = without_effect(declared.plan)
+    decision = Decision("", (plan,), None, (), declared.basis.fingerprint, declared.basis.catalog_version)
+    server = ServerCopy(declared.group)
+    return Prepared(name, declared.sql, (), decision, declared.basis, server, Told(), declared.is_open, declared)
+
+
+def without_effect(plan: Plan) -> Plan:
+    """Running what was declared doesn't declare it again."""
+    return replace(plan, effect=NO_EFFECT)
+
+
+def _protocol_portal(held: Portal | Declared | None) -> Portal | None:
+    return held if isinstance(held, Portal) else None
+
+
+def _protocol_portals(held: Iterable[Portal | Declared | None]) -> list[Portal]:
+    return [one for one in held if isinstance(one, Portal)]

@@ -1,0 +1,52 @@
+"""What the server's session holds, as far as decisions depend on it: its names and its namespace.
+
+Kept twice: as `sent`, assuming that all that is on its way succeeds, and as `confirmed` by the replies.
+"""
+
+from __future__ import annotations
+
+from proxy.session.account import Account
+from proxy.session.names import Names, Portal
+from proxy.session.queue import ENDED_BY_READY, Item, Kind
+from proxy.session.track import Track
+
+
+class View:
+    def __init__(self, track: Track, names: Names | None = None) -> None:
+        self.track = track
+        self.names = names or Names()
+
+    def copy(self) -> View:
+        return View(self.track.copy(), self.names.copy())
+
+    def expect(self, item: Item) -> None:
+        """The item was sent and will succeed, as far as is known; a poison will fail."""
+        if item.answer is not None or item.is_abort:
+            self.track.fail()
+        else:
+            self.confirm(item)
+            for account in item.accounts:
+                self.run(account)
+        if item.kind in ENDED_BY_READY:
+            self.track.ready()
+            if not self.track.is_block:
+                self.names.end_transaction()
+
+    def confirm(self, item: Item) -> Portal | None:
+        """The message has done what it says; the portal whose place it took."""
+        names = self.names
+        match item.kind:
+            case Kind.PARSE if item.statement is not None:
+                names.prepare(item.name, item.statement)
+            case Kind.BIND if item.portal is not None:
+                old = names.portal(item.name)
+                names.bind(item.portal)
+                return old if isinstance(old, Portal) else None
+            case Kind.CLOSE if not item.is_swallowed:
+                return names.close(item.name, item.is_described)
+        return None
+
+    def run(self, account: Account, tag: bytes = b"") -> list[Portal]:
+        """A statement has run; the portals that it closed."""
+        self.track.run(account.plan, tag)
+        return self.names.run(account.plan.effect, account.run.makes)
