@@ -8,10 +8,10 @@ from __future__ import annotations
 from policies.compile.compilation import Compilation, plan_of
 from policies.compile.draft import Access, Draft, Splice, Target
 from policies.compile.guards import quote
-from policies.compile.kinds.copy_columns import check_columns, check_option_columns, put_out_columns
+from policies.compile.kinds.copy_columns import check_columns, put_out_columns
 from policies.compile.kinds.copy_rows import copy_rows
 from policies.compile.kinds.inner import inner_plan
-from policies.compile.kinds.named_relations import draft_relations
+from policies.compile.kinds.named_relations import draft_relations, merge_partitions
 from policies.compile.rules.guard import body_of, qualify, template_of
 from policies.compile.statements import Request, require_grant
 from policies.compile.tree import Tree, is_node, string_of
@@ -75,8 +75,8 @@ def _copy_table(compilation: Compilation, request: Request) -> Draft:
     # COPY t means ONLY t.
     draft = draft_relations(compilation, [{"RangeVar": {**tree["relation"], "inh": False}}], request.statement)
     (target,) = draft.targets
+    merge_partitions(draft, target)
     check_columns(draft, target, tree)
-    check_option_columns(draft, target, tree)
     if target.access is Access.OPEN:
         target.use.node = tree["relation"]
         qualify(draft, target)

@@ -9,11 +9,25 @@ _COLUMN_OPTIONS = frozenset({"force_quote", "force_not_null", "force_null", "con
 
 
 def check_columns(draft: Draft, target: Target, tree: Tree) -> None:
-    """The list behind the table's name. Of an open table the server checks it. Raises Refused."""
+    """The list behind the table's name, and those of FORCE_QUOTE and its like, whose errors would tell too.
+
+    Of an open table the server checks them. Raises Refused.
+    """
     if target.access is not Access.GUARDED or target.relation is None:
         return
-    seen: set[str] = set()
-    for name in strings_of(tree.get("attlist")):
+    listed = strings_of(tree.get("attlist"))
+    _check_names(draft, target, listed)
+    for option in tree.get("options") or ():
+        fields = option["DefElem"]
+        if fields["defname"] in _COLUMN_OPTIONS and "List" in fields.get("arg", {}):
+            names = strings_of(fields["arg"]["List"].get("items"))
+            _check_names(draft, target, names)
+            _require_listed(draft, fields["defname"], names, listed or plain_columns(target))
+
+
+def _check_names(draft: Draft, target: Target, names: tuple[str, ...]) -> None:
+    assert target.relation is not None
+    for index, name in enumerate(names):
         _refuse_blocked(draft, target, name)
         column = target.relation.column(name)
         if column is None:
@@ -22,18 +36,15 @@ def check_columns(draft: Draft, target: Target, tree: Tree) -> None:
         if column.is_generated:
             detail = "Generated columns cannot be used in COPY."
             raise draft.refuse("42P10", "pgwarden/copy", f'column "{name}" is a generated column', detail=detail)
-        if name in seen:
+        if name in names[:index]:
             raise draft.refuse("42701", "pgwarden/copy", f'column "{name}" specified more than once')
-        seen.add(name)
 
 
-def check_option_columns(draft: Draft, target: Target, tree: Tree) -> None:
-    """FORCE_QUOTE and its like: the server's answer would tell whether a column exists. Raises Refused."""
-    for option in tree.get("options") or ():
-        fields = option["DefElem"]
-        if fields["defname"] in _COLUMN_OPTIONS and "List" in fields.get("arg", {}):
-            for name in strings_of(fields["arg"]["List"].get("items")):
-                _refuse_blocked(draft, target, name)
+def _require_listed(draft: Draft, option: str, names: tuple[str, ...], listed: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in listed:
+            message = f'{option.upper()} column "{name}" not referenced by COPY'
+            raise draft.refuse("42P10", "pgwarden/copy", message)
 
 
 def _refuse_blocked(draft: Draft, target: Target, name: str) -> None:

@@ -7,19 +7,18 @@ from dataclasses import replace
 from policies.compile.compilation import Compilation, plan_of
 from policies.compile.draft import Access, Draft, Splice, Target
 from policies.compile.guards import quote
-from policies.compile.kinds.copy_columns import check_columns, check_option_columns, plain_columns
-from policies.compile.kinds.named_relations import draft_relations
+from policies.compile.kinds.copy_columns import check_columns, plain_columns
+from policies.compile.kinds.named_relations import draft_relations, merge_partitions
 from policies.compile.rules.arguments import guard_arguments
 from policies.compile.rules.columns import check_columns as check_references
 from policies.compile.rules.functions import check_attributes, check_functions
 from policies.compile.rules.guard import qualify
-from policies.compile.rules.relations import SYSTEM_SCHEMAS, merged_rule, resolve_relations
+from policies.compile.rules.relations import SYSTEM_SCHEMAS, resolve_relations
 from policies.compile.statements import Request
 from policies.compile.tree import Tree
 from policies.decision import Plan
 
 _RULES = (check_functions, resolve_relations, check_attributes, check_references, guard_arguments)
-_PARTITIONED = "p"
 
 
 def copy_rows(compilation: Compilation, request: Request, plan: Plan) -> Plan:
@@ -30,11 +29,10 @@ def copy_rows(compilation: Compilation, request: Request, plan: Plan) -> Plan:
     condition = tree.get("whereClause")
     draft = draft_relations(compilation, [relation], request.statement, condition=condition, rules=_RULES)
     target = draft.targets[0]
-    _merge_partitions(draft, target)
+    merge_partitions(draft, target)
     _refuse_unsafe_targets(draft, target)
     _check_condition(draft, target)
     check_columns(draft, target, tree)
-    check_option_columns(draft, target, tree)
     _list_columns(draft, target, tree)
     target.use.node = tree["relation"]
     qualify(draft, target)
@@ -43,13 +41,6 @@ def copy_rows(compilation: Compilation, request: Request, plan: Plan) -> Plan:
     blocked = {str(rule) for rule in target.rule.blocked.values()} if target.rule else set()
     found = plan_of(plan, draft)
     return replace(found, rule_ids=tuple(sorted(blocked.union(found.rule_ids))))
-
-
-def _merge_partitions(draft: Draft, target: Target) -> None:
-    """A row goes on to a partition, so that one's own rules must not be passed by."""
-    if target.relation is not None and target.relation.kind == _PARTITIONED:
-        target.use.node["inh"] = True
-        target.rule = merged_rule(draft, target.relation, target.use)
 
 
 def _refuse_unsafe_targets(draft: Draft, target: Target) -> None:
