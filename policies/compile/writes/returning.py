@@ -155,7 +155,7 @@ def _starred(draft: Draft, write: Write, qualifier: str | None) -> list[FromItem
     is_merged = any("usingClause" in join or join.get("isNatural") or "alias" in join for join in joins)
     if is_merged or not all(item.alias for item in shown):
         raise _unlisted(draft, write)
-    return shown
+    return [*shown[1:], shown[0]] if write.kind == "MergeStmt" else shown  # MERGE shows its source first
 
 
 def _column(draft: Draft, target: Target, item: FromItem, name: str) -> tuple[str, Tree]:
