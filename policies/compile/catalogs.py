@@ -61,12 +61,21 @@ class _Scope:
     blocked: Iterable[tuple[int, int]]
     secret: Iterable[tuple[int, int]]
     server_version: int
+    has_temporary: bool
 
     def is_visible(self, oid: str) -> str:
-        return f"({oid} < 16384 OR {oid} = ANY ({self.visible}))"
+        return f"({oid} < 16384 OR {oid} = ANY ({self.visible}){self._or_temporary(oid)})"
 
     def is_open(self, oid: str) -> str:
-        return f"({oid} < 16384 OR ({oid} = ANY ({self.visible}) AND {oid} <> ALL ({self.changed})))"
+        listed = f"({oid} = ANY ({self.visible}) AND {oid} <> ALL ({self.changed}))"
+        return f"({oid} < 16384 OR {listed}{self._or_temporary(oid)})"
+
+    def _or_temporary(self, oid: str) -> str:
+        """The session's own temporary relations; the snapshot can't know their numbers."""
+        if not self.has_temporary:
+            return ""
+        own = "SELECT pt.oid FROM pg_catalog.pg_class AS pt WHERE pt.relnamespace = pg_catalog.pg_my_temp_schema()"
+        return f" OR {oid} IN ({own})"
 
     def has_pair(self, relation: str, test: Callable[[str], str], *, secret: bool = False) -> str:
         """True when one of the hidden columns of `relation` passes `test`, which gets the column's number."""
@@ -107,10 +116,14 @@ def catalog_guard(schema: str, name: str, catalog: Catalog, visible: Visibility)
     opened = {"pg_catalog": OPEN_CATALOG, "information_schema": OPEN_INFORMATION}.get(schema, frozenset())
     if name in opened:
         return CatalogGuard(GuardKind.OPEN)
-    guard = _FILTERED.get((schema, name))
-    if guard is None:
+    make = _FILTERED.get((schema, name))
+    if make is None:
         return CatalogGuard(GuardKind.REFUSED, reason=_reason(name))
-    return CatalogGuard(GuardKind.FILTERED, guard(_scope(catalog, visible)))
+    key = (schema, name, catalog.server_version)
+    found = visible.texts.get(key)
+    if not isinstance(found, CatalogGuard):
+        found = visible.texts[key] = CatalogGuard(GuardKind.FILTERED, make(_scope(catalog, visible)))
+    return found
 
 
 def visible_argument(rule: VisibleArgument, arguments: tuple[str, ...], catalog: Catalog, visible: Visibility) -> str:
@@ -118,7 +131,14 @@ def visible_argument(rule: VisibleArgument, arguments: tuple[str, ...], catalog:
 
     `arguments` are the texts of as many leading arguments as `rule.columns` has.
     """
-    scope = _scope(catalog, visible)
+    key = (rule, arguments, catalog.server_version)
+    found = visible.texts.get(key)
+    if not isinstance(found, str):
+        found = visible.texts[key] = _make_look_up(rule, arguments, _scope(catalog, visible))
+    return found
+
+
+def _make_look_up(rule: VisibleArgument, arguments: tuple[str, ...], scope: _Scope) -> str:
     body = _FILTERED["pg_catalog", rule.relation](scope)
     # The client's text must not meet a column of ours: an unqualified ``oid`` in it means the client's own.
     names = [f'"pgwarden {number}"' for number in range(len(rule.columns))]
@@ -138,6 +158,7 @@ def _scope(catalog: Catalog, visible: Visibility) -> _Scope:
         blocked=visible.blocked,
         secret=visible.blocked | visible.masked,
         server_version=catalog.server_version,
+        has_temporary=visible.has_temporary,
     )
 
 

@@ -45,7 +45,12 @@ def without_places(value: Any) -> Any:
 
 
 def is_same(left: Any, right: Any) -> bool:
-    """Whether two trees are equal but for byte positions. Quicker than comparing copies `without_places`."""
+    """Whether two trees are equal but for byte positions. Quicker than comparing copies `without_places`.
+
+    Two subtrees that both have no positions are compared at once.
+    """
+    if left == right:
+        return True
     if isinstance(left, dict):
         if not isinstance(right, dict):
             return False

@@ -18,7 +18,7 @@ from policies.compile.writes.proof import are_writes_guarded
 def verify(rewritten: str, drafts: list[list[Draft]], statements: list[Statement]) -> bool:
     """Whether `rewritten` reads as the edited trees of `statements`; `drafts` has a list for each of them."""
     try:
-        found = parse(rewritten)
+        found = parse(rewritten, has_places=False)
     except ParseError:
         return False
     if len(found) != len(statements):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from policies.catalog import Catalog, Relation
-from policies.model import EffectivePolicy, TableRule
+from policies.model import EffectivePolicy, Statement, TableRule
 from policies.resolve import resolve_table
 
 
@@ -14,12 +14,15 @@ from policies.resolve import resolve_table
 class Visibility:
     """`visible` has tables, views, sequences and their indexes; `changed` those of them that a policy filters,
     masks or blocks in part (their statistics and bounds stay hidden). `blocked` and `masked` are (relation OID,
-    attnum) pairs; a generated column that reads one of them is in the same set."""
+    attnum) pairs; a generated column that reads one of them is in the same set. `has_temporary`: the session may have
+    relations in its own pg_temp, which are visible. `texts` keeps what `catalogs` makes of all this."""
 
     visible: frozenset[int] = frozenset()
     changed: frozenset[int] = frozenset()
     blocked: frozenset[tuple[int, int]] = frozenset()
     masked: frozenset[tuple[int, int]] = frozenset()
+    has_temporary: bool = False
+    texts: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
 
 
 def visibility_of(policy: EffectivePolicy, catalog: Catalog) -> Visibility:
@@ -37,6 +40,7 @@ def visibility_of(policy: EffectivePolicy, catalog: Catalog) -> Visibility:
         changed=frozenset(r.oid for r in changed).union(*(relation.index_oids for relation in changed)),
         blocked=blocked,
         masked=_pairs(visible, rules, lambda rule: rule.masks) - blocked,
+        has_temporary=not policy.statements.isdisjoint({Statement.TEMP_TABLES, Statement.ALL}),
     )
 
 
