@@ -108,9 +108,10 @@ class Answers:
         """A Describe's answer is complete: remember the columns, compare them with what the client was told."""
         self._c.pop()
         prepared = head.statement
-        if prepared is None or not head.is_described:
+        if prepared is None:
             return
-        prepared.server.fields = fields
+        if head.is_described:
+            prepared.server.fields = fields
         if not head.is_swallowed:
             prepared.told.fields = shown
         elif head.compares_told and prepared.told.fields is not None and _differ(prepared.told.fields, shown):

@@ -59,6 +59,7 @@ class Conversation:
         self.confirmed = View(Track(search_path, gateway_user))
         self._sent: View | None = self.confirmed.copy()
         self._moving: deque[Item] = deque()
+        self._made_under = ""  # the policy under which the transaction made relations
         self.status = b"I"
         self.is_tainted = False
         self.is_pin_broken = False
@@ -122,11 +123,19 @@ class Conversation:
         item.group = self.group
         if any(sent.track.moves(account.plan) for account in item.accounts):
             self._moving.append(item)
+            self._note_made(item)
         self.queue.append(item)
         sent.expect(item)
         if item.kind in ENDED_BY_READY:
             self.group += 1
         self.watch_time()
+
+    def _note_made(self, item: Item) -> None:
+        if item.decision is None or not any(account.plan.effect.makes_relations for account in item.accounts):
+            return
+        is_first = not self.sent.track.namespace.made
+        fingerprint = item.decision.policy_fingerprint
+        self._made_under = fingerprint if is_first or fingerprint == self._made_under else ""
 
     def pop(self) -> Item:
         item = self.take()
@@ -215,7 +224,10 @@ class Conversation:
             return Basis(policy.fingerprint, version, _NO_NAMESPACE)
         if not self.is_namespace_certain:
             raise Wait
-        return Basis(policy.fingerprint, version, named_in(self.sent.track.namespace, sql))
+        namespace = self.sent.track.namespace
+        if namespace.made and self._made_under != policy.fingerprint:
+            namespace = replace(namespace, made=frozenset())
+        return Basis(policy.fingerprint, version, named_in(namespace, sql))
 
     # failing
 

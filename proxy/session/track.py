@@ -129,6 +129,7 @@ class Track:
         is_expected = (is_block, is_failed) == (self._is_block, self._is_failed)
         if not is_block:
             self._commit(is_chained=False)
+            self._values = replace(self._values, made=frozenset())
         elif not self._levels:
             self._levels.append(("", self._values))
         self._is_block = is_block
@@ -147,7 +148,8 @@ class Track:
 
     def _commit(self, is_chained: bool) -> None:
         values = self._values
-        self._values = Values(values.kept_path, values.kept_path, values.temporary - values.fleeting)
+        # What was made stays until ReadyForQuery: the snapshot is read again then.
+        self._values = Values(values.kept_path, values.kept_path, values.temporary - values.fleeting, made=values.made)
         self._end(is_chained)
 
     def _roll_back(self, is_chained: bool) -> None:
