@@ -28,7 +28,7 @@ def run_pytest(
     output.mkdir(parents=True, exist_ok=True)
     report = output / "junit.xml"
     report.unlink(missing_ok=True)
-    command: list[str | Path] = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--timeout={TEST_LIMIT_S}"]
+    command: list[str | Path] = [python, "-m", "pytest", "-q", f"--timeout={TEST_LIMIT_S}"]
     command += [f"--junit-xml={report}", *arguments]
     begin = time.monotonic()
     finished = run_program(command, output / "log", folder=folder, limit_s=limit_s, environment=environment)
