@@ -39,7 +39,7 @@ django.setup()
 from tests.drivers.django_shop.models import Customer, Order, Remark  # noqa: E402
 
 EVERYBODY = ["admin", "ada", "wes"]
-GRANTED = ["admin"]
+GRANTED = ["admin", "wes"]
 SCHEMA = "django_site"
 
 

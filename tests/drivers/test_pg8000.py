@@ -16,7 +16,7 @@ from tests.drivers.sanitized import COUNTS, on_the_copy
 from tests.fix_pgwarden import PATIENCE_S, Pgwarden
 
 EVERYBODY = ["admin", "ada", "wes"]
-GRANTED = ["admin"]
+GRANTED = ["admin", "wes"]
 CUSTOMERS = "SELECT * FROM shop.customers ORDER BY id"
 
 

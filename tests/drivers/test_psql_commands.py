@@ -18,7 +18,7 @@ from tests.drivers.test_psql import psql, rows
 from tests.fix_pgwarden import PATIENCE_S, Pgwarden, until
 
 EVERYBODY = ["admin", "ada", "wes"]
-GRANTED = ["admin"]
+GRANTED = ["admin", "wes"]
 COLUMNS = "id, name, email, ssn, phone, birth_date, balance, preferences, tags, signature, created_at"
 CUSTOMERS = f"SELECT {COLUMNS} FROM shop.customers ORDER BY id"
 

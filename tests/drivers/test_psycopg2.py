@@ -19,7 +19,7 @@ from tests.drivers.sanitized import COUNTS, on_the_copy
 from tests.fix_pgwarden import PATIENCE_S, Pgwarden
 
 EVERYBODY = ["admin", "ada", "wes"]
-GRANTED = ["admin"]
+GRANTED = ["admin", "wes"]
 CUSTOMERS = "SELECT * FROM shop.customers ORDER BY id"
 SLOW = "SELECT count(*) FROM generate_series(1, 5000) AS a, generate_series(1, 1000000) AS b"
 

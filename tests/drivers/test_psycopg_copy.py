@@ -13,7 +13,7 @@ from psycopg import errors
 from tests.drivers.sanitized import COUNTS, on_the_copy
 from tests.fix_pgwarden import Pgwarden
 
-COPIERS = ["admin"]
+COPIERS = ["admin", "wes"]
 FORMATS = ["text", "csv", "binary"]
 QUERY = "COPY (SELECT * FROM shop.customers ORDER BY id) TO STDOUT (FORMAT {})"
 ITEMS: list[tuple[Any, ...]] = [

@@ -14,7 +14,7 @@ from tests.drivers.sanitized import COUNTS, on_the_copy
 from tests.fix_pgwarden import Pgwarden
 
 EVERYBODY = ["admin", "ada", "wes"]
-DECLARERS = ["admin"]
+DECLARERS = ["admin", "wes"]
 CUSTOMERS = "SELECT * FROM shop.customers ORDER BY id"
 ONE = "SELECT * FROM shop.customers WHERE id = %s"
 Rows = list[Any]

@@ -17,7 +17,7 @@ from tests.drivers.sanitized import COUNTS
 from tests.fix_pgwarden import PATIENCE_S, Pgwarden
 
 EVERYBODY = ["admin", "ada", "wes"]
-WRITERS = ["admin"]
+WRITERS = ["admin", "wes"]
 INSERT = "INSERT INTO shop.orders (tenant_id, customer_id, ordered_at, note) VALUES (1, 1, now(), %s)"
 
 
