@@ -46,7 +46,8 @@ def main(
     _show(verdicts)
     if report is not None:
         report.write_text(markdown(verdicts, _heading(server)), "utf-8")
-    raise typer.Exit(1 if any(verdict.unexplained for verdict in verdicts) else 0)
+    is_wrong = any(verdict.unexplained or verdict.is_empty for verdict in verdicts)
+    raise typer.Exit(1 if is_wrong else 0)
 
 
 class Bench:
@@ -141,6 +142,8 @@ def _show(verdicts: list[Verdict]) -> None:
     console.print(table)
     for verdict in verdicts:
         name = verdict.comparison.suite
+        if verdict.is_empty:
+            console.print(f"{name}: nothing passed directly; look into its log (--keep)")
         for test in verdict.unexplained:
             console.print(f"{name}: {test}", markup=False, soft_wrap=True)
         for test, reason in verdict.documented:

@@ -20,6 +20,11 @@ class Verdict:
     documented: tuple[tuple[str, str], ...]  # test and reason
     unexplained: tuple[str, ...]
 
+    @property
+    def is_empty(self) -> bool:
+        """Nothing was proven: the suite itself didn't run."""
+        return not self.comparison.direct.count(Outcome.PASSED)
+
 
 def judge(comparison: Comparison, known: Sequence[Known]) -> Verdict:
     reasons = [(test, reason_for(known, comparison.suite, test)) for test in comparison.newly_failing]

@@ -48,3 +48,8 @@ def test_the_report_tells_documented_differences_from_bugs() -> None:
     assert "| pgx 4 | 3 | 3 | 1 | 2 | 1 |" in text
     assert "- pgx: `TestZ`" in text
     assert "| pgx | `TestA` | what it is |" in text
+
+
+def test_a_suite_that_did_not_run_proves_nothing() -> None:
+    assert judge(Comparison("pgx", "4", Run({}), Run({})), []).is_empty
+    assert not judge(Comparison("pgx", "4", Run({"TestA": Outcome.PASSED}), Run({})), []).is_empty
