@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -46,7 +47,7 @@ def main(
     _show(verdicts)
     if report is not None:
         report.write_text(markdown(verdicts, _heading(server)), "utf-8")
-    is_wrong = any(verdict.unexplained or verdict.is_empty for verdict in verdicts)
+    is_wrong = any(verdict.unexplained or verdict.is_empty or verdict.comparison.through.faults for verdict in verdicts)
     raise typer.Exit(1 if is_wrong else 0)
 
 
@@ -86,7 +87,8 @@ class Bench:
             EmbeddedServer(place.folder / "store", find_wheel()) as store,
             through_stand(place.folder, self._installation, suite.needs, store.dsn()) as endpoint,
         ):
-            return suite.run(place, endpoint, only)
+            run = suite.run(place, endpoint, only)
+            return replace(run, faults=endpoint.faults())
 
     def _place(self, suite: Suite, name: str) -> Workplace:
         folder = self._folder / suite.name / name
@@ -132,7 +134,8 @@ def _installation(server: int) -> Installation:
 def _tell(suite: Suite, how: str, run: Run) -> None:
     counts = ", ".join(f"{run.count(outcome)} {outcome}" for outcome in Outcome)
     cut = ", cut off" if run.was_cut_off else ""
-    console.print(f"{suite.name} {how}: {counts} in {run.seconds:.0f} s{cut}")
+    note = f" ({run.note})" if run.note else ""
+    console.print(f"{suite.name} {how}: {counts} in {run.seconds:.0f} s{cut}{note}")
 
 
 def _show(verdicts: list[Verdict]) -> None:
@@ -142,6 +145,8 @@ def _show(verdicts: list[Verdict]) -> None:
     console.print(table)
     for verdict in verdicts:
         name = verdict.comparison.suite
+        for fault in verdict.comparison.through.faults:
+            console.print(f"{name}: pgwarden logged {fault}", markup=False, soft_wrap=True)
         if verdict.is_empty:
             console.print(f"{name}: nothing passed directly; look into its log (--keep)")
         for test in verdict.unexplained:

@@ -24,6 +24,7 @@ class Run:
     seconds: float = 0.0
     was_cut_off: bool = False
     note: str = ""
+    faults: tuple[str, ...] = ()  # exceptions that pgwarden logged
 
     def count(self, outcome: Outcome) -> int:
         return sum(found is outcome for found in self.outcomes.values())

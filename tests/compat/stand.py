@@ -61,17 +61,22 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a suite connects. `server` is the PostgreSQL behind it, whichever way the suite goes."""
+    """Where a suite connects. `server` is the PostgreSQL behind it; `pgwarden` stands between, or is None."""
 
     host: str
     port: int
     server: EmbeddedServer
-    is_through: bool
+    pgwarden: Pgwarden | None = None
     user: str = SUPERUSER
     password: str = PASSWORD
 
     def dsn(self, database: str, scheme: str = "postgresql") -> str:
         return f"{scheme}://{self.user}:{quote(self.password)}@{self.host}:{self.port}/{database}"
+
+    def faults(self) -> tuple[str, ...]:
+        """Exceptions that pgwarden logged: nothing that a client sends may cause one."""
+        entries = [] if self.pgwarden is None else self.pgwarden.log_entries()
+        return tuple(str(entry) for entry in entries if entry["level"] == "error")
 
     def environment(self, database: str) -> dict[str, str]:
         """libpq's variables."""
@@ -87,12 +92,11 @@ class Endpoint:
 @contextmanager
 def direct_stand(folder: Path, installation: Installation, needs: Needs) -> Iterator[Endpoint]:
     with _server(folder, installation, needs) as server:
-        yield Endpoint("127.0.0.1", server.port, server, is_through=False)
+        yield Endpoint("127.0.0.1", server.port, server)
 
 
 @contextmanager
 def through_stand(folder: Path, installation: Installation, needs: Needs, store_dsn: str) -> Iterator[Endpoint]:
-    """Raises AssertionError at the end when pgwarden logged an exception."""
     with _server(folder, installation, needs) as server:
         certificate, key = server.directory / "server.crt", server.directory / "server.key"
         names = dict.fromkeys([SUPERUSER, "template1", *needs.databases, *needs.later])
@@ -110,7 +114,7 @@ def through_stand(folder: Path, installation: Installation, needs: Needs, store_
         instance.policy_file.write_text(policies({SUPERUSER: PASSWORD, **needs.users}), "utf-8")
         try:
             instance.start(is_ready=False)
-            yield Endpoint(instance.host, instance.port, server, is_through=True)
+            yield Endpoint(instance.host, instance.port, server, instance)
         finally:
             if instance.process is not None:
                 instance.stop()
