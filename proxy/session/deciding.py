@@ -21,6 +21,7 @@ from proxy.session.refusals import (
     missing_for,
     missing_refusal,
     raw_name,
+    too_many_names,
 )
 from proxy.session.reports import refusal_bytes
 
@@ -95,6 +96,8 @@ class Decider:
         for plan in plans:
             run = self._run(plan, names, policy)
             if plan.effect.opens_cursor or plan.effect.prepares:
+                if (names.is_full or names.has_many_portals) and not policy.is_everything:
+                    raise Denied(too_many_names())
                 declared = Declared(sql, plan, decision, basis, policy.is_everything, self._c.group)
                 run = replace(run, makes=declared)
             runs.append(run)

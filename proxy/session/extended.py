@@ -18,7 +18,15 @@ from proxy.session.hidden import bind_formats
 from proxy.session.names import Declared, Portal, Prepared, ServerCopy, Told, statement_of
 from proxy.session.poison import poison
 from proxy.session.queue import Item, Kind
-from proxy.session.refusals import cannot_run, changed_result, journal_refusal, missing_for, undecided
+from proxy.session.refusals import (
+    cannot_run,
+    changed_cursor,
+    changed_result,
+    journal_refusal,
+    missing_for,
+    too_many_names,
+    undecided,
+)
 from proxy.session.reports import refusal_bytes
 from proxy.session.rows import changes_rows
 from proxy.wire import messages as m
@@ -40,6 +48,9 @@ class Extended:
             self._refuse(sql, decided.decision, decided.refusal or undecided(), drops_unnamed=not message.name)
             return
         copy, is_open = ServerCopy(c.group), decided.policy.is_everything
+        if c.sent.names.is_full and not is_open:
+            self._refuse(sql, decided.decision, too_many_names(), drops_unnamed=not message.name)
+            return
         prepared = Prepared(
             message.name, sql, message.parameter_types, decided.decision, decided.basis, copy, Told(), is_open
         )
@@ -76,6 +87,9 @@ class Extended:
         policy = c.policy()
         prepared = self._bindable(message, policy)
         if prepared is None:
+            return
+        if c.sent.names.has_many_portals and not policy.is_everything:
+            self._refuse(prepared.sql, prepared.decision, too_many_names())
             return
         portal = Portal(message.portal, prepared, c.group, message.result_formats)
         formats = bind_formats(message.result_formats, prepared.plan)
@@ -215,8 +229,8 @@ class Extended:
         if portal is None:
             portal = Portal(message.portal, self._server_only(policy), c.group)
         prepared = portal.statement
-        if not portal.is_executed and not policy.is_everything and self._decider.is_outdated(prepared, policy):
-            poison(c, changed_result())
+        if not policy.is_everything and self._decider.is_outdated(prepared, policy):
+            poison(c, refusal_bytes(changed_cursor(message.portal)) if portal.is_executed else changed_result())
             return
         if portal.is_executed and prepared.plan.is_all_hidden:
             # The server would take ours for a portal with rows, and run it for the rest of them.

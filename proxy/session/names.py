@@ -16,6 +16,8 @@ from proxy.session.account import Account, Reading
 from proxy.wire.messages import Field
 
 EMPTY_PLAN: Final = Plan("empty", "")
+_LIMIT_BYTES: Final = 256 << 20
+_LIMIT_PORTALS: Final = 100_000
 _NAME_BYTES: Final = 63  # NAMEDATALEN - 1: the server's tables of names don't look further
 
 
@@ -118,11 +120,29 @@ Held = Portal | Declared | Prepared
 
 @dataclass(slots=True)
 class Names:
+    """`size_bytes`: about what the statements take."""
+
     statements: dict[bytes, Prepared | Declared] = field(default_factory=dict)
     portals: dict[bytes, Portal | Declared] = field(default_factory=dict)
+    size_bytes: int = 0
 
     def copy(self) -> Names:
-        return Names(dict(self.statements), dict(self.portals))
+        return Names(dict(self.statements), dict(self.portals), self.size_bytes)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one more statement would be too much for a session."""
+        return self.size_bytes > _LIMIT_BYTES
+
+    @property
+    def has_many_portals(self) -> bool:
+        return len(self.portals) >= _LIMIT_PORTALS
+
+    def drop_oldest(self) -> None:
+        """The statement that was prepared first is known to the server alone from now on."""
+        for name in self.statements:
+            self._forget(name)
+            return
 
     def statement(self, name: bytes) -> Prepared | Declared | None:
         return self.statements.get(key_of(name))
@@ -131,18 +151,26 @@ class Names:
         return self.portals.get(key_of(name))
 
     def prepare(self, name: bytes, prepared: Prepared | Declared) -> None:
-        self.statements[key_of(name)] = prepared
+        key = key_of(name)
+        self._forget(key)
+        self.statements[key] = prepared
+        self.size_bytes += _size(prepared)
+
+    def _forget(self, key: bytes) -> None:
+        held = self.statements.pop(key, None)
+        if held is not None:
+            self.size_bytes -= _size(held)
 
     def bind(self, portal: Portal) -> None:
         self.portals[key_of(portal.name)] = portal
         if portal.statement.declared is None:
-            # Decided anew, it may be another decision about the same text.
-            self.statements[key_of(portal.statement.name)] = portal.statement
+            # Decided anew, it may be another decision about the same text; and it is the youngest again.
+            self.prepare(portal.statement.name, portal.statement)
 
     def close(self, name: bytes, is_statement: bool) -> Portal | None:
         """Forgets the name; the portal that was open under it."""
         if is_statement:
-            self.statements.pop(key_of(name), None)
+            self._forget(key_of(name))
             return None
         return _protocol_portal(self.portals.pop(key_of(name), None))
 
@@ -152,12 +180,13 @@ class Names:
         if effect.forgets_prepared == ALL_NAMES:
             # The unnamed statement isn't in the server's table.
             self.statements = {name: held for name, held in self.statements.items() if not name}
+            self.size_bytes = sum(map(_size, self.statements.values()))
         elif effect.forgets_prepared:
-            self.statements.pop(key_of(effect.forgets_prepared), None)
+            self._forget(key_of(effect.forgets_prepared))
         if makes is not None and effect.opens_cursor:
             self.portals[key_of(effect.opens_cursor)] = makes
         if makes is not None and effect.prepares:
-            self.statements[key_of(effect.prepares)] = makes
+            self.prepare(effect.prepares.encode(), makes)
         return closed
 
     def _close_by_sql(self, effect: Effect) -> list[Portal]:
@@ -192,6 +221,11 @@ def statement_of(declared: Declared, name: bytes) -> Prepared:
     decision = Decision("", (plan,), None, (), declared.basis.fingerprint, declared.basis.catalog_version)
     server = ServerCopy(declared.group)
     return Prepared(name, declared.sql, (), decision, declared.basis, server, Told(), declared.is_open, declared)
+
+
+def _size(held: Prepared | Declared) -> int:
+    # The client's text and ours; the rest was measured over 10,000 statements of one session.
+    return 3_000 + len(held.sql) + len(held.decision.text)
 
 
 def without_effect(plan: Plan) -> Plan:

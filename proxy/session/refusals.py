@@ -51,6 +51,15 @@ def missing_cursor(name: bytes) -> bytes:
     return _with_routine(error_response("ERROR", "34000", message), "PerformPortalFetch")
 
 
+def too_many_names() -> Refusal:
+    return Refusal(
+        "53400",
+        "pgwarden/names",
+        "this session has too many prepared statements or cursors",
+        hint="Close those that are no longer used.",
+    )
+
+
 def raw_name(name: bytes, is_portal: bool) -> Refusal:
     """The protocol's portals and statements may carry raw columns that are masked on their way to the client."""
     what = "portal" if is_portal else "statement"

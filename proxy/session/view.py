@@ -38,6 +38,7 @@ class View:
         match item.kind:
             case Kind.PARSE if item.statement is not None:
                 names.prepare(item.name, item.statement)
+                self._keep_small(item.is_open)
             case Kind.BIND if item.portal is not None:
                 old = names.portal(item.name)
                 names.bind(item.portal)
@@ -46,7 +47,15 @@ class View:
                 return names.close(item.name, item.is_described)
         return None
 
+    def _keep_small(self, is_open: bool) -> None:
+        # Under the allow-everything policy a session may use names that nobody knows; elsewhere it is refused.
+        while is_open and self.names.is_full and len(self.names.statements) > 1:
+            self.names.drop_oldest()
+
     def run(self, account: Account, tag: bytes = b"") -> list[Portal]:
         """A statement has run; the portals that it closed."""
         self.track.run(account.plan, tag)
-        return self.names.run(account.plan.effect, account.run.makes)
+        closed = self.names.run(account.plan.effect, account.run.makes)
+        makes = account.run.makes
+        self._keep_small(makes is not None and makes.is_open)
+        return closed
