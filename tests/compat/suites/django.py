@@ -80,4 +80,4 @@ class Django:
 
 
 def _venv(sources: Sources) -> Path:
-    return sources.venv([f"django=={VERSION}", "psycopg[binary]", "jinja2", "tblib", "Pillow", "PyYAML"])
+    return sources.venv([f"django=={VERSION}", "psycopg[binary,pool]", "jinja2", "tblib", "Pillow", "PyYAML"])
