@@ -57,6 +57,9 @@ def assignments_of(write: Write) -> Iterator[tuple[Tree, bool]]:
 
 def _check_assignments(draft: Draft, write: Write, target: Target) -> None:
     assert target.rule is not None
+    for element in write.node.get("onConflictClause", {}).get("infer", {}).get("indexElems") or ():
+        if element["IndexElem"].get("name") in target.rule.blocked:
+            raise _blocked(draft, target, element["IndexElem"]["name"], write.use.location)
     for node, is_old_row in assignments_of(write):
         name, at = node.get("name", ""), node.get("location", -1)
         if name in target.rule.blocked:
