@@ -93,6 +93,8 @@ def command_of(statement: Statement) -> str:
     """The command in lower case, bounded: it is a metric's label and a record's field."""
     if statement.kind == "TransactionStmt":
         return _TRANSACTION.get(statement.tree.get("kind", ""), "prepare transaction")
+    if statement.kind == "FetchStmt" and statement.tree.get("ismove"):
+        return "move"
     if statement.kind in _COMMANDS:
         return _COMMANDS[statement.kind]
     words = re.sub(r"(?<!^)(?=[A-Z])", " ", statement.kind.removesuffix("Stmt"))
