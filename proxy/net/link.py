@@ -15,8 +15,8 @@ from typing import Any, Final, Protocol, cast
 
 from audit.errors import JournalError
 from proxy.dsn import Upstream
-from proxy.net.sockets import FirstByte, Keepalive, keep_alive
-from proxy.net.tls import ALPN, CLIENT_HELLO, client_channel, selected_alpn
+from proxy.net.sockets import Keepalive, keep_alive
+from proxy.net.tls import ALPN, client_channel, selected_alpn
 from proxy.net.upstream import Attempt, ServerLink, TlsFailed, UpstreamUnreachable, attempts, connect, send_cancel
 from proxy.session.ports import (
     CancelOther,
@@ -103,7 +103,6 @@ class ClientLink(asyncio.Protocol):
         self._server: ServerLink | None = None
         self._attempts: deque[Attempt] | None = None
         self._attempt: Attempt | None = None
-        self._first_byte: FirstByte | None = None
         self._key: CancelKey | None = None
         self._handshake: asyncio.TimerHandle | None = None
         self._timers: dict[int, asyncio.TimerHandle] = {}
@@ -133,16 +132,17 @@ class ClientLink(asyncio.Protocol):
         self._session = self._make_session(_address(transport))
         self._surroundings.opened(self)
         self._start_handshake_timer()
-        if self._settings.tls is not None:
-            self._is_securing = True
-            self._first_byte = FirstByte(self._client, self._first_byte_came)
+        if transport.get_extra_info("ssl_object") is not None:
+            self._tls_came_first()
 
-    def _first_byte_came(self, found: bytes) -> None:
-        if found == CLIENT_HELLO:
-            self._surroundings.spawn(self._start_tls(is_direct=True))
+    def _tls_came_first(self) -> None:
+        """Direct TLS. Without a request before it, only ALPN says that PostgreSQL's protocol was meant."""
+        assert self._client is not None
+        if selected_alpn(self._client) != ALPN:
+            log.info("direct TLS without ALPN")
+            self._client.abort()
             return
-        self._is_securing = False
-        self._regulate()
+        self.session.tls_started(client_channel(self._client, self._settings.binding))
 
     def data_received(self, data: bytes) -> None:
         if self._is_securing:
@@ -164,8 +164,6 @@ class ClientLink(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._session is None:
             return
-        if self._first_byte is not None:
-            self._first_byte.close()
         is_busy = not self.session.is_between_transactions
         self.session.client_lost()
         self._carry_out()
@@ -298,7 +296,7 @@ class ClientLink(asyncio.Protocol):
 
     # TLS, connecting, cancelling
 
-    async def _start_tls(self, is_direct: bool = False) -> None:
+    async def _start_tls(self) -> None:
         assert self._client is not None
         assert self._settings.tls is not None
         loop = asyncio.get_running_loop()
@@ -319,11 +317,6 @@ class ClientLink(asyncio.Protocol):
             return
         self._client = secured
         secured.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-        if is_direct and selected_alpn(secured) != ALPN:
-            # Without a request before it, only ALPN says that PostgreSQL's protocol was meant, not another's bytes.
-            log.info("direct TLS without ALPN")
-            secured.abort()
-            return
         self._is_securing = False
         self.session.tls_started(client_channel(secured, self._settings.binding))
         self._regulate()
@@ -435,8 +428,6 @@ class ClientLink(asyncio.Protocol):
             return
         self._is_closed = True
         self._stop_handshake_timer()
-        if self._first_byte is not None:
-            self._first_byte.close()
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

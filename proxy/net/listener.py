@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from proxy.dsn import Upstream
+from proxy.net.acceptor import Acceptor
 from proxy.net.catalogs import Catalogs
 from proxy.net.link import CancelKey, ClientLink, LinkSettings
 from proxy.net.sockets import UnixSocket
@@ -43,7 +44,7 @@ class Listener:
         self._count_sessions = count_sessions
         self._settings = settings or LinkSettings()
         self._wait_synced = wait_synced
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | Acceptor] = []
         self._unix_sockets: list[UnixSocket] = []
         self._links: set[ClientLink] = set()
         self._keys: dict[tuple[int, bytes], ClientLink] = {}
@@ -55,6 +56,11 @@ class Listener:
 
     async def start_tcp(self, host: str, port: int) -> int:
         """Listens; gives the port. Raises OSError."""
+        settings = self._settings
+        if settings.tls is not None:
+            acceptor = Acceptor(self._make_link, self.spawn, settings.tls, settings.handshake_s)
+            self._servers.append(acceptor)
+            return await acceptor.start(host, port)
         loop = asyncio.get_running_loop()
         server = await loop.create_server(self._make_link, host, port, backlog=_BACKLOG)
         self._servers.append(server)

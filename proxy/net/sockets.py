@@ -7,7 +7,6 @@ import errno
 import fcntl
 import os
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,38 +38,6 @@ def keep_alive(transport: asyncio.BaseTransport, keepalive: Keepalive) -> None:
     ):
         if hasattr(socket, name):  # macOS has another name for the first
             found.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-class FirstByte:
-    """Tells a link's first byte and leaves it in the socket: a TLS handshake has to be read from its beginning.
-
-    The transport doesn't read meanwhile; `heard` gets the byte, or nothing when the link has ended.
-    """
-
-    def __init__(self, transport: asyncio.Transport, heard: Callable[[bytes], None]) -> None:
-        self._transport = transport
-        self._heard = heard
-        self._loop = asyncio.get_running_loop()
-        # A second descriptor, because loops don't let anybody watch that of a transport.
-        self._socket = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
-        transport.pause_reading()
-        self._loop.add_reader(self._socket, self._look)
-
-    def close(self) -> None:
-        """Harmless when closed already."""
-        if self._socket.fileno() >= 0:
-            self._loop.remove_reader(self._socket)
-            self._socket.close()
-
-    def _look(self) -> None:
-        try:
-            found = self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return
-        except OSError:
-            found = b""
-        self.close()
-        self._heard(found)
 
 
 class UnixSocket:

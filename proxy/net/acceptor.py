@@ -1,0 +1,130 @@
+"""Accepts TCP connections whose first byte says whether TLS begins at once or after a request for it.
+
+The byte stays in the socket: a handshake has to be read from its beginning, so nothing may read before it is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from proxy.net.tls import CLIENT_HELLO
+
+_BACKLOG: Final = 1024
+_PAUSE_S: Final = 0.5  # when no descriptor is left
+
+log = logging.getLogger("pgwarden.net")
+
+
+class Acceptor:
+    """`make_link` makes the protocol of one link; `spawn` runs what a link needs before it has one."""
+
+    def __init__(
+        self,
+        make_link: Callable[[], asyncio.Protocol],
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        tls: ssl.SSLContext,
+        handshake_s: float,
+    ) -> None:
+        self._make_link = make_link
+        self._spawn = spawn
+        self._tls = tls
+        self._handshake_s = handshake_s
+        self._sockets: list[socket.socket] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, host: str, port: int) -> int:
+        """Listens on all addresses of `host`; gives the port. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        try:
+            for family, _, _, _, address in dict.fromkeys(found):
+                self._sockets.append(_listening(family, address))
+        except OSError:
+            self.close()
+            raise
+        self._tasks = [loop.create_task(self._accept(listening)) for listening in self._sockets]
+        return int(self._sockets[0].getsockname()[1])
+
+    def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for listening in self._sockets:
+            listening.close()
+
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, _ = await loop.sock_accept(listening)
+            except ConnectionError:
+                continue  # it went away before it was taken
+            except OSError as error:
+                log.error("no connection can be taken", extra={"fields": {"error": error.strerror}})
+                await asyncio.sleep(_PAUSE_S)
+                continue
+            self._spawn(self._begin(accepted))
+
+    async def _begin(self, accepted: socket.socket) -> None:
+        try:
+            accepted.setblocking(False)
+            async with asyncio.timeout(self._handshake_s):
+                first = await _first_byte(accepted)
+            await self._hand_over(accepted, is_tls=first == CLIENT_HELLO)
+        except (OSError, TimeoutError) as error:
+            log.info("a link ended before it began", extra={"fields": {"error": type(error).__name__}})
+            accepted.close()
+        except asyncio.CancelledError:
+            accepted.close()
+            raise
+
+    async def _hand_over(self, accepted: socket.socket, *, is_tls: bool) -> None:
+        loop = asyncio.get_running_loop()
+        if is_tls:
+            limit_s = self._handshake_s
+            await loop.connect_accepted_socket(self._make_link, accepted, ssl=self._tls, ssl_handshake_timeout=limit_s)
+        else:
+            await loop.connect_accepted_socket(self._make_link, accepted)
+
+
+def _listening(family: int, address: Any) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(address)
+        made.listen(_BACKLOG)
+        made.setblocking(False)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+async def _first_byte(accepted: socket.socket) -> bytes:
+    """Empty when the peer has ended."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            return accepted.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            await _readable(loop, accepted)
+
+
+async def _readable(loop: asyncio.AbstractEventLoop, accepted: socket.socket) -> None:
+    ready = loop.create_future()
+
+    def tell() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    loop.add_reader(accepted, tell)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(accepted)
