@@ -158,7 +158,7 @@ class Answers:
     def _command_complete(self, buffer: bytes, start: int, end: int) -> None:
         head = self._c.head_of(Kind.QUERY, Kind.EXECUTE)
         self._c.is_copying_in = False
-        require_held(self._c, head)
+        require_held(self._c, head, is_rows=False)
         self._complete(head, buffer, start, end, tag=buffer[start + 5 : end - 1])
 
     def _empty(self, buffer: bytes, start: int, end: int) -> None:

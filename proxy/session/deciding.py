@@ -135,13 +135,15 @@ class Decider:
             answer = missing_cursor(name) if is_portal else missing_for(True, name)
             raise Denied(missing_refusal(not is_portal, name), answer)
         self.require_certain(held, confirmed)
-        self._require_readable(held, name, policy, is_portal)
+        self._require_readable(plan.command, held, name, policy)
         return Run(_with_read(plan, _plan_of(held)), reads=Reading(name, held, is_portal))
 
-    def _require_readable(self, held: Held, name: bytes, policy: EffectivePolicy, is_portal: bool) -> None:
+    def _require_readable(self, command: str, held: Held, name: bytes, policy: EffectivePolicy) -> None:
+        """MOVE gives no rows, so it may go through what the stream masks."""
         plan = _plan_of(held)
+        is_portal = command != "execute"
         is_foreign = isinstance(held, Prepared) and plan.command not in _PREPARABLE
-        if plan.column_masks or plan.hidden_columns or is_foreign:
+        if (plan.column_masks or plan.hidden_columns or is_foreign) and command != "move":
             raise Denied(raw_name(name, is_portal))
         if not self.is_outdated(held, policy):
             return

@@ -156,13 +156,15 @@ def changes_rows(plan: Plan) -> bool:
     return bool(plan.column_masks) or plan.hidden_columns > 0
 
 
-def require_held(c: Conversation, head: Item) -> None:
+def require_held(c: Conversation, head: Item, is_rows: bool = True) -> None:
     """Whose rows these are. Raises Unexpected when another thing stands under a name than what was decided."""
     account = head.account
     if account is None or account.is_verified or head.is_open:
         return
     names = c.confirmed.names
     reads = account.run.reads
+    if account.plan.command == "move" and is_rows:
+        raise Unexpected("rows of a statement that gives none")
     if reads is not None and not names.is_held(reads):
         raise Unexpected("a statement reads by name what wasn't decided")
     if reads is None and head.kind is Kind.EXECUTE and names.portal(head.name) is not head.portal:

@@ -162,6 +162,26 @@ def test_sql_never_reads_what_the_stream_masks(text: bytes) -> None:
     assert sqlstates(play.client_hears()) == ["0A000"]
 
 
+def test_sql_may_move_within_a_raw_portal() -> None:
+    services = stage()
+    services.decisions["move p"] = allow("move p", command="move", effect=Effect(reads_cursor="p"))
+    play = bound(services)
+    play.client(m.Query(b"move p"))
+    assert play.server_hears() == [m.Query(b"move p")]
+    play.server(m.CommandComplete(b"MOVE 1"), IN_BLOCK)
+    assert play.client_hears() == [m.CommandComplete(b"MOVE 1"), IN_BLOCK]
+
+
+def test_a_move_that_gives_rows_shows_nothing() -> None:
+    services = stage()
+    services.decisions["move p"] = allow("move p", command="move", effect=Effect(reads_cursor="p"))
+    play = bound(services)
+    play.client(m.Query(b"move p"))
+    play.server(HEAD, ROW, IN_BLOCK)
+    assert SECRET not in play.client_bytes
+    assert play.session.phase is Phase.ENDED
+
+
 def test_sql_may_read_a_plain_portal() -> None:
     services = stage()
     play = Play(services).open()
