@@ -52,6 +52,12 @@ def need_file(path: str | Path, package: str) -> Path:
     return Path(path)
 
 
+def need_module(*probe: str, package: str) -> None:
+    """Runs a command that does nothing but load a module. Skips the test when that fails."""
+    if subprocess.run(probe, capture_output=True, check=False, timeout=PROGRAM_PATIENCE_S).returncode != 0:
+        pytest.skip(f"`{' '.join(probe)}` fails ({package}; `make test-drivers` installs it)")
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """How a client program is started; the scene's name comes behind `command`."""

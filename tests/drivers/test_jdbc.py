@@ -38,14 +38,22 @@ def test_an_analyst_sees_masks_on_every_path(classes: str, pgwarden: Pgwarden) -
     assert_masked(program(classes, "Narrow"), pgwarden, "ada", "analyst")
 
 
+def test_a_writer_sees_masks_on_every_path(classes: str, pgwarden: Pgwarden) -> None:
+    assert_masked(program(classes, "Narrow"), pgwarden, "wes", "writer")
+
+
 def test_prepared_statements_follow_the_policies(classes: str, make_pgwarden: MakePgwarden) -> None:
     """When a result changes its type the driver mends it where it can: outside transactions, or with autosave."""
     gate, text = make_pgwarden(), POLICIES.read_text("utf-8")
-    email = "{tag: pii.email, mask: {kind: email}}"
+    email, blocked = "{tag: pii.email, mask: {kind: email}}", "shop.payments.card_number"
     with program(classes, "Changed").start(gate.dsn("ada"), "") as process:
         assert set(_answers(process).values()) == {"16 g***@example.org"}
         _change(gate, text.replace(email, email.replace("kind: email", "kind: redact")))
         assert set(_answers(process, "go on\n").values()) == {"16 REDACTED"}
+        _change(gate, text.replace(blocked, f"{blocked}, shop.customers.signature"))
+        for way, found in _answers(process, "go on\n").items():
+            is_told = "in a transaction" in way and "autosave" not in way and "simple" not in way
+            assert found == ("0A000" if is_told else "15 g***@example.org"), way
         _change(gate, text.replace("block: [shop.salaries]", "block: [shop.salaries, shop.customers]"))
         for way, found in _answers(process, "go on\n").items():
             assert found in ("42501", "25P02"), way

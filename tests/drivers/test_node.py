@@ -21,3 +21,7 @@ def test_an_administrator_sees_what_the_server_says(program: Program, pgwarden: 
 
 def test_an_analyst_sees_masks_on_every_path(program: Program, pgwarden: Pgwarden) -> None:
     assert_masked(program, pgwarden, "ada", "analyst")
+
+
+def test_a_writer_sees_masks_on_every_path(program: Program, pgwarden: Pgwarden) -> None:
+    assert_masked(program, pgwarden, "wes", "writer")

@@ -36,7 +36,6 @@ final class Changed {
                 return result.getMetaData().getColumnCount() + " " + result.getString("email");
             }
         } catch (SQLException error) {
-            System.err.println(error + " " + statement);
             return error.getSQLState();
         }
     }

@@ -61,12 +61,14 @@ final class Narrow {
 
     private static void refusals(Connection db) throws Exception {
         Lines.refused("blocked: statement", () -> db.createStatement().executeQuery("SELECT * FROM shop.salaries"));
-        Lines.refused("blocked: column", () -> db.createStatement().executeQuery("SELECT card_number FROM shop.payments"));
+        String column = "SELECT card_number FROM shop.payments";
+        Lines.refused("blocked: column", () -> db.createStatement().executeQuery(column));
         PreparedStatement blocked = db.prepareStatement("SELECT * FROM shop.salaries WHERE amount > ?");
         blocked.setInt(1, 1);
         for (int i = 0; i < 2; i++) Lines.refused("blocked: prepared", blocked::executeQuery);
         Lines.refused("blocked: described", () -> db.prepareStatement("TABLE shop.salaries").getMetaData());
-        Lines.refused("not granted: update", () -> db.createStatement().executeUpdate("UPDATE shop.orders SET note = ''"));
+        String update = "UPDATE shop.orders SET note = ''";
+        Lines.refused("not granted: update", () -> db.createStatement().executeUpdate(update));
         PreparedStatement insert = db.prepareStatement("INSERT INTO shop.tenants VALUES (?, 'x')");
         for (int i = 20; i < 23; i++) {
             insert.setInt(1, i);
@@ -118,9 +120,11 @@ final class Narrow {
         Lines.print("getColumns", "ok", columns.contains("amount") && !columns.contains("card_number"));
         List<String> none = names(of.getColumns(null, "shop", "salaries", "%"), 4);
         Lines.print("getColumns of a blocked table", "ok", none.isEmpty());
-        Lines.print("getPrimaryKeys", "ok", names(of.getPrimaryKeys(null, "shop", "customers"), 4).equals(List.of("id")));
+        List<String> key = names(of.getPrimaryKeys(null, "shop", "customers"), 4);
+        Lines.print("getPrimaryKeys", "ok", key.equals(List.of("id")));
         Lines.print("getImportedKeys", "ok", names(of.getImportedKeys(null, "shop", "orders"), 8).size() == 2);
-        Lines.print("getIndexInfo", "ok", names(of.getIndexInfo(null, "shop", "orders", false, true), 9).contains("id"));
+        List<String> indexed = names(of.getIndexInfo(null, "shop", "orders", false, true), 9);
+        Lines.print("getIndexInfo", "ok", indexed.contains("id"));
         Lines.print("getSchemas", "ok", names(of.getSchemas(), 1).contains("shop"));
         Lines.print("getTypeInfo", "ok", names(of.getTypeInfo(), 1).contains("int4"));
         Lines.print("getFunctions", "ok", names(of.getFunctions(null, "pg_catalog", "upper"), 3).contains("upper"));
@@ -166,9 +170,9 @@ final class Narrow {
     }
 
     private static void writes(Connection db) throws Exception {
-        String update = "UPDATE shop.customers SET name = ? WHERE id <= ? RETURNING id, email, ssn, phone, birth_date,"
-                + " balance, preferences, tags, signature";
-        try (PreparedStatement statement = db.prepareStatement("WITH changed AS (" + update + ") TABLE changed ORDER BY 1")) {
+        String update = "WITH changed AS (UPDATE shop.customers SET name = ? WHERE id <= ? RETURNING id, email, ssn, phone,"
+                + " birth_date, balance, preferences, tags, signature) TABLE changed ORDER BY 1";
+        try (PreparedStatement statement = db.prepareStatement(update)) {
             statement.setString(1, "changed");
             statement.setInt(2, 20);
             Lines.print("UPDATE RETURNING", "customers", Lines.rows(statement.executeQuery()));

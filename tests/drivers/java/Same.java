@@ -122,7 +122,8 @@ final class Same {
     }
 
     private static void keysAndUpdates(Connection db) throws SQLException {
-        db.createStatement().execute("CREATE TEMP TABLE keyed (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, b text)");
+        String create = "CREATE TEMP TABLE keyed (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, b text)";
+        db.createStatement().execute(create);
         String insert = "INSERT INTO keyed (b) VALUES (?)";
         try (PreparedStatement statement = db.prepareStatement(insert, Statement.RETURN_GENERATED_KEYS)) {
             statement.setString(1, "first");

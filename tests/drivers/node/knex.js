@@ -43,4 +43,21 @@ async function analyst() {
   await knex.destroy()
 }
 
-main({ same, analyst })
+async function writer() {
+  const knex = connected()
+  const columns = ['id', 'email', 'ssn', 'phone', 'birth_date', 'balance', 'preferences', 'tags', 'signature']
+  const failed = knex.transaction(async (inner) => {
+    const rows = await first(inner).clearOrder().update({ name: 'changed' }).returning(columns)
+    print('returning', { customers: customers(rows.sort((a, b) => a.id - b.id)) })
+    await inner.raw(`CREATE TEMP TABLE seen AS ${MASKED} 20`)
+    print('temporary table', { customers: customers(await inner.withSchema('pg_temp').from('seen').orderBy('id')) })
+    await refused("another tenant's row", () =>
+      inner.transaction((nested) => nested('orders').insert({ tenant_id: 2, customer_id: 1, ordered_at: new Date() })))
+    await refused('blocked: insert', () => inner('tenants').insert(inner.select('employee_id', 'iban').from('salaries')))
+    throw new Error('rolled back')
+  })
+  print('transaction', { ok: await failed.catch(({ message }) => message === 'rolled back') })
+  await knex.destroy()
+}
+
+main({ same, analyst, writer })

@@ -38,4 +38,20 @@ async function analyst() {
   await db.$pool.end()
 }
 
-main({ same, analyst })
+async function writer() {
+  const db = connected()
+  const failed = db.tx(async (one) => {
+    await one.none(`DECLARE c CURSOR FOR ${MASKED} 20 ORDER BY id`)
+    print('FETCH', { customers: customers(await one.any('FETCH ALL FROM c')) })
+    await one.none(`PREPARE p (int) AS ${MASKED} $$1 ORDER BY id`.replace('$$', '$'))
+    print('EXECUTE', { customers: customers(await one.any('EXECUTE p (20)')) })
+    await refused("another tenant's row", () =>
+      one.tx((inner) => inner.none('INSERT INTO shop.orders (tenant_id, customer_id, ordered_at) VALUES (2, 1, now())')))
+    await refused('blocked: PREPARE', () => one.none('PREPARE b AS TABLE shop.salaries'))
+    throw new Error('rolled back')
+  })
+  print('transaction', { ok: await failed.catch(({ message }) => message === 'rolled back') })
+  await db.$pool.end()
+}
+
+main({ same, analyst, writer })
