@@ -6,12 +6,12 @@ equal; and walking the new tree, every relation outside a guard must be one that
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from policies.compile.draft import Access, Draft
 from policies.compile.parse import ParseError, Statement, parse
-from policies.compile.tree import is_node, is_same, node_kind
+from policies.compile.tree import Tree, is_same, node_kind
 from policies.compile.writes.proof import are_writes_guarded
 
 
@@ -29,44 +29,72 @@ def verify(rewritten: str, drafts: list[list[Draft]], statements: list[Statement
 def _is_meant(new: Statement, old: Statement, drafts: list[Draft]) -> bool:
     if new.kind != old.kind or not is_same(new.tree, old.tree):
         return False
-    return not drafts or (_stands_guarded(new.tree, drafts) and are_writes_guarded(new.tree, new.kind, drafts))
+    return not drafts or _stands_guarded(new, drafts)
 
 
-def _stands_guarded(tree: Any, drafts: list[Draft]) -> bool:
+def _stands_guarded(new: Statement, drafts: list[Draft]) -> bool:
+    walk = _Walk(
+        waiting=[template for draft in drafts for template in draft.templates],
+        lent=[query for draft in drafts for query in draft.lent_queries],
+    )
+    walk.node(new.kind, new.tree)
     allowed = {(one.schema, one.name) for draft in drafts for one in draft.targets if one.access is Access.OPEN}
     for draft in drafts:
         allowed |= draft.lent_relations
-    waiting = [template for draft in drafts for template in draft.templates]
     has_bare_names = any(draft.has_ctes or draft.facts.locking for draft in drafts)
-    lent = [query for draft in drafts for query in draft.lent_queries]
-    for relation in _bare_relations(tree, waiting, lent):
+    for relation in walk.relations:
         if "schemaname" in relation and (relation["schemaname"], relation["relname"]) not in allowed:
             return False
         if "schemaname" not in relation and not has_bare_names:
             return False
-    return not waiting
+    return not walk.waiting and are_writes_guarded(walk.writes, drafts)
 
 
-def _bare_relations(value: Any, waiting: list[Any], lent: list[Any]) -> Iterator[dict[str, Any]]:
-    """RangeVars that stand outside the guards; each guard that is met is taken off `waiting`.
+@dataclass(slots=True)
+class _Walk:
+    """Finds the RangeVars outside the guards, and the writes; each guard that is met is taken off `waiting`.
 
-    Filters and masks in writes hold queries of the operator's own: `lent`. Of a source that several columns share, the
-    tree has a copy for each, which were found equal.
+    `lent`: the operator's own queries in filters and masks that stand in a write.
     """
-    if is_node(value, "RangeSubselect") and _take_template(value["RangeSubselect"].get("subquery"), waiting):
-        return
-    if is_node(value, "SubLink") and any(is_same(value["SubLink"], query) for query in lent):
-        return
-    if is_node(value, "MultiAssignRef") and value["MultiAssignRef"].get("colno") != 1:
-        return
-    if isinstance(value, list):
-        for entry in value:
-            yield from _bare_relations(entry, waiting, lent)
-    elif isinstance(value, dict):
-        if node_kind(value) == "RangeVar":
-            yield value["RangeVar"]
-        for entry in value.values():
-            yield from _bare_relations(entry, waiting, lent)
+
+    waiting: list[Any]
+    lent: list[Any]
+    relations: list[Tree] = field(default_factory=list)
+    writes: list[tuple[str, Tree]] = field(default_factory=list)
+
+    def value(self, value: Any) -> None:
+        if isinstance(value, list):
+            for entry in value:
+                self.value(entry)
+        elif isinstance(value, dict):
+            kind = node_kind(value)
+            if kind is None:
+                self._fields(value)
+            else:
+                self.node(kind, value[kind])
+
+    def node(self, kind: str, node: Any) -> None:
+        match kind:
+            case "RangeSubselect" if _take_template(node.get("subquery"), self.waiting):
+                return
+            case "SubLink" if any(is_same(node, query) for query in self.lent):
+                return
+            case "MultiAssignRef" if node.get("colno") != 1:
+                return  # a copy of what the first column has: it was found equal
+            case "InsertStmt" | "UpdateStmt" | "DeleteStmt" | "MergeStmt":
+                self.writes.append((kind, node))
+                node = {key: entry for key, entry in node.items() if key != "relation"}
+        if isinstance(node, dict):
+            self._fields(node)
+        else:
+            self.value(node)
+
+    def _fields(self, fields: Tree) -> None:
+        if "relname" in fields:
+            self.relations.append(fields)
+        for entry in fields.values():
+            if isinstance(entry, dict | list):
+                self.value(entry)
 
 
 def _take_template(subquery: Any, waiting: list[Any]) -> bool:

@@ -9,23 +9,21 @@ from typing import Any
 
 from policies.compile.draft import Draft
 from policies.compile.facts import Write
-from policies.compile.scope_writes import WRITES
-from policies.compile.tree import Tree, is_node, is_same, nodes_of
+from policies.compile.tree import Tree, is_node, is_same
 from policies.compile.writes.targets import target_of
 
 _CONDITIONS = {"UpdateStmt": "whereClause", "DeleteStmt": "whereClause", "MergeStmt": "joinCondition"}
 
 
-def are_writes_guarded(tree: Tree, kind: str, drafts: list[Draft]) -> bool:
-    """Whether every write names a target that was resolved, by its schema, and has that target's filter in place."""
+def are_writes_guarded(writes: list[tuple[str, Tree]], drafts: list[Draft]) -> bool:
+    """Whether every write (kind, fields) names a target that was resolved, by its schema, with its filter in place."""
     waiting = [each for draft in drafts for each in draft.row_filters]
     known = {_key(draft, write) for draft in drafts for write in draft.facts.writes}
-    for found, node in nodes_of({kind: tree}):
-        if found in WRITES:
-            relation = node["relation"]
-            if (found, relation.get("schemaname"), relation["relname"]) not in known:
-                return False
-            _take_filter(found, node, waiting)
+    for kind, node in writes:
+        relation = node["relation"]
+        if (kind, relation.get("schemaname"), relation["relname"]) not in known:
+            return False
+        _take_filter(kind, node, waiting)
     return not waiting
 
 
