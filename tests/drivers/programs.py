@@ -100,7 +100,7 @@ class Program:
 
 
 def lines_of(output: str) -> list[Line]:
-    lines = [json.loads(line) for line in output.splitlines()]
+    lines = [json.loads(line) for line in output.rstrip("\n").split("\n")]
     assert lines, "it printed nothing"
     assert lines[-1] == {"what": "done"}, lines[-1]
     return lines[:-1]
