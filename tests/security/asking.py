@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from tests.security.canary_shop import CanaryShop
 from tests.security.raw_client import BINARY, Answer, RawClient, Value
 from tests.security.vector import Allowed, Refused, Vector
 
 _RECORD, _RECORD_ARRAY, _FIRST_USER_OID = 2249, 2287, 16384
+_READERS = frozenset({"ada", "copy"})
 _GUESS = re.compile(r"@\[([^\]]+)\]")
 
 
@@ -27,7 +29,7 @@ class Asker:
 
     def link(self, user: str) -> RawClient:
         if user not in self.links:
-            self.links[user] = self.shop.copy() if user == "copy" else self.open_link(user)
+            self.links[user] = self.shop.copy() if user.startswith("copy") else self.open_link(user)
         return self.links[user]
 
     def close(self) -> None:
@@ -36,11 +38,16 @@ class Asker:
         self.links.clear()
 
     def answers(self, user: str, sql: str) -> list[Answer]:
-        """The simple protocol's answer, then the extended protocol's in text and in binary."""
+        """The simple protocol's answer, then the extended protocol's in text and in binary.
+
+        What somebody does who may write is rolled back, so that the shop stays as it is.
+        """
         link = self.link(user)
         link.seen.clear()
         try:
-            return [link.simple(sql), link.extended(sql), link.extended(sql, result=BINARY)]
+            simple, extended = partial(link.simple, sql), partial(link.extended, sql)
+            asks = (simple, extended, partial(extended, result=BINARY))
+            return [ask() if user in _READERS else _undone(link, ask) for ask in asks]
         except OSError:
             self.links.pop(user)
             raise
@@ -58,22 +65,24 @@ class Asker:
         """Raises AssertionError with what leaked or differed."""
         assert isinstance(vector.ask, str)
         sql = self.written(vector.ask)
-        answers = self.answers("ada", sql)
-        self._require_clean("ada", sql)
+        user = vector.user
+        answers = self.answers(user, sql)
+        self._require_clean(user, sql)
         match vector.expected:
             case Refused() as refused:
                 for answer in answers:
                     assert refused.holds(answer.sqlstate), f"{answer.error or answer.rows[:3]}"
-                    assert answer.rows == []
+                    assert (answer.rows, answer.copied) == ([], [])
             case Allowed.SAME | Allowed.ORDERED:
-                self._compare(answers, sql, is_ordered=vector.expected is Allowed.ORDERED)
+                copy = "copy" if user == "ada" else f"copy of {user}"
+                self._compare(answers, self.answers(copy, sql), is_ordered=vector.expected is Allowed.ORDERED)
         self.answers("max", sql)
         self._require_clean("max", sql)
 
     def check_conversation(self, vector: Vector) -> None:
         """Like `check`, for vectors that speak for themselves; each on connections of its own."""
         assert not isinstance(vector.ask, str)
-        for user in ("max", "ada"):
+        for user in ("max", vector.user):
             link = self.open_link(user)
             try:
                 link.seen.clear()
@@ -88,7 +97,7 @@ class Asker:
         match vector.expected:
             case Refused() as refused:
                 assert refused.holds(answers[-1].sqlstate), f"{answers[-1].error or answers[-1].rows[:3]}"
-                assert answers[-1].rows == []
+                assert (answers[-1].rows, answers[-1].copied) == ([], [])
             case Allowed.SAME | Allowed.ORDERED:
                 assert not isinstance(vector.ask, str)
                 with self.shop.copy() as copy:
@@ -102,10 +111,17 @@ class Asker:
         leaked = self.leaks(bytes(self.link(user).seen), sql)
         assert not leaked, f"{user} saw {sorted(leaked)[:5]}"
 
-    def _compare(self, answers: list[Answer], sql: str, *, is_ordered: bool) -> None:
-        for path, answer, plain in zip(("simple", "text", "binary"), answers, self.answers("copy", sql), strict=True):
+    def _compare(self, answers: list[Answer], plain_answers: list[Answer], *, is_ordered: bool) -> None:
+        for path, answer, plain in zip(("simple", "text", "binary"), answers, plain_answers, strict=True):
             found = difference(answer, plain, is_ordered=is_ordered)
             assert not found, f"{path}: {found}"
+
+
+def _undone(link: RawClient, ask: Callable[[], Answer]) -> Answer:
+    link.simple("BEGIN")
+    answer = ask()
+    link.simple("ROLLBACK")
+    return answer
 
 
 def difference(answer: Answer, plain: Answer, *, is_ordered: bool) -> str:
@@ -116,6 +132,8 @@ def difference(answer: Answer, plain: Answer, *, is_ordered: bool) -> str:
         return ""
     if answer.columns != plain.columns or not _are_same_types(answer.type_oids, plain.type_oids):
         return f"columns {answer.columns} {answer.type_oids} here, {plain.columns} {plain.type_oids} on the copy"
+    if answer.copied != plain.copied and (is_ordered or sorted(answer.copied) != sorted(plain.copied)):
+        return f"{len(answer.copied)} pieces copied here, {len(plain.copied)} on the copy"
     ours, theirs = answer.rows, plain.rows
     if not is_ordered:
         ours, theirs = sorted(ours, key=repr), sorted(theirs, key=repr)

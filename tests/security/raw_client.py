@@ -38,6 +38,7 @@ class Answer:
     tags: list[str] = field(default_factory=list)
     error: dict[str, str] = field(default_factory=dict)
     notices: list[dict[str, str]] = field(default_factory=list)
+    copied: list[bytes] = field(default_factory=list)  # CopyData
     kinds: list[bytes] = field(default_factory=list)
 
     @property
@@ -209,6 +210,8 @@ def _take(answer: Answer, kind: bytes, body: bytes) -> None:
             answer.tags.append(body[:-1].decode())
         case b"E":
             answer.error = answer.error or _fields(body)
+        case b"d":
+            answer.copied.append(body)
         case b"N":
             answer.notices.append(_fields(body))
 

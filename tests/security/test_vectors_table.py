@@ -18,7 +18,7 @@ def test_the_table_is_made_from_the_vectors() -> None:
 def test_names_are_unique_and_ways_differ() -> None:
     names = Counter([vector.name for vector in VECTORS] + [special.name for special in SPECIAL])
     assert [name for name, count in names.items() if count > 1] == []
-    asked = Counter(vector.ask for vector in VECTORS if isinstance(vector.ask, str))
+    asked = Counter((vector.user, vector.ask) for vector in VECTORS if isinstance(vector.ask, str))
     assert [text for text, count in asked.items() if count > 1] == []
 
 

@@ -27,6 +27,9 @@ class Defence(StrEnum):
     PARSE = "what PostgreSQL's grammar doesn't read is refused, and depth and length are capped"
     PROTOCOL = "every path of the protocol needs a decision, and messages that have none are refused"
     SCRUB = "errors and notices of guarded statements lose the texts that can quote data"
+    WRITES = (
+        "a write's condition holds the filter, its target is never read raw, RETURNING is masked and rows are checked"
+    )
     LOCKS = "row locks need the update grant"
 
 
@@ -54,12 +57,15 @@ Ask = str | Callable[[RawClient], list[Answer]]
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """`ask`: SQL, where ``@[label]`` stands for that canary's value, or a function over a client."""
+    """`ask`: SQL, where ``@[label]`` stands for that canary's value, or a function over a client. `user`: who asks;
+    ``ada`` may only select, ``wes`` may write, copy, declare, prepare, call and listen under the same rules.
+    """
 
     name: str
     defence: Defence
     expected: Expected
     ask: Ask
+    user: str = "ada"
 
 
 DENIED = Refused(("42501",))

@@ -8,6 +8,8 @@ from tests.security.vectors_columns import BLOCKED_COLUMNS, INFERENCE, ORACLES
 from tests.security.vectors_protocol import MESSAGES, PARAMETERS, SEVERAL, SIZES
 from tests.security.vectors_reach import FUNCTIONS, RELATIONS, STATEMENTS
 from tests.security.vectors_rows import CORNERS, NESTING, SHAPES
+from tests.security.vectors_statements import COPIES, CURSORS, OTHERS, PREPARED, STATE
+from tests.security.vectors_writes import EFFECTS, WRITES
 
 TEXTS: tuple[Vector, ...] = (
     *SHAPES,
@@ -20,6 +22,9 @@ TEXTS: tuple[Vector, ...] = (
     *FUNCTIONS,
     *STATEMENTS,
     *CATALOGS,
+    *WRITES,
+    *COPIES,
+    *OTHERS,
 )
-CONVERSATIONS: tuple[Vector, ...] = (*SEVERAL, *MESSAGES, *PARAMETERS, *SIZES)
+CONVERSATIONS: tuple[Vector, ...] = (*SEVERAL, *MESSAGES, *PARAMETERS, *SIZES, *EFFECTS, *CURSORS, *PREPARED, *STATE)
 VECTORS: tuple[Vector, ...] = (*TEXTS, *CONVERSATIONS)

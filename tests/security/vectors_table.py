@@ -14,10 +14,10 @@ _LONGEST = 110
 _HEAD = """# Ways of asking for what the policy hides
 
 Every hidden cell of the test database holds a unique value. Each way below is tried through a running pgwarden on each
-PostgreSQL, as a principal that may only select and as one to whom every kind of statement is granted; every byte that
-comes back is searched for those values in text, reversed, in hex, in base64 and in binary form. "same as on the copy"
-also compares the answer with that of a database from which everything hidden was removed beforehand, which finds what
-leaks by counting, ordering, guessing or failing.
+PostgreSQL, as a principal that may only select, or as `wes` who may also write, copy, declare and prepare, and as one
+to whom every kind of statement is granted; every byte that comes back is searched for those values in text, reversed,
+in hex, in base64 and in binary form. "same as on the copy" also compares the answer with that of a database from which
+everything hidden was removed beforehand, which finds what leaks by counting, ordering, guessing or failing.
 
 This file is made by `python -m tests.security.vectors_table`; a test holds it against the data.
 
@@ -41,10 +41,11 @@ def _special_test(special: Special) -> str:
 
 
 def _asked(vector: Vector) -> str:
+    who = "" if vector.user == "ada" else f" as {vector.user}"
     if not isinstance(vector.ask, str):
-        return "a conversation"
+        return f"a conversation{who}"
     text = vector.ask if len(vector.ask) <= _LONGEST else vector.ask[:_LONGEST] + "…"
-    return "`" + text.replace("|", "\\|").replace("`", "'").replace("\n", " ") + "`"
+    return "`" + text.replace("|", "\\|").replace("`", "'").replace("\n", " ") + f"`{who}"
 
 
 def _answer(vector: Vector) -> str:

@@ -69,7 +69,7 @@ def test_every_direction_reads_the_cursor(world: World, verb: str, direction: st
     sql = f"{verb} {direction} C"
     decision = world.allowed(sql)
     (plan,) = decision.plans
-    assert (decision.text, plan.command, plan.effect) == (sql, "fetch", Effect(reads_cursor="c"))
+    assert (decision.text, plan.command, plan.effect) == (sql, verb.lower(), Effect(reads_cursor="c"))
     assert (plan.is_guarded, plan.limits.rows) == (True, 100)
 
 
