@@ -46,7 +46,6 @@ def test_harmless_statements_need_no_grant(world: World, sql: str) -> None:
         "SET standard_conforming_strings = off",
         "SET client_encoding = 'SJIS'",
         "SET client_encoding TO DEFAULT; SET backslash_quote = on",
-        "SET row_security = off",
         "SET datestyle = 'German'",
         "SET bytea_output = 'escape'",
         "SET session_preload_libraries = 'x'",
