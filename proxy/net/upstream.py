@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -134,8 +133,6 @@ async def connect(attempt: Attempt, keepalive: Keepalive) -> ServerLink:
             return await _connect(attempt, keepalive)
     except TimeoutError:
         raise UpstreamUnreachable("the connection timed out") from None
-    except ssl.SSLError as error:
-        raise TlsFailed("TLS with the database server failed") from error
     except OSError as error:
         raise UpstreamUnreachable(_reason(error)) from error
 
@@ -193,7 +190,10 @@ async def _start_tls(link: ServerLink, upstream: Upstream) -> None:
     context = await asyncio.to_thread(upstream_context, upstream)
     name = upstream.host if context.check_hostname or not _is_address(upstream.host) else None
     loop = asyncio.get_running_loop()
-    secured = await loop.start_tls(link.transport, link, context, server_hostname=name or "")
+    try:
+        secured = await loop.start_tls(link.transport, link, context, server_hostname=name or "")
+    except OSError as error:
+        raise TlsFailed("TLS with the database server failed") from error
     if secured is None:
         raise TlsFailed("TLS with the database server failed")
     link.transport = secured
