@@ -69,6 +69,7 @@ class Conversation:
         self.is_late = False  # the client has read an error that the server doesn't know of
         self.is_copying_in = False
         self.intruder: int | None = None  # type of a message that came in the middle of COPY data
+        self.is_idle = True  # ReadyForQuery was the last word of either side
         self.is_ended = False
         self.cancels = 0
         self._timed: Item | None = None

@@ -21,11 +21,20 @@ class Copying:
     def __init__(self, conversation: Conversation) -> None:
         self._c = conversation
 
+    @property
+    def is_taking(self) -> bool:
+        """Whether CopyData belongs to a COPY, be it one that the server hasn't begun yet."""
+        c = self._c
+        return c.intruder is None and (c.is_copying_in or self._early() is not None)
+
+    def _early(self) -> Item | None:
+        return None if self._c.is_copying_in else next((item for item in self._c.queue if item.may_copy_in), None)
+
     def receive(self, type_byte: int, frame: memoryview) -> None:
         """CopyData, CopyDone or CopyFail. Outside of a COPY that a plan allowed, the server would ignore them; it
         needn't see them."""
         c = self._c
-        early = None if c.is_copying_in else next((item for item in c.queue if item.may_copy_in), None)
+        early = self._early()
         if (early is None and not c.is_copying_in) or c.intruder is not None:
             return
         c.send_server(frame)

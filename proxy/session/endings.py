@@ -37,6 +37,7 @@ class Endings:
         if c.is_late and not self._settle_late():
             return
         self._settle()
+        c.is_idle = not c.queue
         c.forward(buffer, start, end)
 
     def _settle_late(self) -> bool:

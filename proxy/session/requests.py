@@ -64,6 +64,11 @@ class Requests:
         """Whether a message is kept back until replies have come."""
         return self._waiting is not None
 
+    @property
+    def takes_copy_data(self) -> bool:
+        """Whether CopyData goes to the server now."""
+        return not self.is_waiting and self._copying.is_taking
+
     def resume(self) -> bool:
         """Tries the message that was kept back; whether none is kept back now."""
         if self._waiting is not None:
@@ -74,6 +79,7 @@ class Requests:
 
     def receive(self, type_byte: int, frame: memoryview) -> None:
         """One whole frame. Raises ProtocolViolation or SessionEnds."""
+        self._c.is_idle = False
         services = self._c.services
         begun = services.now_us() if type_byte in _DECIDED else 0
         try:

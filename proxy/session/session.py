@@ -14,15 +14,13 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final
 
-from policies.decision import Refusal
-from proxy.session.answers import Answers
 from proxy.session.client_login import Claim, ClientLogin, begin_login
 from proxy.session.conversation import Conversation, SessionEnds, Unexpected
 from proxy.session.greeting import Greeting, GreetingFailed, enter
 from proxy.session.ledger import Identity, Ledger
+from proxy.session.opened import OpenSession
 from proxy.session.ports import Channel, CloseLinks, ConnectUpstream, Outbox, Rules, Services, StartTls
 from proxy.session.reports import fatal_bytes
-from proxy.session.requests import Requests
 from proxy.session.server_greeting import ServerGreeting, ServerUnfit
 from proxy.session.settings import Admitted, Startup
 from proxy.wire.codec import decode_backend
@@ -32,8 +30,6 @@ from proxy.wire.frames import MAX_FRAME_BYTES, FrameCutter, FrameLimits
 log = logging.getLogger("pgwarden.session")
 
 GREETING_LIMITS: Final = FrameLimits(message_bytes=65_536 + 8)
-_PART_BYTES: Final = 262_144  # incomplete frames above this go on in parts
-_SECRET_BYTES: Final = 4
 
 
 class Phase(Enum):
@@ -59,7 +55,7 @@ class Session:
         self._phase = Phase.STARTUP
         self._outbox = Outbox()
         self._client = FrameCutter(GREETING_LIMITS, startup=True)
-        self._server = FrameCutter(_server_limits(self._limits))
+        self._server = FrameCutter(_with_large(self._limits, b"Dd"))
         self._identity = Identity(services.new_id(), client_address)
         self._ledger = Ledger(services, self._identity)
         self._greeting = Greeting(rules)
@@ -69,9 +65,7 @@ class Session:
         self._is_client_finished = False
         self._is_last_server = True
         self._server_greeting: ServerGreeting | None = None
-        self._c: Conversation | None = None
-        self._requests: Requests | None = None
-        self._answers: Answers | None = None
+        self._open_session: OpenSession | None = None
 
     # what net looks at
 
@@ -91,8 +85,12 @@ class Session:
     @property
     def wants_client_data(self) -> bool:
         """False while client bytes would only pile up."""
-        is_waiting = self._requests is not None and self._requests.is_waiting
+        is_waiting = self._open_session is not None and self._open_session.is_waiting
         return not is_waiting and not self._is_held()
+
+    @property
+    def _c(self) -> Conversation | None:
+        return None if self._open_session is None else self._open_session.conversation
 
     @property
     def is_between_transactions(self) -> bool:
@@ -106,11 +104,12 @@ class Session:
         return self._ledger.position
 
     def take_outbox(self) -> Outbox:
-        if self._c is not None:
-            self._c.flush()
+        c = self._c
+        if c is not None:
+            c.flush()
         taken, self._outbox = self._outbox, Outbox()
-        if self._c is not None:
-            self._c.outbox = self._outbox
+        if c is not None:
+            c.outbox = self._outbox
         return taken
 
     # events
@@ -146,14 +145,20 @@ class Session:
         self._guarded(lambda: self._finish(b"", "08006"))
 
     def timer_fired(self, token: int) -> None:
-        self._guarded(lambda: self._timer_fired(token))
+        if self._open_session is not None:
+            opened = self._open_session
+            self._guarded(lambda: opened.timer_fired(token))
 
     def cancel_done(self) -> None:
-        self._guarded(self._cancel_done)
+        if self._open_session is not None:
+            self._open_session.cancel_done()
+            self._guarded(self._read_client)
 
     def catalog_refreshed(self) -> None:
         """The snapshot holds what was committed before a RefreshCatalog, or it took too long to read."""
-        self._guarded(self._catalog_refreshed)
+        if self._open_session is not None:
+            self._open_session.catalog_refreshed()
+            self._guarded(self._read_client)
 
     def handshake_timed_out(self) -> None:
         if self._phase is not Phase.OPEN:
@@ -175,6 +180,8 @@ class Session:
             return
         try:
             step()
+            if self._open_session is not None:
+                self._open_session.watch_idleness()
         except SessionEnds as ends:
             self._finish(ends.answer, ends.sqlstate)
         except GreetingFailed as failed:
@@ -216,9 +223,10 @@ class Session:
         self._read_client()
 
     def _read_client(self) -> None:
-        cutter = self._client
-        if not self._resume():
+        if self._open_session is not None:
+            self._open_session.read_client(self._client)
             return
+        cutter = self._client
         while not self._is_held() and self._phase is not Phase.ENDED:
             frame = cutter.next_frame()
             if frame is None:
@@ -230,22 +238,10 @@ class Session:
                     self._packet(view[4:])
                 case Phase.LOGIN:
                     self._login_step(type_byte, view[5:])
-                case Phase.OPEN if self._requests is not None:
-                    self._requests.receive(type_byte, view)
-                    if self._requests.is_waiting:
-                        return
-            if self._c is not None and self._c.is_ended:
-                self._phase = Phase.ENDED
-
-    def _resume(self) -> bool:
-        """Goes on with a message that was kept back; False while it still is."""
-        if self._requests is None or not self._requests.is_waiting:
-            return True
-        return not self._is_held() and self._requests.resume() and not (self._c is not None and self._c.is_ended)
 
     def _is_held(self) -> bool:
-        if self._phase is Phase.OPEN and self._requests is not None:
-            return self._requests.is_held
+        if self._open_session is not None:
+            return self._open_session.is_held
         return self._phase not in (Phase.STARTUP, Phase.LOGIN)
 
     def _packet(self, body: memoryview) -> None:
@@ -284,7 +280,7 @@ class Session:
 
     def _enter(self, startup: Startup) -> None:
         self._admitted = enter(startup, self._services, self._identity)
-        self._client.set_limits(self._limits)
+        self._client.set_limits(_with_large(self._limits, b"d"))
         self._phase = Phase.CONNECTING
         self._outbox.commands.append(ConnectUpstream(startup.database))
 
@@ -315,8 +311,7 @@ class Session:
         self._end_if_finished()
 
     def _end_if_finished(self) -> None:
-        c = self._c
-        is_owed = c is not None and self._phase is Phase.OPEN and c.queue and not c.is_copying_in
+        is_owed = self._open_session is not None and self._open_session.is_owed
         if self._is_client_finished and self._phase is not Phase.ENDED and not is_owed:
             self._finish(b"", "08006")
 
@@ -324,36 +319,22 @@ class Session:
         cutter = self._server
         cutter.feed(chunk)
         if cutter.is_passing:
-            start, end = cutter.take_part()
-            self._require_answers().rows.pass_part(cutter.buffer, start, end)
+            self._require_open().server_part(cutter.buffer, *cutter.take_part())
         while (run := cutter.next_run()) is not None:
             type_byte, start, end, count = run
-            if self._answers is None:
+            if self._open_session is None:
                 self._greet(type_byte, cutter.buffer, start, end)
             else:
-                self._answers.receive(type_byte, cutter.buffer, start, end, count)
+                self._open_session.server_run(type_byte, cutter.buffer, start, end, count)
             if self._phase is Phase.ENDED or (self._c is not None and self._c.is_ended):
                 return
-        self._pass_large()
+        if self._open_session is not None:
+            self._open_session.pass_large(cutter)
 
-    def _pass_large(self) -> None:
-        pending = self._server.pending()
-        if pending is None or self._answers is None or pending[1] < _PART_BYTES:
-            return
-        rows = self._answers.rows
-        if pending[0] not in b"Dd":
-            return
-        if not rows.may_pass_part(pending[0]):
-            if pending[1] <= self._limits.message_bytes:
-                return
-            rows.refuse_large()
-        start, end = self._server.pass_pending()
-        rows.begin_part(self._server.buffer, start, end)
-
-    def _require_answers(self) -> Answers:
-        if self._answers is None:
+    def _require_open(self) -> OpenSession:
+        if self._open_session is None:
             raise Unexpected("rows before the login was over")
-        return self._answers
+        return self._open_session
 
     def _greet(self, type_byte: int, buffer: bytes, start: int, end: int) -> None:
         """A run of frames before the first ReadyForQuery."""
@@ -376,49 +357,22 @@ class Session:
     def _try_next_server(self) -> None:
         """Nothing of this one's greeting was shown, so the next one can begin anew."""
         self._server_greeting = None
-        self._server = FrameCutter(_server_limits(self._limits))
+        self._server = FrameCutter(_with_large(self._limits, b"Dd"))
         self._outbox.to_server.clear()
         self._phase = Phase.CONNECTING
         self._outbox.commands.append(ConnectUpstream(self._identity.database))
 
     def _open(self, conversation: Conversation) -> None:
-        self._c = conversation
         conversation.outbox = self._outbox
+        self._open_session = OpenSession(conversation, self._rules, self._limits)
         conversation.policy()
-        self._requests = Requests(conversation)
-        self._answers = Answers(conversation)
         self._phase = Phase.OPEN
         self._ledger.login(True, self._login.record if self._login is not None else "")
 
-    # timers and cancels
 
-    def _timer_fired(self, token: int) -> None:
-        c = self._c
-        if c is None or not c.is_timer(token) or c.is_late:
-            return
-        account = c.queue[0].account
-        limits = None if account is None else account.plan.limits
-        rule = str((limits and limits.runtime_rule) or "pgwarden/limits")
-        seconds = limits.runtime_s if limits else 0
-        where = f"Rule {rule} at {limits.runtime_rule.source}." if limits and limits.runtime_rule else ""
-        c.fail_late(Refusal("57014", rule, f"the statement was cut off after {seconds:g} s", where))
-        c.cancel()
-
-    def _cancel_done(self) -> None:
-        if self._c is not None:
-            self._c.cancels = max(0, self._c.cancels - 1)
-            self._read_client()
-
-    def _catalog_refreshed(self) -> None:
-        if self._c is not None:
-            self._c.catalog_waits = max(0, self._c.catalog_waits - 1)
-            self._read_client()
-
-
-def _server_limits(limits: FrameLimits) -> FrameLimits:
-    # Rows and COPY data pass in parts; what must be looked into is held to `limits` when its header is there.
-    large = {ord("D"): MAX_FRAME_BYTES, ord("d"): MAX_FRAME_BYTES}
-    return FrameLimits(message_bytes=limits.message_bytes, by_type=large)
+def _with_large(limits: FrameLimits, types: bytes) -> FrameLimits:
+    """Frames of these types pass in parts, so they may be as long as PostgreSQL lets any be."""
+    return FrameLimits(message_bytes=limits.message_bytes, by_type=dict.fromkeys(types, MAX_FRAME_BYTES))
 
 
 __all__ = ["Phase", "Session"]

@@ -1,0 +1,123 @@
+"""A session after both logins: frames of either side go to `Requests` and `Answers`, large ones in parts.
+
+It must not know how a session begins; `session` holds the phases and the guard around everything.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from policies.decision import Refusal
+from proxy.session.answers import Answers
+from proxy.session.conversation import Conversation
+from proxy.session.idleness import Idleness
+from proxy.session.ports import Rules
+from proxy.session.requests import Requests
+from proxy.wire.frames import FrameCutter, FrameLimits
+
+_PART_BYTES: Final = 262_144  # incomplete frames above this go on in parts
+_COPY_DATA: Final = ord("d")
+_PASSING: Final = b"Dd"
+
+
+class OpenSession:
+    def __init__(self, conversation: Conversation, rules: Rules, limits: FrameLimits) -> None:
+        self.conversation = conversation
+        self._limits = limits
+        self._requests = Requests(conversation)
+        self._answers = Answers(conversation)
+        self._idleness = Idleness(conversation, rules)
+        self._is_part_wanted = False  # of the client's message that is passed in parts
+
+    # the client's side
+
+    @property
+    def is_held(self) -> bool:
+        return self._requests.is_held
+
+    @property
+    def is_waiting(self) -> bool:
+        return self._requests.is_waiting
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether a client that says no more is still owed replies."""
+        c = self.conversation
+        return not c.is_copying_in and (bool(c.queue) or self.is_held or self.is_waiting)
+
+    def read_client(self, cutter: FrameCutter) -> None:
+        """All messages that can be judged now."""
+        c = self.conversation
+        if cutter.is_passing:
+            self._client_part(cutter, *cutter.take_part())
+        if self.is_waiting and (self.is_held or not self._requests.resume()):
+            return
+        while not self.is_held and not c.is_ended:
+            frame = cutter.next_frame()
+            if frame is None:
+                self._pass_large_copy(cutter)
+                return
+            type_byte, start, end = frame
+            self._requests.receive(type_byte, memoryview(cutter.buffer)[start:end])
+            if self.is_waiting:
+                return
+
+    def _pass_large_copy(self, cutter: FrameCutter) -> None:
+        pending = cutter.pending()
+        if pending is None or pending[0] != _COPY_DATA or pending[1] < _PART_BYTES:
+            return
+        self._is_part_wanted = self._requests.takes_copy_data
+        self._client_part(cutter, *cutter.pass_pending())
+
+    def _client_part(self, cutter: FrameCutter, start: int, end: int) -> None:
+        if self._is_part_wanted:
+            self.conversation.send_server(memoryview(cutter.buffer)[start:end])
+
+    # the server's side
+
+    def server_part(self, buffer: bytes, start: int, end: int) -> None:
+        self._answers.rows.pass_part(buffer, start, end)
+
+    def server_run(self, type_byte: int, buffer: bytes, start: int, end: int, count: int) -> None:
+        self._answers.receive(type_byte, buffer, start, end, count)
+
+    def pass_large(self, cutter: FrameCutter) -> None:
+        """What there is of a large row or a large piece of COPY data. Raises Unexpected."""
+        pending = cutter.pending()
+        if pending is None or pending[1] < _PART_BYTES or pending[0] not in _PASSING:
+            return
+        rows = self._answers.rows
+        if not rows.may_pass_part(pending[0]):
+            if pending[1] <= self._limits.message_bytes:
+                return
+            rows.refuse_large()
+        start, end = cutter.pass_pending()
+        rows.begin_part(cutter.buffer, start, end)
+
+    # timers and what was asked for
+
+    def watch_idleness(self) -> None:
+        self._idleness.watch()
+
+    def timer_fired(self, token: int) -> None:
+        """Raises SessionEnds."""
+        c = self.conversation
+        if token < 0:
+            self._idleness.fired(token)
+        elif c.is_timer(token) and not c.is_late:
+            c.fail_late(self._runtime_refusal())
+            c.cancel()
+
+    def _runtime_refusal(self) -> Refusal:
+        account = self.conversation.queue[0].account
+        limits = None if account is None else account.plan.limits
+        rule = str((limits and limits.runtime_rule) or "pgwarden/limits")
+        seconds = (limits and limits.runtime_s) or 0
+        where = f"Rule {rule} at {limits.runtime_rule.source}." if limits and limits.runtime_rule else ""
+        return Refusal("57014", rule, f"the statement was cut off after {seconds:g} s", where)
+
+    def cancel_done(self) -> None:
+        self.conversation.cancels = max(0, self.conversation.cancels - 1)
+
+    def catalog_refreshed(self) -> None:
+        self.conversation.catalog_waits = max(0, self.conversation.catalog_waits - 1)
