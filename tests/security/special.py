@@ -35,6 +35,8 @@ SPECIAL = (
     Special("foreign_notifications", "NOTIFY of another session", Defence.STATEMENTS, _SESSIONS, "test_notifications_of_others_stay_unheard"),
     Special("prepared_before_reload", "a statement prepared before its column was masked", Defence.PROTOCOL, _RELOADS, "test_prepared_statements_follow_the_policy"),
     Special("portal_across_reload", "a portal half read when the policy changes", Defence.PROTOCOL, _RELOADS, "test_prepared_statements_follow_the_policy"),
+    Special("held_cursor_across_reload", "a cursor WITH HOLD opened before its column was masked", Defence.PROTOCOL, _RELOADS, "test_cursors_and_sql_prepared_statements_end_with_their_policy"),
+    Special("sql_prepared_across_reload", "PREPARE before the column was masked, EXECUTE after it", Defence.PROTOCOL, _RELOADS, "test_cursors_and_sql_prepared_statements_end_with_their_policy"),
     Special("prepared_before_block", "a statement prepared before its table was blocked", Defence.PROTOCOL, _RELOADS, "test_prepared_statements_follow_the_policy"),
     Special("columns_swapped", "columns renamed under a prepared statement", Defence.STREAM, _RELOADS, "test_columns_swapped_under_a_prepared_statement"),
     Special("table_replaced", "a table dropped and made anew with other columns", Defence.STREAM, _RELOADS, "test_a_table_replaced_behind_the_proxy"),

@@ -73,6 +73,36 @@ def _require_hidden(client: RawClient) -> None:
     assert _CANARY not in client.seen.lower()
 
 
+def test_cursors_and_sql_prepared_statements_end_with_their_policy(
+    make_pgwarden: MakePgwarden, server18: TestServer
+) -> None:
+    """The server would go on with the rows and plans of the open policy: no name leads to them any more."""
+    granted = "statements: [select, cursor, prepare]"
+    before, after = (text.replace("statements: [select]", granted) for text in (_OPEN, _MASKED))
+    with _gateway(make_pgwarden, server18, before) as (instance, _), connect(instance.dsn("ada")) as client:
+        client.roundtrip(parse("FETCH 2 FROM held", "fetch"), parse("EXECUTE q", "execute"), SYNC)
+        for text in ("PREPARE q AS SELECT a FROM t", "BEGIN", "DECLARE held CURSOR WITH HOLD FOR SELECT a FROM t"):
+            assert not client.simple(text).error
+        client.simple("COMMIT")
+        assert len(client.simple("FETCH 2 FROM held").rows) == 2
+        assert len(client.simple("EXECUTE q").rows) == _ROWS
+        instance.write_policies(after)
+        with connect(instance.dsn("ada")) as other:
+            until(lambda: _is_hidden(other), "the masked policy")
+        client.seen.clear()
+        fetched, executed = client.simple("FETCH ALL FROM held"), client.simple("EXECUTE q")
+        for name in ("fetch", "execute"):
+            assert client.roundtrip(bind(name=name, result=BINARY), execute(), SYNC).error
+        assert client.roundtrip(bind(name="q"), execute(), SYNC).rows == []
+        assert client.roundtrip(execute("held"), SYNC).rows == []
+        assert (fetched.sqlstate, executed.sqlstate) == ("40001", "0A000")
+        assert _CANARY not in client.seen
+        for text in ("CLOSE held", "DEALLOCATE q", "PREPARE q AS SELECT a FROM t"):
+            assert not client.simple(text).error
+        assert len(client.simple("EXECUTE q").rows) == _ROWS
+        assert _CANARY not in client.seen
+
+
 _ASKING = (
     "SELECT a, b FROM public.t",
     "SELECT * FROM public.t",
