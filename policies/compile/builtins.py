@@ -107,7 +107,8 @@ pg_my_temp_schema pg_postmaster_start_time pg_trigger_depth session_user system_
 """
 # What psql, pgAdmin, DBeaver, Metabase, Superset, JDBC, SQLAlchemy and Django read about types, names and
 # rights. By OID they answer for any object, but with no more than names of functions and types, or yes and
-# no. pg_get_expr needs a pg_node_tree, which only a row of a (guarded) catalog can give.
+# no. pg_get_expr needs a pg_node_tree, which only a row of a (guarded) catalog can give. pg_tablespace_location
+# tells a folder that an operator named, empty for the server's own; DBD::Pg lists no table without it.
 _CATALOG = """
 acldefault aclexplode format_type has_any_column_privilege has_column_privilege has_database_privilege
 has_foreign_data_wrapper_privilege has_function_privilege has_language_privilege has_schema_privilege
@@ -119,7 +120,7 @@ pg_get_function_result pg_get_keywords pg_get_userbyid pg_has_role pg_index_colu
 pg_index_has_property pg_indexam_has_property pg_opclass_is_visible pg_operator_is_visible
 pg_opfamily_is_visible pg_options_to_table pg_partition_ancestors pg_partition_root
 pg_relation_is_publishable pg_relation_is_updatable pg_size_bytes pg_size_pretty
-pg_statistics_obj_is_visible pg_table_is_visible pg_ts_config_is_visible pg_ts_dict_is_visible
+pg_statistics_obj_is_visible pg_table_is_visible pg_tablespace_location pg_ts_config_is_visible pg_ts_dict_is_visible
 pg_ts_parser_is_visible pg_ts_template_is_visible pg_type_is_visible pg_typeof shobj_description
 to_regcollation to_regnamespace to_regoper to_regoperator to_regproc to_regprocedure to_regrole to_regtype
 to_regtypemod
@@ -189,6 +190,8 @@ ALLOWED_ON_VISIBLE: Mapping[str, VisibleArgument] = {
     "pg_get_statisticsobjdef": VisibleArgument("pg_statistic_ext"),
     "pg_get_statisticsobjdef_columns": VisibleArgument("pg_statistic_ext"),
     "pg_get_viewdef": _VIEW,
+    # Source code, of functions that the policy allows.
+    "pg_get_function_sqlbody": VisibleArgument("pg_proc"),
     "obj_description": VisibleArgument("pg_description", ("objoid",)),
     "col_description": VisibleArgument("pg_attribute", ("attrelid", "attnum")),
     "pg_relation_size": _SIZE,
@@ -296,7 +299,7 @@ SETTINGS_OF_ANY_VALUE: frozenset[str] = _names(
 # What SET, set_config and the startup packet may change: name in lower case -> is this value allowed. RESET
 # and SET ... TO DEFAULT are allowed for the same names. search_path is the compiler's own case. Not here on
 # purpose: planner switches and work_mem (load on the server, and they steer which condition runs first),
-# row_security, role.
+# role.
 SETTINGS_SETTABLE: Mapping[str, SettingCheck] = {
     "application_name": lambda value: len(value) <= 256,  # a label; it is recorded
     "client_encoding": _one_of("utf8", "utf-8", "unicode"),  # the compiler and masks read UTF-8
@@ -319,8 +322,12 @@ SETTINGS_SETTABLE: Mapping[str, SettingCheck] = {
     # How often a prepared statement is planned: no condition runs earlier for it.
     "plan_cache_mode": _one_of("auto", "force_custom_plan", "force_generic_plan"),
     "quote_all_identifiers": _BOOLEAN,  # how definitions print
+    # What it forbids to read, it forbids; the catalogs that guards read are the system's.
+    "restrict_nonsystem_relation_kind": _matches(r"(view|foreign-table|\s|,)*"),
+    "row_security": _BOOLEAN,  # off: an error where the server's own policies would hide rows
     "standard_conforming_strings": _TRUE,  # else the server reads literals otherwise than the compiler
     "statement_timeout": _DURATION,
+    "synchronize_seqscans": _BOOLEAN,  # where a scan begins
     "timezone": _matches(r"[a-z0-9_+:./<>-]{1,64}"),  # a zone's name or offset, no list
     "transaction_deferrable": _BOOLEAN,
     "transaction_isolation": _ISOLATION,

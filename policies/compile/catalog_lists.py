@@ -14,7 +14,8 @@ def words(text: str) -> list[str]:
 OPEN_CATALOG = frozenset(
     words("""
     pg_aggregate pg_am pg_amop pg_amproc pg_auth_members pg_available_extension_versions pg_available_extensions
-    pg_cast pg_collation pg_conversion pg_database pg_enum pg_event_trigger pg_extension pg_foreign_data_wrapper
+    pg_cast pg_collation pg_conversion pg_database pg_default_acl pg_enum pg_event_trigger pg_extension
+    pg_foreign_data_wrapper
     pg_group pg_language pg_namespace pg_opclass pg_operator pg_opfamily pg_publication pg_publication_namespace
     pg_range pg_roles pg_shdescription pg_tablespace pg_timezone_abbrevs pg_timezone_names pg_transform pg_ts_config
     pg_ts_config_map pg_ts_dict pg_ts_parser pg_ts_template pg_user
@@ -28,6 +29,43 @@ OPEN_INFORMATION = frozenset(
     sql_sizing transforms udt_privileges
     """)
 )
+
+# Shown without a row: nothing of them is a client's, and pg_dump asks whether there is any. Column, type and the first
+# version that has it.
+EMPTY = {
+    "pg_largeobject_metadata": (("oid", "oid", 0), ("lomowner", "oid", 0), ("lomacl", "aclitem[]", 0)),
+    "pg_seclabels": (
+        ("objoid", "oid", 0),
+        ("classoid", "oid", 0),
+        ("objsubid", "int4", 0),
+        ("objtype", "text", 0),
+        ("objnamespace", "oid", 0),
+        ("objname", "text", 0),
+        ("provider", "text", 0),
+        ("label", "text", 0),
+    ),
+    # Its connection strings hold passwords.
+    "pg_subscription": (
+        ("oid", "oid", 0),
+        ("subdbid", "oid", 0),
+        ("subskiplsn", "pg_lsn", 150000),
+        ("subname", "name", 0),
+        ("subowner", "oid", 0),
+        ("subenabled", "bool", 0),
+        ("subbinary", "bool", 0),
+        ("substream", '"char"', 0),
+        ("subtwophasestate", '"char"', 150000),
+        ("subdisableonerr", "bool", 150000),
+        ("subpasswordrequired", "bool", 160000),
+        ("subrunasowner", "bool", 160000),
+        ("subfailover", "bool", 170000),
+        ("subconninfo", "text", 0),
+        ("subslotname", "name", 0),
+        ("subsynccommit", "text", 0),
+        ("subpublications", "text[]", 0),
+        ("suborigin", "text", 160000),
+    ),
+}
 
 PG_CLASS = words(
     """

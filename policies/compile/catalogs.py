@@ -15,6 +15,7 @@ from enum import StrEnum
 from policies.catalog import Catalog
 from policies.compile.builtins import SETTING_READABLE, VisibleArgument
 from policies.compile.catalog_lists import (
+    EMPTY,
     INFORMATION_COLUMNS,
     OPEN_CATALOG,
     OPEN_INFORMATION,
@@ -62,6 +63,7 @@ class _Scope:
     secret: Iterable[tuple[int, int]]
     server_version: int
     has_temporary: bool
+    functions: tuple[str, ...]
 
     def is_visible(self, oid: str) -> str:
         return f"({oid} < 16384 OR {oid} = ANY ({self.visible}){self._or_temporary(oid)})"
@@ -76,6 +78,28 @@ class _Scope:
             return ""
         own = "SELECT pt.oid FROM pg_catalog.pg_class AS pt WHERE pt.relnamespace = pg_catalog.pg_my_temp_schema()"
         return f" OR {oid} IN ({own})"
+
+    def is_granted(self, function: str) -> str:
+        """Whether a row of pg_proc is of a function that the policy names."""
+        tests = [self._matches_function(function, pattern) for pattern in self.functions]
+        if not tests:
+            return "false"
+        return (
+            f"EXISTS (SELECT 1 FROM pg_catalog.pg_namespace AS fn WHERE fn.oid = {function}.pronamespace"
+            f" AND ({' OR '.join(tests)}))"
+        )
+
+    @staticmethod
+    def _matches_function(function: str, pattern: str) -> str:
+        schema, _, name = pattern.partition(".")
+        if pattern == "*":
+            return "true"
+        of_schema = f"fn.nspname = {literal(schema)}"
+        return of_schema if name == "*" else f"({of_schema} AND {function}.proname = {literal(name)})"
+
+    def is_function_shown(self, function: str) -> str:
+        """The system's, those that run no text of a user, and those that the policy names."""
+        return f"({function}.oid < 16384 OR {function}.prolang IN (12, 13) OR {self.is_granted(function)})"
 
     def has_pair(self, relation: str, test: Callable[[str], str], *, secret: bool = False) -> str:
         """True when one of the hidden columns of `relation` passes `test`, which gets the column's number."""
@@ -103,6 +127,11 @@ class _Scope:
         )
         coded = f"((ix.indexprs IS NOT NULL OR ix.indpred IS NOT NULL) AND {depends})"
         return f"EXISTS (SELECT 1 FROM pg_catalog.pg_index AS ix WHERE ix.indexrelid = {oid} AND ({plain} OR {coded}))"
+
+    def has_secret_key(self, table: str) -> str:
+        """Whether a partition key is made of a blocked or masked column, or of an expression that may read one."""
+        plain = self.has_pair(f"{table}.partrelid", lambda a: f"{a} = ANY ({table}.partattrs)", secret=True)
+        return f"({plain} OR ({table}.partexprs IS NOT NULL AND {self.has_secret(f'{table}.partrelid')}))"
 
     def has_secret(self, relation: str) -> str:
         return self.has_pair(relation, lambda a: "true", secret=True)
@@ -159,7 +188,12 @@ def _scope(catalog: Catalog, visible: Visibility) -> _Scope:
         secret=visible.blocked | visible.masked,
         server_version=catalog.server_version,
         has_temporary=visible.has_temporary,
+        functions=visible.functions,
     )
+
+
+def literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _oids(oids: Iterable[int]) -> str:
@@ -180,6 +214,10 @@ def _listed(columns: Iterable[str], alias: str, replaced: Mapping[str, str]) -> 
 
 def _pg_class(scope: _Scope) -> str:
     hidden = f"(c.oid >= 16384 AND NOT {scope.is_open('c.oid')})"
+    bound = (
+        "EXISTS (SELECT 1 FROM pg_catalog.pg_inherits AS bi JOIN pg_catalog.pg_partitioned_table AS bp"
+        f" ON bp.partrelid = bi.inhparent WHERE bi.inhrelid = c.oid AND {scope.has_secret_key('bp')})"
+    )
     columns = [c for c in PG_CLASS if c != "relallfrozen" or scope.server_version >= 180000]
     replaced = {
         column: f"CASE WHEN {hidden} THEN {value} ELSE c.{column} END"
@@ -188,9 +226,9 @@ def _pg_class(scope: _Scope) -> str:
             ("reltuples", "(-1)::pg_catalog.float4"),
             ("relallvisible", "0"),
             ("relallfrozen", "0"),
-            ("relpartbound", "NULL"),
         )
     }
+    replaced["relpartbound"] = f"CASE WHEN NOT ({bound}) THEN c.relpartbound END"
     owned = (
         "EXISTS (SELECT 1 FROM pg_catalog.pg_depend AS ds"
         f" WHERE ds.classid = {_CLASS} AND ds.objid = c.oid AND ds.deptype IN ('a', 'i')"
@@ -217,8 +255,10 @@ def _pg_attribute(scope: _Scope) -> str:
 
 
 def _pg_proc(scope: _Scope) -> str:
-    replaced = {c: f"CASE WHEN p.oid < 16384 THEN p.{c} END" for c in ("prosrc", "probin", "prosqlbody")}
-    return f"SELECT {_listed(PG_PROC, 'p', replaced)} FROM pg_catalog.pg_proc AS p"
+    known = f"CASE WHEN p.oid < 16384 OR {scope.is_granted('p')}"
+    replaced = {c: f"{known} THEN p.{c} END" for c in ("prosrc", "probin", "prosqlbody")}
+    listed = _listed(PG_PROC, "p", replaced)
+    return f"SELECT {listed} FROM pg_catalog.pg_proc AS p WHERE {scope.is_function_shown('p')}"
 
 
 def _pg_type(scope: _Scope) -> str:
@@ -246,10 +286,14 @@ def _pg_constraint(scope: _Scope) -> str:
 
 def _pg_trigger(scope: _Scope) -> str:
     blocked = scope.has_pair("g.tgrelid", lambda a: f"{a} = ANY (g.tgattr)")
+    function = (
+        "(g.tgfoid < 16384 OR EXISTS (SELECT 1 FROM pg_catalog.pg_proc AS tp"
+        f" WHERE tp.oid = g.tgfoid AND {scope.is_function_shown('tp')}))"
+    )
     return (
         "SELECT g.* FROM pg_catalog.pg_trigger AS g"
         f" WHERE {scope.is_visible('g.tgrelid')} AND {scope.is_visible('g.tgconstrrelid')} AND NOT {blocked}"
-        f" AND NOT (g.tgqual IS NOT NULL AND {scope.has_secret('g.tgrelid')})"
+        f" AND NOT (g.tgqual IS NOT NULL AND {scope.has_secret('g.tgrelid')}) AND {function}"
     )
 
 
@@ -283,6 +327,37 @@ def _pg_stat_activity(scope: _Scope) -> str:
 def _pg_settings(scope: _Scope) -> str:
     names = ", ".join(f"'{name}'" for name in sorted(SETTING_READABLE))
     return f"SELECT s.* FROM pg_catalog.pg_settings AS s WHERE pg_catalog.lower(s.name) IN ({names})"
+
+
+def _pg_foreign_table(scope: _Scope) -> str:
+    # Options name tables of another server.
+    options = f"CASE WHEN {scope.is_open('x.ftrelid')} THEN x.ftoptions END AS ftoptions"
+    return (
+        f"SELECT x.ftrelid, x.ftserver, {options} FROM pg_catalog.pg_foreign_table AS x"
+        f" WHERE {scope.is_visible('x.ftrelid')}"
+    )
+
+
+def _pg_foreign_server(scope: _Scope) -> str:
+    """Servers of visible tables, without their addresses."""
+    columns = "x.oid, x.srvname, x.srvowner, x.srvfdw, x.srvtype, x.srvversion, x.srvacl"
+    used = (
+        "EXISTS (SELECT 1 FROM pg_catalog.pg_foreign_table AS ft"
+        f" WHERE ft.ftserver = x.oid AND {scope.is_visible('ft.ftrelid')})"
+    )
+    return (
+        f"SELECT {columns}, NULL::pg_catalog.text[] AS srvoptions FROM pg_catalog.pg_foreign_server AS x WHERE {used}"
+    )
+
+
+def _empty(columns: Iterable[tuple[str, str, int]]) -> Guard:
+    """No row, whatever there is, and no right to read it needed."""
+
+    def guard(scope: _Scope) -> str:
+        shown = [f"NULL::pg_catalog.{kind} AS {name}" for name, kind, since in columns if since <= scope.server_version]
+        return f"SELECT {', '.join(shown)} WHERE false"
+
+    return guard
 
 
 def _rows(name: str, condition: Callable[[_Scope], str]) -> Guard:
@@ -352,6 +427,16 @@ def _by_constraint(scope: _Scope) -> str:
     return _constraint_shown(scope, "x.constraint_schema", "x.constraint_name")
 
 
+def sequence_start(oid: str) -> str:
+    """A sequence's state as if it had never been used, for the one whose number the SQL text `oid` gives."""
+    # The client's text must not meet a column or an alias of ours.
+    source = 'SELECT q.seqrelid AS "pgwarden 0", q.seqstart AS "pgwarden 1" FROM pg_catalog.pg_sequence AS q'
+    return (
+        'SELECT "pgwarden 1" AS last_value, false AS is_called, 0::pg_catalog.int8 AS log_cnt'
+        f' FROM ({source}) AS "pgwarden shown" WHERE "pgwarden 0" = CAST(({oid}) AS pg_catalog.oid)'
+    )
+
+
 def _pg_sequences(scope: _Scope) -> str:
     columns = _listed(PG_SEQUENCES, "x", {"last_value": "NULL::pg_catalog.int8"})
     return f"SELECT {columns} FROM pg_catalog.pg_sequences AS x WHERE {_shown(scope, 'x.schemaname', 'x.sequencename')}"
@@ -403,10 +488,15 @@ _FILTERED: Mapping[tuple[str, str], Guard] = {
     ),
     ("pg_catalog", "pg_sequence"): _rows("pg_sequence", lambda s: s.is_visible("x.seqrelid")),
     ("pg_catalog", "pg_partitioned_table"): _rows(
-        "pg_partitioned_table", lambda s: f"{s.is_visible('x.partrelid')} AND NOT {s.has_secret('x.partrelid')}"
+        "pg_partitioned_table", lambda s: f"{s.is_visible('x.partrelid')} AND NOT {s.has_secret_key('x')}"
     ),
+    **{("pg_catalog", name): _empty(columns) for name, columns in EMPTY.items()},
+    ("pg_catalog", "pg_init_privs"): _rows(
+        "pg_init_privs", lambda s: f"(x.classoid <> {_CLASS} OR {s.is_visible('x.objoid')})"
+    ),
+    ("pg_catalog", "pg_foreign_server"): _pg_foreign_server,
     ("pg_catalog", "pg_publication_rel"): _rows("pg_publication_rel", lambda s: s.is_open("x.prrelid")),
-    ("pg_catalog", "pg_foreign_table"): _rows("pg_foreign_table", lambda s: s.is_open("x.ftrelid")),
+    ("pg_catalog", "pg_foreign_table"): _pg_foreign_table,
     ("pg_catalog", "pg_tables"): _rows("pg_tables", lambda s: _shown(s, "x.schemaname", "x.tablename")),
     ("pg_catalog", "pg_views"): _definitions(
         "pg_views", "viewname", ("schemaname", "viewname", "viewowner", "definition")

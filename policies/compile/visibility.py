@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from policies.catalog import Catalog, Relation
+from policies.compile.view_names import visible_views
 from policies.model import EffectivePolicy, Statement, TableRule
 from policies.resolve import resolve_table
 
@@ -15,24 +16,26 @@ class Visibility:
     """`visible` has tables, views, sequences and their indexes; `changed` those of them that a policy filters,
     masks or blocks in part (their statistics and bounds stay hidden). `blocked` and `masked` are (relation OID,
     attnum) pairs; a generated column that reads one of them is in the same set. `has_temporary`: the session may have
-    relations in its own pg_temp, which are visible. `texts` keeps what `catalogs` makes of all this."""
+    relations in its own pg_temp, which are visible. `functions`: patterns of users' functions that are allowed: others
+    are not there, but for those written in C or internal. `texts` keeps what `catalogs` makes of all this."""
 
     visible: frozenset[int] = frozenset()
     changed: frozenset[int] = frozenset()
     blocked: frozenset[tuple[int, int]] = frozenset()
     masked: frozenset[tuple[int, int]] = frozenset()
     has_temporary: bool = False
+    functions: tuple[str, ...] = ()
     texts: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
 
 
 def visibility_of(policy: EffectivePolicy, catalog: Catalog) -> Visibility:
     """A child inherits its parents' rules; a parent of a hidden or changed child counts as changed."""
     rules = {relation.oid: _rules(policy, catalog, relation) for relation in catalog.relations}
-    visible = [r for r in catalog.relations if all(rule.is_allowed for rule in rules[r.oid])]
+    views = visible_views(policy, catalog, lambda relation: rules[relation.oid])
+    allowed = [r for r in catalog.relations if all(rule.is_allowed for rule in rules[r.oid])]
+    visible = [r for r in allowed if r.kind not in ("m", "v") or r.oid in views]
     names = {relation.oid for relation in visible}
     touched = {oid for oid, found in rules.items() if not all(rule.is_open for rule in found)}
-    # What a view reads may be hidden, and its definition would tell.
-    touched |= {relation.oid for relation in catalog.relations if relation.kind in ("m", "v")}
     changed = [r for r in visible if r.oid in touched or touched.intersection(_descendants(catalog, r))]
     blocked = _pairs(visible, rules, lambda rule: rule.blocked_columns)
     return Visibility(
@@ -40,6 +43,7 @@ def visibility_of(policy: EffectivePolicy, catalog: Catalog) -> Visibility:
         changed=frozenset(r.oid for r in changed).union(*(relation.index_oids for relation in changed)),
         blocked=blocked,
         masked=_pairs(visible, rules, lambda rule: rule.masks) - blocked,
+        functions=policy.functions_allow,
         has_temporary=not policy.statements.isdisjoint({Statement.TEMP_TABLES, Statement.ALL}),
     )
 

@@ -15,12 +15,14 @@ from policies.compile.rules.locking import check_locking
 from policies.compile.rules.masks import choose_masks
 from policies.compile.rules.names import shorten_names
 from policies.compile.rules.relations import resolve_relations
+from policies.compile.rules.sequences import replace_sequence_data
 from policies.compile.usage import narrow_guards
 from policies.compile.writes.guard import guard_writes
 from policies.compile.writes.reads import check_writes
 from policies.compile.writes.targets import resolve_writes
 
 RULES: tuple[Callable[[Draft], None], ...] = (
+    replace_sequence_data,
     check_functions,
     resolve_relations,
     resolve_writes,

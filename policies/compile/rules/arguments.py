@@ -47,7 +47,7 @@ def _guard(draft: Draft, call: Tree, sql: str, wanted: int) -> None:
         raise _refused(draft, call)
     if wanted > 1 and contains(arguments[1], "SubLink"):
         raise _refused(draft, call)
-    extents = _extents(draft, call, wanted)
+    extents = extents_of(draft, call, wanted)
     second = _edited(draft, *extents[1]) if wanted > 1 else ""
     before, after = (part.replace(f"${_SECOND}", second) for part in sql.split(f"${_FIRST}"))
     start, end = extents[0]
@@ -55,10 +55,10 @@ def _guard(draft: Draft, call: Tree, sql: str, wanted: int) -> None:
     tree, relations = _read_look_up(sql)
     draft.lent_relations.update(relations)
     copied = copy.deepcopy(arguments[1]) if wanted > 1 else None
-    arguments[0] = _filled(tree, {_FIRST: arguments[0], _SECOND: copied})
+    arguments[0] = filled(tree, {_FIRST: arguments[0], _SECOND: copied})
 
 
-# One policy makes the same look-ups in statement after statement; `_filled` copies what it changes.
+# One policy makes the same look-ups in statement after statement; `filled` copies what it changes.
 @lru_cache(maxsize=256)
 def _read_look_up(sql: str) -> tuple[Tree, frozenset[tuple[str, str]]]:
     """The look-up's tree with its stand-ins, without places, and the relations it reads."""
@@ -81,18 +81,18 @@ def _stand_ins(count: int) -> tuple[str, ...]:
     return (f"${_FIRST}", f"${_SECOND}")[:count]
 
 
-def _filled(value: Any, arguments: dict[int, Any]) -> Any:
+def filled(value: Any, arguments: dict[int, Any]) -> Any:
     """The tree with the stand-ins replaced by the argument nodes themselves, so that later edits reach them."""
     if is_node(value, "ParamRef"):
         return arguments.get(value["ParamRef"].get("number"), value)
     if isinstance(value, dict):
-        return {key: _filled(entry, arguments) for key, entry in value.items()}
+        return {key: filled(entry, arguments) for key, entry in value.items()}
     if isinstance(value, list):
-        return [_filled(entry, arguments) for entry in value]
+        return [filled(entry, arguments) for entry in value]
     return value
 
 
-def _extents(draft: Draft, call: Tree, count: int) -> list[tuple[int, int]]:
+def extents_of(draft: Draft, call: Tree, count: int) -> list[tuple[int, int]]:
     """The bytes of the first arguments, found by counting brackets from the call's opening one."""
     index = draft.token_at(call.get("location", -1)) + 2 * len(strings_of(call["funcname"])) - 1
     if draft.tokens[index].word != "(":

@@ -88,7 +88,7 @@ def _check_setting(draft: Draft, call: Tree, name: str) -> None:
         return
     given = call.get("args") or []
     arguments = [literal_text(argument) for argument in given]
-    setting = (arguments[0] if arguments else None) or ""
+    setting = (arguments[0] if arguments else None) or _named_by_condition(draft, call) or ""
     if name in SETTING_READERS:
         # A name that isn't literal is looked up when the statement runs: rules/arguments.
         is_fine = setting.lower() in SETTING_READABLE or arguments[:1] == [None]
@@ -105,6 +105,25 @@ def _check_setting(draft: Draft, call: Tree, name: str) -> None:
             hint="Name one of the allowed settings as a literal.",
             at=call.get("location", -1),
         )
+
+
+def _named_by_condition(draft: Draft, call: Tree) -> str | None:
+    """``SELECT set_config(name, ...) FROM pg_settings WHERE name = 'x'``, as pg_dump sets what older servers lack."""
+    tree = draft.statement.tree
+    if set(tree) != {"targetList", "fromClause", "whereClause", "limitOption", "op"}:
+        return None
+    targets, sources, condition = tree["targetList"], tree["fromClause"], tree["whereClause"]
+    is_call = len(targets) == 1 and targets[0]["ResTarget"].get("val") == {"FuncCall": call}
+    is_plain = is_call and len(sources) == 1 and is_node(sources[0], "RangeVar") and is_node(condition, "A_Expr")
+    if not is_plain or not _is_name((call.get("args") or [None])[0]):
+        return None
+    test = condition["A_Expr"]
+    is_equality = test.get("kind") == "AEXPR_OP" and strings_of(test.get("name")) == ("=",)
+    return literal_text(test.get("rexpr")) if is_equality and _is_name(test.get("lexpr")) else None
+
+
+def _is_name(node: Tree | None) -> bool:
+    return node is not None and is_node(node, "ColumnRef") and strings_of(node["ColumnRef"]["fields"]) == ("name",)
 
 
 def _check_channels(draft: Draft, name: str, location: int) -> None:

@@ -7,10 +7,10 @@ allowed is rewritten to its qualified name or its guard, so the server's search_
 from __future__ import annotations
 
 from policies.catalog import Namespace, Relation
-from policies.compile.catalogs import catalog_guard
+from policies.compile.catalogs import catalog_guard, sequence_start
 from policies.compile.draft import Access, Draft, MergedRule, Target
 from policies.compile.scope import RelationUse
-from policies.compile.tree import Tree
+from policies.compile.tree import Tree, is_node, strings_of
 from policies.masks import stronger
 from policies.model import MaskRule, RuleId, TableRule
 from policies.resolve import resolve_table
@@ -93,7 +93,7 @@ def _system_relation(draft: Draft, use: RelationUse, schema: str, name: str) -> 
         case "open":
             return Target(use, Access.OPEN, schema, name)
         case "filtered":
-            return Target(use, Access.CATALOG, schema, name, body=guard.sql)
+            return Target(use, Access.CATALOG, schema, name, body=_with_tableoid(draft, guard.sql, schema, name))
     raise draft.refuse(
         "42501",
         "pgwarden/catalogs",
@@ -104,9 +104,23 @@ def _system_relation(draft: Draft, use: RelationUse, schema: str, name: str) -> 
     )
 
 
+def _with_tableoid(draft: Draft, body: str, schema: str, name: str) -> str:
+    """pg_dump asks each catalog for its own number, a system column that a subquery hasn't got.
+
+    Not where a star would show it too.
+    """
+    names = [reference.names[-1] for reference in draft.facts.references]
+    if "tableoid" not in names or None in names:
+        return body
+    own = f"'{schema}.{name}'::pg_catalog.regclass::pg_catalog.oid AS tableoid"
+    return f"SELECT {own}, {body.removeprefix('SELECT ')}"
+
+
 def _user_relation(draft: Draft, use: RelationUse, relation: Relation) -> Target:
     _require_allowed(draft, use, relation)
     rule = merged_rule(draft, relation, use)
+    if relation.kind == "S" and not _is_named(draft, relation) and _asks_for_start(draft):
+        return Target(use, Access.CATALOG, relation.schema, relation.name, body=sequence_start(f"{relation.oid}"))
     if relation.kind in _REASONS and not _is_named(draft, relation):
         raise draft.refuse(
             "0A000",
@@ -119,6 +133,14 @@ def _user_relation(draft: Draft, use: RelationUse, relation: Relation) -> Target
         return _view(draft, use, relation, rule)
     access = Access.OPEN if rule.is_open else Access.GUARDED
     return Target(use, access, relation.schema, relation.name, relation, rule)
+
+
+def _asks_for_start(draft: Draft) -> bool:
+    """``SELECT last_value, is_called FROM s``, as pg_dump asks: it is told of a sequence that was never used."""
+    tree = draft.statement.tree
+    values = [node["ResTarget"].get("val") for node in tree.get("targetList", ())]
+    names = [strings_of(value["ColumnRef"]["fields"]) for value in values if is_node(value, "ColumnRef")]
+    return names == [("last_value",), ("is_called",)] and len(values) == 2 and len(tree.get("fromClause", ())) == 1
 
 
 def _require_allowed(draft: Draft, use: RelationUse, relation: Relation) -> None:

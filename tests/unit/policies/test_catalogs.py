@@ -102,6 +102,7 @@ def visible(snapshot: Catalog) -> Visibility:
         changed=frozenset({customers.oid, view.oid, *customers.index_oids}),
         blocked=frozenset({(customers.oid, 6)}),
         masked=frozenset({(customers.oid, 7)}),
+        functions=("shop.more",),
     )
 
 
