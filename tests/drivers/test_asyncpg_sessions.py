@@ -62,7 +62,7 @@ async def test_cursors_step_by_step(pgwarden: Pgwarden, user: str) -> None:
         async with connected(dsn) as connection, connection.transaction():
             cursor = await connection.cursor(sql, 5)
             found = [await cursor.fetchrow(), await cursor.fetch(7)]
-            found.append(await cursor.forward(10) if user == "admin" else "SQL's MOVE of a protocol's portal")
+            found.append(await cursor.forward(10) if user != "ada" else "MOVE needs the grant of cursors")
             found.append(await cursor.fetch(3))
             prepared = await connection.prepare(sql)
             found.append([row async for row in prepared.cursor(1000, prefetch=33)])
