@@ -23,6 +23,7 @@ from proxy.session.ports import Channel, CloseLinks, ConnectUpstream, Outbox, Ru
 from proxy.session.reports import fatal_bytes
 from proxy.session.server_greeting import ServerGreeting, ServerUnfit
 from proxy.session.settings import Admitted, Startup
+from proxy.session.walsender import Walsender
 from proxy.wire.codec import decode_backend
 from proxy.wire.errors import ProtocolViolation
 from proxy.wire.frames import MAX_FRAME_BYTES, FrameCutter, FrameLimits
@@ -65,7 +66,7 @@ class Session:
         self._is_client_finished = False
         self._is_last_server = True
         self._server_greeting: ServerGreeting | None = None
-        self._open_session: OpenSession | None = None
+        self._open_session: OpenSession | Walsender | None = None
 
     # what net looks at
 
@@ -331,7 +332,7 @@ class Session:
         if self._open_session is not None:
             self._open_session.pass_large(cutter)
 
-    def _require_open(self) -> OpenSession:
+    def _require_open(self) -> OpenSession | Walsender:
         if self._open_session is None:
             raise Unexpected("rows before the login was over")
         return self._open_session
@@ -364,7 +365,10 @@ class Session:
 
     def _open(self, conversation: Conversation) -> None:
         conversation.outbox = self._outbox
-        self._open_session = OpenSession(conversation, self._rules, self._limits)
+        is_replication = self._startup is not None and self._startup.replication
+        self._open_session = (
+            Walsender(conversation) if is_replication else OpenSession(conversation, self._rules, self._limits)
+        )
         conversation.policy()
         self._phase = Phase.OPEN
         self._ledger.login(True, self._login.record if self._login is not None else "")
