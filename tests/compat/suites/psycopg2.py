@@ -34,6 +34,7 @@ class Psycopg2:
             "PSYCOPG2_TESTDB_PORT": str(endpoint.port),
             "PSYCOPG2_TESTDB_USER": endpoint.user,
             "PSYCOPG2_TESTDB_PASSWORD": endpoint.password,
+            "PSYCOPG2_TEST_REPL_DSN": "",  # the same server
         }
         return run_pytest(
             _venv(place.sources),

@@ -14,13 +14,14 @@ from tests.compat.stand import Endpoint, Needs
 from tests.compat.suite import Workplace
 
 URL: Final = "https://github.com/psycopg/psycopg"
-# Static typing has nothing to do with a server; the order of tests must be the same in both runs.
+# Slow ones wait for a second and longer, most of them inside a pool of clients. Static typing has nothing to do with
+# a server. The order of tests must be the same in both runs.
 _OPTIONS: Final = (
     "tests",
     "--ignore=tests/test_typing.py",
     "--ignore=tests/types/test_numpy.py",
     "-m",
-    "not mypy",
+    "not slow and not mypy",
     "-p",
     "no:randomly",
 )
