@@ -10,7 +10,7 @@ from policies.decision import Refusal
 from policies.errors import PoliciesError
 from policies.model import EffectivePolicy
 from proxy.session.ledger import Identity, Ledger
-from proxy.session.names import Basis, Declared, Portal
+from proxy.session.names import Basis, Declared, Origin, Portal
 from proxy.session.ports import CancelUpstream, Chunk, CloseLinks, Outbox, Services, StartTimer, StopTimer
 from proxy.session.queue import ENDED_BY_READY, Item, Kind
 from proxy.session.reports import fatal_bytes, refusal_bytes
@@ -70,6 +70,8 @@ class Conversation:
         self.is_copying_in = False
         self.intruder: int | None = None  # type of a message that came in the middle of COPY data
         self.is_idle = True  # ReadyForQuery was the last word of either side
+        self.is_leaving = False  # the client has said Terminate, or what nobody understands
+        self.last_words = b""  # for a client that leaves
         self.is_ended = False
         self.cancels = 0
         self._timed: Item | None = None
@@ -114,6 +116,16 @@ class Conversation:
             for item in self.queue:
                 self._sent.expect(item)
         return self._sent
+
+    def origin_of_statement(self, name: bytes) -> Origin:
+        """For what is about to be prepared under this name."""
+        held = self.sent.names.statement(name) or self.confirmed.names.statement(name)
+        return Origin(self.group, held is not None)
+
+    def origin_of_portal(self, name: bytes) -> Origin:
+        """For what is about to be opened under this name."""
+        held = self.sent.names.portal(name) or self.confirmed.names.portal(name)
+        return Origin(self.group, held is not None)
 
     def forget_sent(self) -> None:
         """After an error: what the client may count on is what is confirmed plus what is still on its way."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from policies.decision import Decision, Plan, Refusal
+from policies.decision import Decision, Effect, Plan, Refusal
 from policies.model import EffectivePolicy
 from proxy.session.account import Account, Reading, Run
 from proxy.session.conversation import Conversation, SessionEnds, Wait
-from proxy.session.names import Basis, Declared, Held, Names, Portal, Prepared
+from proxy.session.names import Basis, Declared, Held, Names, Origin, Portal, Prepared
 from proxy.session.refusals import (
     changed_cursor,
     changed_result,
@@ -98,7 +98,7 @@ class Decider:
             if plan.effect.opens_cursor or plan.effect.prepares:
                 if (names.is_full or names.has_many_portals) and not policy.is_everything:
                     raise Denied(too_many_names())
-                declared = Declared(sql, plan, decision, basis, policy.is_everything, self._c.group)
+                declared = Declared(sql, plan, decision, basis, policy.is_everything, self._origin(plan.effect))
                 run = replace(run, makes=declared)
             runs.append(run)
             if len(plans) > 1:
@@ -107,6 +107,11 @@ class Decider:
         if any(run.reads is not None for run in runs):
             decision = replace(decision, plans=tuple(run.plan for run in runs))
         return decision, self._account(decision, runs)
+
+    def _origin(self, effect: Effect) -> Origin:
+        if effect.opens_cursor:
+            return self._c.origin_of_portal(effect.opens_cursor.encode())
+        return self._c.origin_of_statement(effect.prepares.encode())
 
     def _account(self, decision: Decision, runs: list[Run]) -> list[Account]:
         c = self._c
@@ -153,9 +158,10 @@ class Decider:
 
     def require_certain(self, held: Held, confirmed: Held | None) -> None:
         """Raises Wait when an error on its way could leave another thing under the name than is expected."""
-        if confirmed is None or _identity(confirmed) is _identity(held):
+        if confirmed is not None and _identity(confirmed) is _identity(held):
             return
-        if _group_of(held) != self._c.group:
+        origin = _origin_of(held)
+        if origin.is_contested and origin.group != self._c.group:
             raise Wait
 
     # policies that changed
@@ -194,8 +200,8 @@ def _plan_of(held: Held) -> Plan:
     return held.statement.plan if isinstance(held, Portal) else held.plan
 
 
-def _group_of(held: Held) -> int:
-    return held.server.group if isinstance(held, Prepared) else held.group
+def _origin_of(held: Held) -> Origin:
+    return held.server.origin if isinstance(held, Prepared) else held.origin
 
 
 def _identity(held: Held) -> object:

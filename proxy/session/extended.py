@@ -15,7 +15,7 @@ from proxy.session.account import Account
 from proxy.session.conversation import Conversation
 from proxy.session.deciding import Decider, Denied, is_same_to_server
 from proxy.session.hidden import bind_formats
-from proxy.session.names import Declared, Portal, Prepared, ServerCopy, Told, statement_of
+from proxy.session.names import Declared, Origin, Portal, Prepared, ServerCopy, Told, statement_of
 from proxy.session.poison import poison
 from proxy.session.queue import Item, Kind
 from proxy.session.refusals import (
@@ -47,7 +47,7 @@ class Extended:
         if decided.refusal is not None or decided.decision is None:
             self._refuse(sql, decided.decision, decided.refusal or undecided(), drops_unnamed=not message.name)
             return
-        copy, is_open = ServerCopy(c.group), decided.policy.is_everything
+        copy, is_open = ServerCopy(c.origin_of_statement(message.name)), decided.policy.is_everything
         if c.sent.names.is_full and not is_open:
             self._refuse(sql, decided.decision, too_many_names(), drops_unnamed=not message.name)
             return
@@ -91,7 +91,8 @@ class Extended:
         if c.sent.names.has_many_portals and not policy.is_everything:
             self._refuse(prepared.sql, prepared.decision, too_many_names())
             return
-        portal = Portal(message.portal, prepared, c.group, message.result_formats)
+        origin = c.origin_of_portal(message.portal)
+        portal = Portal(message.portal, prepared, origin, message.result_formats)
         formats = bind_formats(message.result_formats, prepared.plan)
         is_same = formats == message.result_formats
         c.send_server(frame if is_same else encode(replace(message, result_formats=formats)))
@@ -135,7 +136,7 @@ class Extended:
         if is_same_to_server(old, decided, decision):
             self._describe_rows(renewed)
             return renewed
-        renewed = replace(renewed, server=ServerCopy(self._c.group))
+        renewed = replace(renewed, server=ServerCopy(self._c.origin_of_statement(old.name)))
         self._reparse(renewed)
         return renewed
 
@@ -164,7 +165,7 @@ class Extended:
         basis = self._c.basis(policy, "")
         plan = Plan("unknown", "", is_tainting=True, is_ddl=True)
         decision = Decision("", (plan,), None, (), basis.fingerprint, basis.catalog_version)
-        declared = Declared("", plan, decision, basis, True, self._c.group)
+        declared = Declared("", plan, decision, basis, True, Origin(self._c.group))
         return statement_of(declared, b"")
 
     # Describe, Close
@@ -213,7 +214,7 @@ class Extended:
         if held is None:
             return None
         self._decider.require_certain(held, self._c.confirmed.names.portal(name))
-        return Portal(name, statement_of(held, name), held.group) if isinstance(held, Declared) else held
+        return Portal(name, statement_of(held, name), held.origin) if isinstance(held, Declared) else held
 
     # Execute
 
@@ -227,7 +228,7 @@ class Extended:
             poison(c, missing_for(False, message.portal))
             return
         if portal is None:
-            portal = Portal(message.portal, self._server_only(policy), c.group)
+            portal = Portal(message.portal, self._server_only(policy), Origin(c.group))
         prepared = portal.statement
         if not policy.is_everything and self._decider.is_outdated(prepared, policy):
             poison(c, refusal_bytes(changed_cursor(message.portal)) if portal.is_executed else changed_result())

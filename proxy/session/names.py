@@ -26,14 +26,20 @@ def key_of(name: bytes | str) -> bytes:
     return (name.encode() if isinstance(name, str) else name)[:_NAME_BYTES]
 
 
-@dataclass(slots=True, eq=False)
-class ServerCopy:
-    """A statement as the server has it; shared by all decisions that led to the same text. Its identity counts.
-
-    `group`: which stretch between two ReadyForQuery it was sent in.
-    """
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where something was put under a name: in which stretch between two ReadyForQuery, and whether something else
+    stood there, so that an error leaves the other one."""
 
     group: int = 0
+    is_contested: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class ServerCopy:
+    """A statement as the server has it; shared by all decisions that led to the same text. Its identity counts."""
+
+    origin: Origin = Origin()
     fields: tuple[Field, ...] | None = None  # () when it returns no rows; None: not described yet
     is_described: bool = False  # a Describe of ours is under way or done
 
@@ -66,7 +72,7 @@ class Declared:
     decision: Decision
     basis: Basis
     is_open: bool
-    group: int
+    origin: Origin
     rows: int = 0
 
     def count(self, rows: int) -> None:
@@ -105,7 +111,7 @@ class Prepared:
 class Portal:
     name: bytes
     statement: Prepared
-    group: int
+    origin: Origin
     result_formats: tuple[int, ...] = ()
     is_executed: bool = False
     account: Account | None = None  # open while the portal is suspended
@@ -219,7 +225,7 @@ def statement_of(declared: Declared, name: bytes) -> Prepared:
     """What SQL made, as the protocol runs it. Its rows need nothing from us: they were decided as data."""
     plan = without_effect(declared.plan)
     decision = Decision("", (plan,), None, (), declared.basis.fingerprint, declared.basis.catalog_version)
-    server = ServerCopy(declared.group)
+    server = ServerCopy(declared.origin)
     return Prepared(name, declared.sql, (), decision, declared.basis, server, Told(), declared.is_open, declared)
 
 

@@ -12,12 +12,17 @@ from proxy.session.answers import Answers
 from proxy.session.conversation import Conversation
 from proxy.session.idleness import Idleness
 from proxy.session.ports import Rules
+from proxy.session.reports import fatal_bytes
 from proxy.session.requests import Requests
+from proxy.wire import messages as m
+from proxy.wire.codec import encode
+from proxy.wire.errors import ProtocolViolation
 from proxy.wire.frames import FrameCutter, FrameLimits
 
 _PART_BYTES: Final = 262_144  # incomplete frames above this go on in parts
 _COPY_DATA: Final = ord("d")
 _PASSING: Final = b"Dd"
+_FLUSH: Final = encode(m.Flush())
 
 
 class OpenSession:
@@ -62,6 +67,16 @@ class OpenSession:
             if self.is_waiting:
                 return
 
+    def violated(self, violation: ProtocolViolation) -> None:
+        """The client's bytes make no sense. It is told after the answers to what came before."""
+        c = self.conversation
+        c.last_words = fatal_bytes(violation.sqlstate, violation.message)
+        c.is_leaving = True
+        if not c.queue or c.is_copying_in:
+            c.end(c.last_words, violation.sqlstate)
+        else:
+            c.send_server(_FLUSH)
+
     def _pass_large_copy(self, cutter: FrameCutter) -> None:
         pending = cutter.pending()
         if pending is None or pending[0] != _COPY_DATA or pending[1] < _PART_BYTES:
@@ -80,6 +95,8 @@ class OpenSession:
 
     def server_run(self, type_byte: int, buffer: bytes, start: int, end: int, count: int) -> None:
         self._answers.receive(type_byte, buffer, start, end, count)
+        if self.conversation.is_leaving and not self.conversation.queue:
+            self.conversation.end(self.conversation.last_words)
 
     def pass_large(self, cutter: FrameCutter) -> None:
         """What there is of a large row or a large piece of COPY data. Raises Unexpected."""

@@ -57,7 +57,7 @@ class Requests:
         c = self._c
         if self._is_queue_long:
             self._is_queue_long = len(c.queue) > _SHORT_QUEUE
-        return c.cancels > 0 or c.is_catalog_awaited or self._is_queue_long
+        return c.cancels > 0 or c.is_leaving or c.is_catalog_awaited or self._is_queue_long
 
     @property
     def is_waiting(self) -> bool:
@@ -97,8 +97,7 @@ class Requests:
         if type_byte in _COPY:
             self._copying.receive(type_byte, frame)
         elif type_byte == _TERMINATE:
-            c.send_server(frame)
-            c.end()
+            self._terminate(frame)
         elif type_byte == _SYNC:
             self._sync(frame)
         elif type_byte == _FLUSH:
@@ -111,6 +110,14 @@ class Requests:
             if not c.is_skipping:
                 self._handlers[type_byte](frame)
                 self._watch_queue()
+
+    def _terminate(self, frame: memoryview) -> None:
+        """The server answers what came before it, and so do we."""
+        c = self._c
+        c.send_server(frame)
+        c.is_leaving = True
+        if not c.queue or c.is_copying_in:
+            c.end()
 
     def _watch_queue(self) -> None:
         if len(self._c.queue) > _LONG_QUEUE:

@@ -134,7 +134,11 @@ class Session:
         self._guarded(lambda: self._fail("08006", f"could not connect to the database server: {reason}"))
 
     def upstream_lost(self) -> None:
-        self._guarded(lambda: self._fail("08006", "the connection to the database server was lost"))
+        c = self._c
+        if c is not None and c.is_leaving:
+            self._guarded(lambda: self._finish(c.last_words, "08006"))
+        else:
+            self._guarded(lambda: self._fail("08006", "the connection to the database server was lost"))
 
     def client_finished(self) -> None:
         """The client says no more, and may still read: what is owed to it comes first."""
@@ -189,7 +193,10 @@ class Session:
             self._record_failed_login(failed)
             self._finish(failed.answer, failed.sqlstate)
         except ProtocolViolation as violation:
-            self._finish(fatal_bytes(violation.sqlstate, violation.message), violation.sqlstate)
+            if self._open_session is not None:
+                self._open_session.violated(violation)
+            else:
+                self._finish(fatal_bytes(violation.sqlstate, violation.message), violation.sqlstate)
         except Exception as error:
             log.exception("session failed", extra={"fields": {"session": self._identity.session}})
             self._collapse(isinstance(error, Unexpected))
