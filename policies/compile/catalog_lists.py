@@ -89,6 +89,30 @@ attnotnull atthasdef atthasmissing attidentity attgenerated attisdropped attislo
 attstattarget attacl attoptions attfdwoptions attmissingval
 """
 )
+# What pg_attribute says of a dropped column; beyond that, nothing of what it was.
+DROPPED = {
+    "attname": "pg_catalog.concat('........pg.dropped.', t.attnum, '........')::pg_catalog.name",
+    "atttypid": "0::pg_catalog.oid",
+    "attlen": "(-1)::pg_catalog.int2",
+    "atttypmod": "-1",
+    "attndims": "0",
+    "attbyval": "false",
+    "attalign": "'i'::pg_catalog.\"char\"",
+    "attstorage": "'p'::pg_catalog.\"char\"",
+    "attcompression": "''::pg_catalog.\"char\"",
+    "attnotnull": "false",
+    "atthasdef": "false",
+    "atthasmissing": "false",
+    "attidentity": "''::pg_catalog.\"char\"",
+    "attgenerated": "''::pg_catalog.\"char\"",
+    "attisdropped": "true",
+    "attcollation": "0::pg_catalog.oid",
+    "attstattarget": "NULL::pg_catalog.int2",
+    "attacl": "NULL",
+    "attoptions": "NULL",
+    "attfdwoptions": "NULL",
+}
+
 PG_PROC = words(
     """
 oid proname pronamespace proowner prolang procost prorows provariadic prosupport prokind prosecdef proleakproof

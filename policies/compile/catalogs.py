@@ -15,6 +15,7 @@ from enum import StrEnum
 from policies.catalog import Catalog
 from policies.compile.builtins import SETTING_READABLE, VisibleArgument
 from policies.compile.catalog_lists import (
+    DROPPED,
     EMPTY,
     INFORMATION_COLUMNS,
     OPEN_CATALOG,
@@ -174,6 +175,8 @@ def _make_look_up(rule: VisibleArgument, arguments: tuple[str, ...], scope: _Sco
     listed = ", ".join(f"shown.{column} AS {name}" for column, name in zip(rule.columns, names, strict=True))
     conditions = f" WHERE {scope.is_open(f'shown.{rule.columns[0]}')}" if rule.is_open_only else ""
     tests = [f"{names[0]} = CAST(({arguments[0]}) AS pg_catalog.{rule.cast})"]
+    if rule.relation == "pg_attribute":
+        conditions = " WHERE NOT shown.attisdropped"
     tests += [f"{name} = ({text})" for name, text in zip(names[1:], arguments[1:], strict=True)]
     source = f'(SELECT {listed} FROM ({body}) AS shown{conditions}) AS "pgwarden shown"'
     result = f"{names[0]}::{rule.result}" if rule.result else names[0]
@@ -242,15 +245,21 @@ def _pg_class(scope: _Scope) -> str:
 
 
 def _pg_attribute(scope: _Scope) -> str:
-    # attmissingval holds a value of the table's rows.
+    """A blocked column stands as a dropped one: pg_dump wants to find every number up to relnatts."""
     columns = PG_ATTRIBUTE_16 if scope.server_version < 170000 else PG_ATTRIBUTE_18
     columns = [c for c in columns if c != "attcacheoff" or scope.server_version < 180000]
+    blocked = sorted(scope.blocked)
+    # attmissingval holds a value of the table's rows.
+    replaced = {"attmissingval": "NULL::pg_catalog.text"}
+    source = "pg_catalog.pg_attribute AS t"
+    if blocked:
+        replaced |= {c: f"CASE WHEN hidden.r IS NULL THEN t.{c} ELSE {value} END" for c, value in DROPPED.items()}
+        rows = ", ".join(f"({oid}::pg_catalog.oid, {number}::pg_catalog.int2)" for oid, number in blocked)
+        source += f" LEFT JOIN (VALUES {rows}) AS hidden(r, a) ON hidden.r = t.attrelid AND hidden.a = t.attnum"
     composite = "EXISTS (SELECT 1 FROM pg_catalog.pg_class AS k WHERE k.oid = t.attrelid AND k.relkind = 'c')"
     return (
-        f"SELECT {_listed(columns, 't', {'attmissingval': 'NULL::pg_catalog.text'})}"
-        f" FROM pg_catalog.pg_attribute AS t WHERE ({scope.is_visible('t.attrelid')} OR {composite})"
-        f" AND NOT {scope.has_pair('t.attrelid', lambda a: f'{a} = t.attnum')}"
-        f" AND NOT {scope.is_hidden_index('t.attrelid')}"
+        f"SELECT {_listed(columns, 't', replaced)} FROM {source}"
+        f" WHERE ({scope.is_visible('t.attrelid')} OR {composite}) AND NOT {scope.is_hidden_index('t.attrelid')}"
     )
 
 
