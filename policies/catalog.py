@@ -16,13 +16,15 @@ class Namespace:
 
     `reset_path` is what RESET search_path goes back to. `temporary`: names of the relations in the session's pg_temp.
     `made`: (schema, name) of relations that the session's own transaction made, under the policy of now: no snapshot
-    can know them before the commit.
+    can know them before the commit. `is_dirty`: the end of the session's transaction, or a return to one of its
+    savepoints, would change some of it.
     """
 
     search_path: tuple[str, ...]
     reset_path: tuple[str, ...] = ()
     temporary: frozenset[str] = frozenset()
     made: frozenset[tuple[str, str]] = frozenset()
+    is_dirty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,15 @@ class Column:
     domain_oid: int = 0  # the domain's own OID, 0 when the type is no domain
     is_generated: bool = False
     generated_from: tuple[str, ...] = ()  # columns of the same table that a generated column reads
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A validated one: every value of `columns` without NULL is a value of `referenced_columns` in that relation."""
+
+    columns: tuple[str, ...]
+    referenced: int  # OID
+    referenced_columns: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,7 @@ class Relation:
     view_definition: str | None = None  # pg_get_viewdef with an empty search_path: every name in it is qualified
     index_names: tuple[str, ...] = ()  # in the table's own schema
     referenced_by: tuple[int, ...] = ()  # tables with a foreign key to it, OIDs
+    foreign_keys: tuple[ForeignKey, ...] = ()
 
     def column(self, name: str) -> Column | None:
         return next((c for c in self.columns if c.name == name), None)

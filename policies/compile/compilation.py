@@ -9,6 +9,7 @@ from typing import Any
 
 from policies.catalog import Catalog, Namespace
 from policies.compile.draft import Access, Draft, Refused, Splice
+from policies.compile.following import NO_NAMES, Following
 from policies.compile.parse import ParseError, Statement, Token, parse, scan
 from policies.compile.rules import RULES
 from policies.compile.scope import Facts, UnknownNode, read_select
@@ -42,7 +43,7 @@ class Compilation:
         self.text = sql.encode()
         self.policy = policy
         self.catalog = catalog
-        self.namespace = namespace
+        self._following = Following(namespace)
         self.surroundings = surroundings
         self.is_view = is_view
         self._kinds = kinds
@@ -87,19 +88,12 @@ class Compilation:
         self.drafts.append([])
         plan = self.decide(request, self._bare_plan(statement))
         self.plans.append(plan)
-        self._follow(plan)
+        self._following.run(plan)
 
-    def _follow(self, plan: Plan) -> None:
-        """What the statement changes counts for those behind it in the text: they run only if it succeeds."""
-        effect, namespace = plan.effect, self.namespace
-        if effect.resets_search_path:
-            namespace = replace(namespace, search_path=namespace.reset_path)
-        elif effect.search_path is not None:
-            namespace = replace(namespace, search_path=effect.search_path)
-        temporary = frozenset() if effect.discards_temporary else namespace.temporary
-        temporary = (temporary | set(effect.makes_temporary)) - set(effect.drops_temporary)
-        made = (namespace.made | set(effect.makes_relations)) - set(effect.drops_relations)
-        self.namespace = replace(namespace, temporary=temporary, made=made)
+    @property
+    def namespace(self) -> Namespace:
+        """What names mean to the statement under work. Raises Refused when only the server can know."""
+        return self._following.namespace
 
     # for the handlers of kinds
 
@@ -142,6 +136,8 @@ class Compilation:
 
     def new_draft(self, statement: Statement, facts: Facts) -> Draft:
         """A draft of (a part of) the statement under work; its splices and templates count in the end."""
+        # Without a relation no name has to be known: a pool's reset behind ROLLBACK goes through.
+        namespace = self.namespace if facts.relations else NO_NAMES
         draft = Draft(
             self.text,
             statement,
@@ -149,7 +145,7 @@ class Compilation:
             facts,
             self.policy,
             self.catalog,
-            self.namespace,
+            namespace,
             self.surroundings,
         )
         draft.token_index = self.token_index

@@ -295,7 +295,12 @@ def _runtime_limit(item: Item | None) -> float | None:
 
 
 def named_in(namespace: Namespace, sql: str) -> Namespace:
-    """The namespace without relations of the session's own that the text can't name: those make no difference."""
+    """The namespace without relations of the session's own that the text can't name: those make no difference.
+
+    Nor does what the transaction's end would change, unless a statement stands behind the end of one.
+    """
+    if namespace.is_dirty and ";" not in sql.rstrip("; \t\r\n"):
+        namespace = replace(namespace, is_dirty=False)
     if not namespace.temporary and not namespace.made:
         return namespace
     folded = sql.casefold()

@@ -50,7 +50,7 @@ class Track:
     @property
     def namespace(self) -> Namespace:
         values = self._values
-        return Namespace(values.path, self._reset_path, values.temporary, values.made)
+        return Namespace(values.path, self._reset_path, values.temporary, values.made, self._is_dirty)
 
     def moves(self, plan: Plan) -> bool:
         """Whether names mean something else behind this statement than if it, or one before it, failed."""

@@ -21,7 +21,7 @@ def transaction(compilation: Compilation, request: Request, plan: Plan) -> Plan:
 
 def set_setting(compilation: Compilation, request: Request, plan: Plan) -> Plan:
     """VariableSetStmt: SET and RESET."""
-    return replace(plan, effect=check_set(request, compilation.namespace))
+    return replace(plan, effect=check_set(request, lambda: compilation.namespace))
 
 
 def show(compilation: Compilation, request: Request, plan: Plan) -> Plan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from policies.catalog import Namespace
@@ -23,8 +24,8 @@ _IDENTIFIER = re.compile(
 _TRANSACTION_MODES = frozenset({"TRANSACTION", "SESSION CHARACTERISTICS"})
 
 
-def check_set(request: Request, namespace: Namespace) -> Effect:
-    """VariableSetStmt. Raises Refused. `namespace`: what FROM CURRENT takes."""
+def check_set(request: Request, namespace: Callable[[], Namespace]) -> Effect:
+    """VariableSetStmt. Raises Refused. `namespace` gives what FROM CURRENT takes."""
     tree = request.statement.tree
     kind, name = tree.get("kind"), str(tree.get("name", "")).lower()
     if kind == "VAR_RESET_ALL":
@@ -46,13 +47,13 @@ def check_set(request: Request, namespace: Namespace) -> Effect:
     return NO_EFFECT
 
 
-def _search_path(request: Request, tree: Tree, namespace: Namespace) -> Effect:
+def _search_path(request: Request, tree: Tree, namespace: Callable[[], Namespace]) -> Effect:
     is_local = bool(tree.get("is_local"))
     match tree.get("kind"):
         case "VAR_SET_VALUE":
             names = [_constant(node) for node in tree.get("args", ())]
         case "VAR_SET_CURRENT":
-            names = list(namespace.search_path)
+            names = list(namespace().search_path)
         case _:
             return Effect(resets_search_path=True, is_local=is_local)
     path = tuple(name for name in names if name is not None)
