@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import asyncpg
 
-from policies.catalog import Catalog, Column, Relation
+from policies.catalog import Catalog, Column, ForeignKey, Relation
 
 CONNECT_TIMEOUT_S = 10.0
 QUERY_TIMEOUT_S = 60.0
@@ -112,6 +112,13 @@ SELECT DISTINCT k.confrelid AS relation, k.conrelid AS referencing FROM pg_catal
 WHERE k.contype = 'f' AND k.confrelid >= 16384 AND k.conrelid <> k.confrelid ORDER BY 1, 2
 """
 
+_FOREIGN_KEYS = """
+SELECT k.conrelid AS relation, k.confrelid AS referenced, k.conkey::pg_catalog.int4[] AS attnums,
+       k.confkey::pg_catalog.int4[] AS referenced_attnums
+FROM pg_catalog.pg_constraint AS k
+WHERE k.contype = 'f' AND k.convalidated AND k.conrelid >= 16384 ORDER BY 1, 2, k.conname
+"""
+
 # A body that was parsed when it was made holds OIDs. pg_temp comes first unless the path names it.
 _SOURCES = """
 SELECT pg_catalog.lower(p.prosrc) AS source
@@ -156,6 +163,7 @@ _PARTS = {
     "inherits": _INHERITS,
     "indexes": _INDEXES,
     "references": _REFERENCES,
+    "foreign_keys": _FOREIGN_KEYS,
     "sources": _SOURCES,
     "functions": _FUNCTIONS,
     "operators": _OPERATORS,
@@ -283,6 +291,7 @@ def _relations(answers: _Answers) -> tuple[Relation, ...]:
     indexes = _grouped((row["relation"], row["index"]) for row in answers.parts["indexes"])
     index_names = _grouped((row["relation"], row["name"]) for row in answers.parts["indexes"])
     references = _grouped((row["relation"], row["referencing"]) for row in answers.parts["references"])
+    foreign_keys = _grouped((row["relation"], _foreign_key(columns, row)) for row in answers.parts["foreign_keys"])
     return tuple(
         Relation(
             oid=(oid := row["oid"]),
@@ -294,11 +303,20 @@ def _relations(answers: _Answers) -> tuple[Relation, ...]:
             parents=tuple(parents.get(oid, ())),
             children=tuple(children.get(oid, ())),
             referenced_by=tuple(references.get(oid, ())),
+            foreign_keys=tuple(foreign_keys.get(oid, ())),
             index_oids=tuple(indexes.get(oid, ())),
             index_names=tuple(index_names.get(oid, ())),
             view_definition=answers.views.get(oid),
         )
         for row in answers.parts["relations"]
+    )
+
+
+def _foreign_key(columns: Mapping[int, Sequence[Column]], row: asyncpg.Record) -> ForeignKey:
+    return ForeignKey(
+        _names(columns.get(row["relation"], ()), row["attnums"]),
+        row["referenced"],
+        _names(columns.get(row["referenced"], ()), row["referenced_attnums"]),
     )
 
 

@@ -50,7 +50,9 @@ INSERT INTO app.accounts (id, secret, tenant_id, name, email, score, tags)
 SELECT i, 'raw secret ' || i, CASE WHEN i > 4 THEN 2 ELSE 1 END, 'name ' || i, 'raw' || i || '@mail.example', i * 10,
     ARRAY['raw tag ' || i]
 FROM generate_series(1, 6) i;
-CREATE TABLE app.notes (id int PRIMARY KEY, account_id int, body text);
+CREATE TABLE app.notes (
+    id int PRIMARY KEY, account_id int REFERENCES app.accounts ON DELETE CASCADE ON UPDATE CASCADE, body text
+);
 INSERT INTO app.notes SELECT i, i, 'note ' || i FROM generate_series(1, 6) i;
 CREATE TABLE app.events (id int, tenant_id int, kind text) PARTITION BY RANGE (id);
 CREATE TABLE app.events_low PARTITION OF app.events FOR VALUES FROM (0) TO (10);

@@ -172,6 +172,11 @@ HIDDEN = (
     _vector("leaving_conflict", DENIED, f"{SAME_KEY} tenant_id = 2"),
     _vector("leaving_merge", BLOCKED, "MERGE INTO shop.customers c USING shop.regions r ON r.id = c.id WHEN MATCHED THEN UPDATE SET tenant_id = 2"),
     _vector("leaving_cte", UNPROVEN, "WITH u AS (UPDATE shop.customers SET tenant_id = 2) SELECT 1"),
+    _vector("widening_insert", DENIED, "INSERT INTO shop.orders (id, tenant_id, state, placed_on) VALUES (@[hidden order of item 1], 1, 'open', '2024-01-01')"),
+    _vector("widening_update", DENIED, "UPDATE shop.orders SET id = @[hidden order of item 1] WHERE id = 1"),
+    _vector("widening_conflict", DENIED, "INSERT INTO shop.orders (id, tenant_id, state, placed_on) VALUES (1, 1, 'open', '2024-01-01') ON CONFLICT (id) DO UPDATE SET id = @[hidden order of item 1]"),
+    _vector("widening_merge", BLOCKED, "MERGE INTO shop.orders o USING shop.regions r ON r.id = o.id + 9000 WHEN NOT MATCHED THEN INSERT (id, tenant_id, state, placed_on) VALUES (@[hidden order of item 1] + r.id - 1, 1, 'open', '2024-01-01')"),
+    _vector("widening_with", DENIED, "WITH w AS (INSERT INTO shop.orders (id, tenant_id, state, placed_on) VALUES (@[hidden order of item 1], 1, 'open', '2024-01-01')) SELECT * FROM shop.order_items"),
     _vector("current_of", UNPROVEN, "UPDATE shop.customers SET city = 'x' WHERE CURRENT OF c"),
 )
 
@@ -219,7 +224,7 @@ EFFECTS = (
     _vector("effect_delete", SAME, _then_read("DELETE FROM shop.payments WHERE order_id IN (SELECT id FROM shop.orders WHERE id < 9)", "DELETE FROM shop.order_items USING shop.products p WHERE p.id = product_id AND p.price > 20")),
     _vector("effect_insert", SAME, _then_read("INSERT INTO shop.payments VALUES (9001, 1, 1, 5, 'cash')", "INSERT INTO shop.payments SELECT 9002, 1, 2, 7, 'cash'", "INSERT INTO shop.payments (id, tenant_id, method) VALUES (9003, 1, 'x') RETURNING *")),
     _vector("effect_multi", SAME, _then_read("UPDATE shop.customers SET (city, name) = (SELECT r.name, 'n' FROM shop.regions r WHERE r.id = customers.id) WHERE id < 5")),
-    _vector("effect_upsert", SAME, _then_read("INSERT INTO shop.orders (id, tenant_id, state, placed_on, total) VALUES (1, 1, 'void', '2024-01-01', 1), (9001, 1, 'open', '2024-01-01', 2) ON CONFLICT (id) DO UPDATE SET total = orders.total + excluded.total RETURNING *")),
+    _vector("effect_upsert", SAME, _then_read("INSERT INTO shop.memos (id, tenant_id, body) VALUES (1, 1, 'a'), (9001, 1, 'b') ON CONFLICT (id) DO UPDATE SET body = memos.body || excluded.body RETURNING *")),
     _vector("effect_partition", SAME, _then_read("UPDATE shop.events SET payload = '{}' WHERE id < 10", "INSERT INTO shop.events (day, tenant_id, id) VALUES ('2124-05-05', 1, 9001)", "DELETE FROM shop.events_2125")),
     _vector("effect_child", SAME, _then_read("UPDATE shop.memos SET body = 'x' || id", "DELETE FROM shop.memos_archive WHERE id = 51")),
     _vector("effect_merge", SAME, _then_read("MERGE INTO shop.customers c USING shop.regions r ON r.id = c.id WHEN MATCHED AND c.id > 3 THEN DELETE WHEN MATCHED THEN UPDATE SET city = r.name")),

@@ -18,6 +18,7 @@ from policies.compile.rules.relations import resolve_relations
 from policies.compile.rules.sequences import replace_sequence_data
 from policies.compile.usage import narrow_guards
 from policies.compile.writes.guard import guard_writes
+from policies.compile.writes.influence import check_influences
 from policies.compile.writes.reads import check_writes
 from policies.compile.writes.targets import resolve_writes
 
@@ -30,6 +31,7 @@ RULES: tuple[Callable[[Draft], None], ...] = (
     check_attributes,
     check_columns,
     check_writes,
+    check_influences,
     choose_masks,
     choose_fence,
     narrow_guards,

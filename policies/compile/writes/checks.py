@@ -11,9 +11,9 @@ from policies.compile.draft import Draft, Splice, Target
 from policies.compile.facts import Write
 from policies.compile.guards import quote
 from policies.compile.tree import Tree
+from policies.compile.writes.changes import change_of
 from policies.compile.writes.expressions import Lent, filter_columns, lent
 from policies.compile.writes.extent import end_byte, span_of
-from policies.compile.writes.reads import assignments_of
 from policies.decision import CHECK_TOKEN, Refusal
 
 _MERGE_RETURNS_SINCE = 170_000
@@ -27,27 +27,12 @@ def failure_of(alias: str, sql_type: str) -> str:
 
 def needs_check(draft: Draft, write: Write, target: Target) -> bool:
     """Whether a row could be written that the filters hide: a new one, or one whose deciding columns are assigned."""
-    if not target.rule or not target.rule.filters or write.kind == "DeleteStmt":
+    if not target.rule or not target.rule.filters:
         return False
-    if write.kind == "InsertStmt" or _inserts(write):
-        return True
-    assigned = {str(node.get("name")) for node, is_old_row in assignments_of(write) if is_old_row}
-    return bool(_with_generated(target, assigned) & filter_columns(draft, target)) or _reads_row(draft, target)
-
-
-def _inserts(write: Write) -> bool:
-    clauses = write.node.get("mergeWhenClauses") or ()
-    return any(clause["MergeWhenClause"].get("commandType") == "CMD_INSERT" for clause in clauses)
-
-
-def _with_generated(target: Target, assigned: set[str]) -> set[str]:
-    """Columns made from what is assigned change with it."""
-    columns = target.relation.columns if target.relation else ()
-    return assigned | {column.name for column in columns if assigned & set(column.generated_from)}
-
-
-def _reads_row(draft: Draft, target: Target) -> bool:
-    return target.name in filter_columns(draft, target)
+    change = change_of(write, target)
+    named = filter_columns(draft, target)
+    reads_row = bool(change.assigned) and target.name in named
+    return change.inserts or reads_row or bool(change.assigned & named)
 
 
 def check_rows(draft: Draft, write: Write, target: Target, condition: Lent) -> None:

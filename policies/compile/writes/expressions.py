@@ -37,12 +37,10 @@ class UnboundError(Exception):
 
 def row_filter(draft: Draft, target: Target, alias: str) -> Lent | None:
     """What a row must satisfy to be there for the client; None when every row is. Raises Refused."""
-    rules = target.rule.filters if target.rule else ()
-    if not rules:
+    if not target.rule or not target.rule.filters:
         return None
-    attributes = draft.policy.principal.attributes
     try:
-        parts = [_bound(draft, target, alias, bind_expression(rule.expression, attributes, None)) for rule in rules]
+        parts = [_bound(draft, target, alias, text) for text in own_filters(draft, target)]
     except (ExpressionError, UnboundError) as error:
         raise _unusable(draft, target, error) from None
     text = " AND ".join(f"({part})" for part in parts)
@@ -82,13 +80,13 @@ def _unusable(draft: Draft, target: Target, error: Exception) -> Exception:
 
 def filter_columns(draft: Draft, target: Target) -> frozenset[str]:
     """All names that the target's filters mention: the columns that decide about a row are among them."""
+    return frozenset(name for text in own_filters(draft, target) for name in _names_in(value_of(text)))
+
+
+def own_filters(draft: Draft, target: Target) -> list[str]:
+    """The target's filters with the principal's attributes in them. Raises ExpressionError."""
     rules = target.rule.filters if target.rule else ()
-    attributes = draft.policy.principal.attributes
-    names: set[str] = set()
-    for rule in rules:
-        tree = value_of(bind_expression(rule.expression, attributes, None))
-        names |= _names_in(tree)
-    return frozenset(names)
+    return [bind_expression(rule.expression, draft.policy.principal.attributes, None) for rule in rules]
 
 
 def _names_in(tree: Any) -> set[str]:

@@ -6,11 +6,10 @@ masked in RETURNING.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from policies.compile.draft import Access, Draft, Target
 from policies.compile.facts import Reference, Write
-from policies.compile.tree import Tree, contains, is_node
+from policies.compile.tree import contains, is_node
+from policies.compile.writes.changes import assignments_of
 from policies.compile.writes.meaning import SYSTEM_COLUMNS, Meant, meaning_of
 from policies.compile.writes.targets import target_of
 
@@ -38,21 +37,6 @@ def _check_cursor(draft: Draft, write: Write, target: Target) -> None:
             at=write.use.location,
             hint="Name the row by its key.",
         )
-
-
-def assignments_of(write: Write) -> Iterator[tuple[Tree, bool]]:
-    """Every assigned column as (ResTarget's fields, whether a row that is there already gets it)."""
-    node = write.node
-    for target in node.get("cols") or ():
-        yield target["ResTarget"], False
-    for target in node.get("targetList") or ():
-        yield target["ResTarget"], True
-    for target in node.get("onConflictClause", {}).get("targetList") or ():
-        yield target["ResTarget"], True
-    for clause in node.get("mergeWhenClauses") or ():
-        when = clause["MergeWhenClause"]
-        for target in when.get("targetList") or ():
-            yield target["ResTarget"], when.get("commandType") == "CMD_UPDATE"
 
 
 def _check_assignments(draft: Draft, write: Write, target: Target) -> None:

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from catalog_servers import catalog_dsn
 
-from policies.catalog import Catalog, Relation
+from policies.catalog import Catalog, ForeignKey, Relation
 from proxy.embedded import find_free_port
 from proxy.net.introspect import CatalogReadError, read_catalog
 
@@ -49,6 +49,14 @@ async def test_keys_partitions_and_indexes(catalog_dsn: str) -> None:
     customers = catalog.find("shop", "customers")
     assert customers is not None
     assert len(customers.index_oids) == 3
+
+
+async def test_foreign_keys_name_the_columns_at_both_ends(catalog_dsn: str) -> None:
+    catalog, salaries = await _relation(catalog_dsn, "canary_salaries")
+    customers = catalog.find("shop", "customers")
+    assert customers is not None
+    assert salaries.foreign_keys == (ForeignKey(("who",), customers.oid, ("id",)),)
+    assert customers.foreign_keys == ()
 
 
 async def test_view_definitions_are_qualified(catalog_dsn: str) -> None:
