@@ -31,6 +31,7 @@ from tests.fix_pgwarden import Pgwarden
 FOLDER = Path(__file__).parent
 COLUMNS = "id, email, ssn, phone, birth_date, balance, preferences, tags, signature"
 LAST_ID = 20
+SAME_SQL = FOLDER / "same.sql"
 PROGRAM_PATIENCE_S = 120.0
 _REFUSED = ("42501", "0A000")
 _EXPECTED = {"blocked": ("42501",), "not granted": ("42501",), "failed transaction": ("25P02",)}
@@ -74,7 +75,7 @@ class Program:
             "PGUSER": unquote(url.username or ""),
             "PGPASSWORD": unquote(url.password or ""),
             "PGDATABASE": unquote(url.path[1:]),
-            "SAME_SQL": str(FOLDER / "same.sql"),
+            "SAME_SQL": str(SAME_SQL),
         }
         return subprocess.Popen(
             [*map(str, self.command), scene],
@@ -119,10 +120,10 @@ def assert_masked(program: Program, pgwarden: Pgwarden, user: str, scene: str) -
     """Every path gives the same masked rows, or a refusal; nothing hidden is anywhere in the output."""
     output = program.play(pgwarden.dsn(user), scene)
     lines = lines_of(output)
-    rows, secrets = _sanitized(pgwarden.direct_dsn)
+    rows, secrets = sanitized(pgwarden.direct_dsn)
     for line in lines:
         if "customers" in line:
-            assert [_normal(row) for row in line["customers"]] == rows, line["what"]
+            assert [normal(row) for row in line["customers"]] == rows, line["what"]
         elif "ok" in line:
             assert line["ok"] is True, line
         else:
@@ -134,7 +135,7 @@ def assert_masked(program: Program, pgwarden: Pgwarden, user: str, scene: str) -
 
 
 @cache
-def _sanitized(dsn: str) -> tuple[list[list[object]], Iterable[str]]:
+def sanitized(dsn: str) -> tuple[list[list[object]], Iterable[str]]:
     """What an analyst of tenant 1 may see of the first customers, made from the data itself; and what never."""
     with psycopg.connect(dsn) as connection:
         known = connection.execute(f"SELECT tenant_id, {COLUMNS} FROM shop.customers ORDER BY id".encode()).fetchall()
@@ -159,7 +160,7 @@ def _masked(row: Sequence[Any]) -> list[object]:
     ]
 
 
-def _normal(row: Sequence[Any]) -> list[object]:
+def normal(row: Sequence[Any]) -> list[object]:
     """Drivers print numbers, dates and documents differently; a masked value's meaning must be the same."""
     number, email, ssn, phone, birth_date, balance, preferences, tags, signature = row
     return [
