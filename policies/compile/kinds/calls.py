@@ -12,14 +12,14 @@ from policies.model import Statement as Grant
 
 
 def call(compilation: Compilation, request: Request, plan: Plan) -> Plan:
-    """CallStmt. Its errors and notices are scrubbed: the body runs unguarded. It may run DDL.
+    """CallStmt. Its errors and notices are scrubbed: the body runs unguarded.
 
     The call is checked as a function's is, so the procedure must stand under functions.allow.
     """
     require_grant(request)
     statement = request.statement
     draft = draft_expressions(compilation, [{"FuncCall": statement.tree["funccall"]}], statement)
-    return replace(plan_of(plan, draft), is_guarded=True, is_ddl=True, limits=request.policy.limits)
+    return replace(plan_of(plan, draft), is_guarded=True, limits=request.policy.limits)
 
 
 def do(compilation: Compilation, request: Request, plan: Plan) -> Plan:

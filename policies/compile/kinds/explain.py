@@ -49,8 +49,13 @@ def _closing(tokens: list[Token], at: int) -> int:
 
 
 def _require_nothing_guarded(draft: Draft) -> None:
+    """A catalog's guard would be shown, too, and how many of its rows it takes away."""
+    if draft.lent_relations:
+        raise draft.refuse(
+            "42501", "pgwarden/explain", "EXPLAIN of a look-up in the catalogs would tell what is hidden"
+        )
     for target in draft.targets:
-        if target.access is Access.GUARDED:
+        if target.access is not Access.OPEN:
             raise draft.refuse(
                 "42501",
                 "pgwarden/explain",
