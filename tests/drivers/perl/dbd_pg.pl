@@ -200,8 +200,12 @@ sub analyst {
     $db->pg_result;
     tell_line('asynchronous', customers => $slow->fetchall_arrayref);
     $slow->finish;
+    my @tables = $db->tables(undef, 'shop', '%', '');
+    tell_line('tables', ok => truth(grep(/customers/, @tables) && !grep(/salaries/, @tables)));
     my $columns = $db->column_info(undef, 'shop', 'payments', '%')->fetchall_hashref('COLUMN_NAME');
     tell_line('columns', ok => truth($columns->{amount} && !$columns->{card_number}));
+    my @key = $db->primary_key(undef, 'shop', 'customers');
+    tell_line('primary_key', ok => truth("@key" eq 'id'));
     $db->disconnect;
 }
 
