@@ -51,7 +51,7 @@ def read_authentication(fields: Fields, node: Node, outside: Outside) -> Authent
 
 
 def _check_combination(fields: Fields, entries: dict[str, Node]) -> None:
-    given = [key for key in ("scram", "scram_file", "api_keys") if key in entries]
+    given = [key for key in entries if key in ("scram", "scram_file", "api_keys")]
     for key in given[1:]:
         message = f"{key!r} beside {given[0]!r}: a client can be asked for one secret only; make it two principals"
         fields.report(entries[key], message)
@@ -130,7 +130,7 @@ def _api_key(fields: Fields, node: Node) -> ApiKey | None:
         return None
     key_id = fields.text(id_node := fields.require(entries, "id", "an API key", node), "'id'")
     digest = fields.text(digest_node := fields.require(entries, "sha256", "an API key", node), "'sha256'")
-    if id_node and key_id and not _KEY_ID.match(key_id):
+    if id_node and key_id and not is_key_id(key_id):
         fields.report(id_node, "'id' must be letters, digits, dots, dashes and underscores, 63 at most")
         return None
     if digest_node and digest and not _SHA256_HEX.match(digest):
@@ -144,10 +144,18 @@ def _expires(fields: Fields, node: Node | None) -> date | None:
     text = fields.text(node, "'expires'")
     if node is None or text is None:
         return None
+    if not is_day(text):
+        fields.report(node, "'expires' must be a day, such as 2027-01-01")
+        return None
+    return date.fromisoformat(text)
+
+
+def is_key_id(text: str) -> bool:
+    return _KEY_ID.match(text) is not None
+
+
+def is_day(text: str) -> bool:
     try:
-        if _DATE.match(text):
-            return date.fromisoformat(text)
-    except ValueError:
-        pass  # such as the 31st of June: told below
-    fields.report(node, "'expires' must be a day, such as 2027-01-01")
-    return None
+        return _DATE.match(text) is not None and bool(date.fromisoformat(text))
+    except ValueError:  # such as the 31st of June
+        return False

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from proxy.commands import audit
+from proxy.commands.api_key import api_key
 from proxy.commands.check import check
 from proxy.commands.demo import demo
 from proxy.commands.explain import explain
@@ -29,6 +30,7 @@ app = typer.Typer(
       pgwarden demo                                     see it at work; needs nothing prepared
       pgwarden check policies/                          is this policy folder good?
       pgwarden verifier                                 a principal's password, as policies keep it
+      pgwarden api-key --id ci                          a key for a program, and its hash for the policies
       pgwarden serve --config pgwarden.yaml             stand before your databases
       pgwarden explain -c FILE --user ada --sql '...'   what would ada get, and by which rules?
       pgwarden audit query -c FILE --since 1h           who asked what, what was decided, what it cost
@@ -42,6 +44,7 @@ app.command()(demo)
 app.command()(check)
 app.command()(explain)
 app.command()(verifier)
+app.command()(api_key)
 app.add_typer(audit.app, name="audit")
 
 

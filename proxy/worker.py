@@ -19,11 +19,11 @@ from proxy.config import Address, ClientCertificates, Config, ConfigError, SqlTe
 from proxy.dsn import Upstream
 from proxy.metrics import Metrics
 from proxy.net.catalogs import Catalogs
-from proxy.net.link import LinkSettings
 from proxy.net.listener import Listener
 from proxy.net.policies import PolicyHolder
 from proxy.net.services import WorkerServices, policy_load_event
 from proxy.net.sockets import Keepalive
+from proxy.net.surroundings import LinkSettings
 from proxy.net.tls import client_side_context, own_binding
 from proxy.session.ports import Rules
 from proxy.session.session import Session

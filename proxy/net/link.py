@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
-from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, cast
 
 from audit.errors import JournalError
-from proxy.dsn import Upstream
-from proxy.net.sockets import Keepalive, keep_alive
+from proxy.net.cancels import Canceller
+from proxy.net.sockets import keep_alive
+from proxy.net.surroundings import CancelKey, LinkSettings, Surroundings
 from proxy.net.tls import ALPN, client_channel, selected_alpn
-from proxy.net.upstream import Attempt, ServerLink, TlsFailed, UpstreamUnreachable, attempts, connect, send_cancel
+from proxy.net.upstream import Attempt, Route, ServerLink, UpstreamUnreachable, send_cancel
 from proxy.session.ports import (
     CancelOther,
     CancelUpstream,
@@ -35,7 +33,6 @@ from proxy.session.session import Phase, Session
 from proxy.wire import messages as m
 from proxy.wire.codec import encode
 
-HANDSHAKE_S: Final = 10.0
 WRITE_BUFFER_BYTES: Final = 1 << 20
 _LINGER_S: Final = 5.0
 # A client that has shut down its side may still read; one that vanished looks alike, and what it left is cancelled.
@@ -43,52 +40,6 @@ _EOF_GRACE_S: Final = 5.0
 _TERMINATE: Final = encode(m.Terminate())
 
 log = logging.getLogger("pgwarden.net")
-
-
-class Surroundings(Protocol):
-    """What links share in one worker."""
-
-    def upstream(self, database: str) -> Upstream:
-        """Read anew for each connection. Raises what the configuration raises."""
-
-    async def catalog_ready(self, database: str) -> None:
-        """Returns when there is a snapshot, or one was tried for."""
-
-    async def catalog_refreshed(self, database: str) -> None:
-        """Returns when the snapshot holds what was committed before the call, or when that takes too long."""
-
-    def register(self, link: ClientLink, key: CancelKey) -> None: ...
-
-    async def cancel_by_key(self, process_id: int, secret_key: bytes) -> None: ...
-
-    def opened(self, link: ClientLink) -> None: ...
-
-    def closed(self, link: ClientLink) -> None: ...
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
-
-    @property
-    def wait_synced(self) -> Callable[[int], Awaitable[None]] | None:
-        """Set under strict durability: awaited before server bytes leave."""
-
-
-@dataclass(frozen=True, slots=True)
-class CancelKey:
-    """Our key towards the client, and the server's for the same process."""
-
-    process_id: int
-    secret_key: bytes
-    server_key: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class LinkSettings:
-    """How links of one listening place begin and live. `tls` None: not offered; `binding`: our certificate's mark."""
-
-    tls: ssl.SSLContext | None = None
-    binding: bytes = b""
-    handshake_s: float = HANDSHAKE_S
-    keepalive: Keepalive = field(default_factory=Keepalive)
 
 
 class ClientLink(asyncio.Protocol):
@@ -101,8 +52,9 @@ class ClientLink(asyncio.Protocol):
         self._session: Session | None = None
         self._client: asyncio.Transport | None = None
         self._server: ServerLink | None = None
-        self._attempts: deque[Attempt] | None = None
+        self._route: Route | None = None
         self._attempt: Attempt | None = None
+        self._canceller = Canceller(self._send_cancel, surroundings.cancel_slots)
         self._key: CancelKey | None = None
         self._handshake: asyncio.TimerHandle | None = None
         self._timers: dict[int, asyncio.TimerHandle] = {}
@@ -169,7 +121,8 @@ class ClientLink(asyncio.Protocol):
         self._carry_out()
         self._close()
         if is_busy and self._key is not None:
-            self._surroundings.spawn(self._cancel_abandoned())
+            # Nobody reads the answer any more; the server would work on it to the end.
+            self._surroundings.spawn(self.cancel_at_server())
         self._surroundings.closed(self)
 
     def pause_writing(self) -> None:
@@ -207,13 +160,13 @@ class ClientLink(asyncio.Protocol):
 
     async def cancel_at_server(self) -> None:
         """Cancels what runs at the server for this link, if anything does."""
-        if self._key is None or self._attempt is None:
-            return
-        keepalive = self._settings.keepalive
-        try:
+        if self._key is not None and self._attempt is not None:
+            await self._canceller.cancel()
+
+    async def _send_cancel(self) -> None:
+        if self._key is not None and self._attempt is not None:
+            keepalive = self._settings.keepalive
             await send_cancel(self._attempt, keepalive, self._key.process_id, self._key.server_key)
-        except UpstreamUnreachable as error:
-            log.warning("a cancel did not reach the server: %s", error)
 
     # carrying out
 
@@ -323,11 +276,11 @@ class ClientLink(asyncio.Protocol):
 
     async def _connect(self, database: str) -> None:
         try:
-            if self._attempts is None:
+            if self._route is None:
                 upstream = await asyncio.to_thread(self._surroundings.upstream, database)
                 await self._surroundings.catalog_ready(database)
-                self._attempts = deque(attempts(upstream))
-            server, attempt = await self._next_server(self._attempts)
+                self._route = Route(upstream, self._settings.keepalive)
+            server, attempt = await self._route.next()
         except UpstreamUnreachable as error:
             log.warning("the server can't be reached: %s", error, extra={"fields": {"database": database}})
             self.session.upstream_failed(str(error))
@@ -340,19 +293,6 @@ class ClientLink(asyncio.Protocol):
             return
         self._begin(server, attempt)
 
-    async def _next_server(self, left: deque[Attempt]) -> tuple[ServerLink, Attempt]:
-        """The first of those left that can be connected to; raises the last one's reason."""
-        reason = UpstreamUnreachable("no other host is left")
-        while left:
-            attempt = left.popleft()
-            try:
-                return await connect(attempt, self._settings.keepalive), attempt
-            except UpstreamUnreachable as error:
-                reason = error
-            while left and left[0].upstream == attempt.upstream and not isinstance(reason, TlsFailed):
-                left.popleft()  # the same host, with or without TLS, can't be reached either
-        raise reason
-
     def _begin(self, server: ServerLink, attempt: Attempt) -> None:
         assert server.transport is not None
         if self._is_closed:
@@ -363,7 +303,7 @@ class ClientLink(asyncio.Protocol):
         self._attempt = attempt
         self._start_handshake_timer()
         server.attach(self)
-        self.session.upstream_connected(server.channel, is_last=not self._attempts)
+        self.session.upstream_connected(server.channel, is_last=self._route is None or self._route.is_at_end)
         self._carry_out()
 
     def _leave_server(self) -> None:
@@ -376,10 +316,6 @@ class ClientLink(asyncio.Protocol):
         await self.cancel_at_server()
         self.session.cancel_done()
         self._carry_out()
-
-    async def _cancel_abandoned(self) -> None:
-        # Nobody reads the answer any more; the server would work on it to the end.
-        await self.cancel_at_server()
 
     async def _cancel_other(self, process_id: int, secret_key: bytes) -> None:
         await self._surroundings.cancel_by_key(process_id, secret_key)

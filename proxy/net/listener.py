@@ -11,9 +11,11 @@ from typing import Any, Final
 
 from proxy.dsn import Upstream
 from proxy.net.acceptor import Acceptor
+from proxy.net.cancels import AT_ONCE
 from proxy.net.catalogs import Catalogs
-from proxy.net.link import CancelKey, ClientLink, LinkSettings
+from proxy.net.link import ClientLink
 from proxy.net.sockets import UnixSocket
+from proxy.net.surroundings import AnyLink, CancelKey, LinkSettings
 from proxy.session.session import Session
 
 _DRAIN_STEP_S: Final = 0.05
@@ -24,7 +26,7 @@ log = logging.getLogger("pgwarden.net")
 
 
 class Listener:
-    """Implements `link.Surroundings`. `count_sessions` hears +1 and -1.
+    """Implements `Surroundings`. `count_sessions` hears +1 and -1.
 
     `make_session` takes the client's address and whether it came through a unix socket.
     """
@@ -46,8 +48,9 @@ class Listener:
         self._wait_synced = wait_synced
         self._servers: list[asyncio.Server | Acceptor] = []
         self._unix_sockets: list[UnixSocket] = []
-        self._links: set[ClientLink] = set()
-        self._keys: dict[tuple[int, bytes], ClientLink] = {}
+        self._links: set[AnyLink] = set()
+        self._keys: dict[tuple[int, bytes], AnyLink] = {}
+        self._cancel_slots = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -110,7 +113,11 @@ class Listener:
         plain = replace(self._settings, tls=None)
         return ClientLink(lambda address: self._make_session(address, True), self, plain)
 
-    # link.Surroundings
+    # Surroundings
+
+    @property
+    def cancel_slots(self) -> asyncio.Semaphore:
+        return self._cancel_slots
 
     def upstream(self, database: str) -> Upstream:
         return self._upstreams[database]()
@@ -121,7 +128,7 @@ class Listener:
     async def catalog_refreshed(self, database: str) -> None:
         await self._catalogs.read_anew(database)
 
-    def register(self, link: ClientLink, key: CancelKey) -> None:
+    def register(self, link: AnyLink, key: CancelKey) -> None:
         self._keys[key.process_id, key.secret_key] = link
 
     async def cancel_by_key(self, process_id: int, secret_key: bytes) -> None:
@@ -130,11 +137,11 @@ class Listener:
         if link is not None:
             await link.cancel_at_server()
 
-    def opened(self, link: ClientLink) -> None:
+    def opened(self, link: AnyLink) -> None:
         self._links.add(link)
         self._count_sessions(1)
 
-    def closed(self, link: ClientLink) -> None:
+    def closed(self, link: AnyLink) -> None:
         if link not in self._links:
             return
         self._links.discard(link)

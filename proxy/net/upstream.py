@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -55,6 +56,36 @@ def attempts(upstream: Upstream) -> list[Attempt]:
         tried = (Encryption.NONE,) if host.is_unix else _TRIED.get(host.sslmode, (Encryption.NEEDED,))
         found += [Attempt(host, encryption) for encryption in tried]
     return found
+
+
+class Route:
+    """The attempts of one DSN, each made once."""
+
+    def __init__(self, upstream: Upstream, keepalive: Keepalive) -> None:
+        self._left = deque(attempts(upstream))
+        self._keepalive = keepalive
+
+    @property
+    def is_at_end(self) -> bool:
+        return not self._left
+
+    async def next(self) -> tuple[ServerLink, Attempt]:
+        """The first of those left that can be connected to. Raises UpstreamUnreachable with the last one's reason."""
+        reason = UpstreamUnreachable("no other host is left")
+        while self._left:
+            attempt = self._left.popleft()
+            try:
+                return await connect(attempt, self._keepalive), attempt
+            except UpstreamUnreachable as error:
+                reason = error
+            if not isinstance(reason, TlsFailed):
+                self._leave_host(attempt.upstream)
+        raise reason
+
+    def _leave_host(self, upstream: Upstream) -> None:
+        """What can't be reached can't be reached without TLS, or with it, either."""
+        while self._left and self._left[0].upstream == upstream:
+            self._left.popleft()
 
 
 class Receiver(Protocol):

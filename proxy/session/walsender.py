@@ -16,9 +16,10 @@ from proxy.session.conversation import Conversation, SessionEnds
 from proxy.session.greeting import may_replicate
 from proxy.session.ports import RefreshCatalog
 from proxy.session.queue import Item, Kind
-from proxy.session.reports import sqlstate_of
+from proxy.session.reports import fatal_bytes, sqlstate_of
 from proxy.wire import messages as m
 from proxy.wire.codec import decode_backend, decode_frontend
+from proxy.wire.errors import ProtocolViolation
 from proxy.wire.frames import FrameCutter
 
 _QUERY, _SYNC, _TERMINATE = ord("Q"), ord("S"), ord("X")
@@ -60,6 +61,10 @@ class Walsender:
         while not c.is_ended and (frame := cutter.next_frame()) is not None:
             type_byte, start, end = frame
             self._receive(type_byte, memoryview(cutter.buffer)[start:end])
+
+    def violated(self, violation: ProtocolViolation) -> None:
+        """The client's bytes make no sense; a stream has no answers that would come first."""
+        self.conversation.end(fatal_bytes(violation.sqlstate, violation.message), violation.sqlstate)
 
     def _receive(self, type_byte: int, frame: memoryview) -> None:
         c = self.conversation

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import datetime
+import hashlib
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from policies.load import load_texts
+from policies.model import ApiKey
 from proxy.cli import app
 from proxy.wire.scram import make_verifier
 
@@ -46,7 +50,9 @@ def test_help_teaches_with_examples_and_exit_codes() -> None:
     assert "Exit codes: 0 all is well" in shown
 
 
-@pytest.mark.parametrize("command", ["serve", "demo", "check", "explain", "verifier", "audit query", "audit verify"])
+@pytest.mark.parametrize(
+    "command", ["serve", "demo", "check", "explain", "verifier", "api-key", "audit query", "audit verify"]
+)
 def test_each_command_shows_an_example(command: str) -> None:
     result = run(*command.split(), "--help")
     assert result.exit_code == 0
@@ -60,6 +66,24 @@ def test_verifier_makes_what_a_policy_keeps_of_a_password() -> None:
         assert line == make_verifier("s3cret", salt=base64.b64decode(salt))
     assert lines[0] != lines[1], "each has a salt of its own"
     assert "empty" in lines[2]
+
+
+def test_an_api_key_and_its_entry_belong_together() -> None:
+    lines = run("api-key", "--id", "ci", "--expires", "2999-01-01").output.splitlines()
+    key, entry = (line.partition(":")[2].strip() for line in lines)
+    assert len(key) > 40
+    policies = load_texts({"p.yaml": f"principals: [{{user: ci, auth: {{api_keys: [{entry}]}}}}]".encode()}, {})
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    assert policies.principals["ci"].api_keys == (ApiKey("ci", digest, datetime.date(2999, 1, 1)),)
+    assert run("api-key").output.splitlines()[0] != lines[0]
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--id", "a b"), ("--id", ""), ("--expires", "tomorrow"), ("--expires", "2027-06-31")]
+)
+def test_what_could_not_stand_in_a_policy_is_refused(wrong: tuple[str, str]) -> None:
+    result = run("api-key", *wrong)
+    assert (result.exit_code, "pgw_" in result.output) == (2, False)
 
 
 def test_version() -> None:
