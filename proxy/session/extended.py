@@ -30,6 +30,7 @@ from proxy.session.refusals import (
 from proxy.session.reports import refusal_bytes
 from proxy.session.rows import changes_rows
 from proxy.wire import messages as m
+from proxy.wire.binding import BindHead, read_bind, with_formats
 from proxy.wire.codec import decode_frontend, encode
 
 
@@ -82,8 +83,7 @@ class Extended:
 
     def bind(self, frame: memoryview) -> None:
         c = self._c
-        message = decode_frontend(ord("B"), frame[5:])
-        assert isinstance(message, m.Bind)
+        message = read_bind(frame)
         policy = c.policy()
         prepared = self._bindable(message, policy)
         if prepared is None:
@@ -95,7 +95,7 @@ class Extended:
         portal = Portal(message.portal, prepared, origin, message.result_formats)
         formats = bind_formats(message.result_formats, prepared.plan)
         is_same = formats == message.result_formats
-        c.send_server(frame if is_same else encode(replace(message, result_formats=formats)))
+        c.send_server(frame if is_same else with_formats(frame, message, formats))
         c.expect(
             Item(
                 Kind.BIND,
@@ -107,7 +107,7 @@ class Extended:
             )
         )
 
-    def _bindable(self, message: m.Bind, policy: EffectivePolicy) -> Prepared | None:
+    def _bindable(self, message: BindHead, policy: EffectivePolicy) -> Prepared | None:
         """The statement under the rules of now; None when the client was told why there is none."""
         c = self._c
         held = c.sent.names.statement(message.statement)
