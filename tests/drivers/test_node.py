@@ -1,18 +1,20 @@
-"""node: pg (with pg-cursor, pg-copy-streams, pg-native), postgres, knex and pg-promise."""
+"""node: pg (with pg-cursor and pg-copy-streams), pg-native, postgres, knex and pg-promise, from npm."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.drivers.programs import FOLDER, Program, assert_masked, assert_same, need, need_file
+from tests.drivers.programs import FOLDER, Program, assert_masked, assert_same, need, need_module
 from tests.fix_pgwarden import Pgwarden
 
+PROGRAMS = ["pg", "pg-native", "postgres", "knex", "pg-promise"]
 
-@pytest.fixture(params=["pg", "postgres", "knex", "pg-promise"])
+
+@pytest.fixture(params=PROGRAMS)
 def program(request: pytest.FixtureRequest) -> Program:
-    node = need("node", "nodejs")
-    need_file(FOLDER / "node" / "node_modules" / request.param, "npm")
-    return Program([node, "--no-deprecation", FOLDER / "node" / f"{request.param}.js"], {})
+    node, file = need("node", "nodejs"), FOLDER / "node" / f"{request.param}.js"
+    need_module(node, "-e", f"require('module').createRequire('{file}')('{request.param}')", package="npm")
+    return Program([node, "--no-deprecation", file], {})
 
 
 def test_an_administrator_sees_what_the_server_says(program: Program, pgwarden: Pgwarden) -> None:

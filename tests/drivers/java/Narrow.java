@@ -170,8 +170,8 @@ final class Narrow {
     }
 
     private static void writes(Connection db) throws Exception {
-        String update = "WITH changed AS (UPDATE shop.customers SET name = ? WHERE id <= ? RETURNING id, email, ssn, phone,"
-                + " birth_date, balance, preferences, tags, signature) TABLE changed ORDER BY 1";
+        String update = "WITH changed AS (UPDATE shop.customers SET name = ? WHERE id <= ?"
+                + " RETURNING id, email, ssn, phone, birth_date, balance, preferences, tags, signature) TABLE changed ORDER BY 1";
         try (PreparedStatement statement = db.prepareStatement(update)) {
             statement.setString(1, "changed");
             statement.setInt(2, 20);

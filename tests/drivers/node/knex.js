@@ -4,17 +4,18 @@ const pg = require('pg')
 const { MASKED, print, seen, refused, customers, main } = require('./lines')
 
 pg.types.setTypeParser(pg.types.builtins.DATE, (value) => value)
-const connected = () => makeKnex({ client: 'pg', connection: {}, searchPath: ['shop', 'public'], pool: { min: 0, max: 3 } })
+const settings = { client: 'pg', connection: {}, searchPath: ['shop', 'public'], pool: { min: 0, max: 3 } }
+const connected = () => makeKnex(settings)
 const first = (knex) => knex('customers').where('id', '<=', 20).orderBy('id')
 
 async function same() {
   const knex = connected()
   print('rows', { rows: await first(knex).select('*') })
   print('one', { row: await knex('customers').first('id', 'name', 'balance').where({ id: 7 }) })
-  const joined = knex('orders as o').join('customers as c', 'c.id', 'o.customer_id').groupBy('c.country').orderBy('c.country')
-  print('joined', { rows: await joined.select('c.country').sum('o.total as total').count('* as orders') })
-  const paged = knex.with('big', knex('orders').where('total', '>', 100)).from('big').select('id').orderBy('id').limit(5).offset(10)
-  print('paged', { rows: await paged })
+  const joined = knex('orders as o').join('customers as c', 'c.id', 'o.customer_id').groupBy('c.country')
+  print('joined', { rows: await joined.select('c.country').sum('o.total as total').orderBy('c.country') })
+  const big = knex.with('big', knex('orders').where('total', '>', 100)).from('big')
+  print('paged', { rows: await big.select('id').orderBy('id').limit(5).offset(10) })
   print('columns', { found: await knex('customers').columnInfo() })
   print('tables', { found: [await knex.schema.hasTable('orders'), await knex.schema.hasColumn('orders', 'nothing')] })
   const streamed = []
@@ -22,7 +23,8 @@ async function same() {
   print('streamed', { rows: streamed })
   const failed = knex.transaction(async (inner) => {
     print('changed', { rows: await inner('orders').where({ id: 1 }).update({ note: 'x' }).returning(['id', 'note']) })
-    print('added', { rows: await inner('tenants').insert({ id: 9, name: 'new' }).onConflict('id').merge().returning('*') })
+    const added = inner('tenants').insert({ id: 9, name: 'new' }).onConflict('id').merge()
+    print('added', { rows: await added.returning('*') })
     throw new Error('rolled back')
   })
   print('transaction', await failed.catch(({ message }) => ({ message })))
@@ -53,7 +55,8 @@ async function writer() {
     print('temporary table', { customers: customers(await inner.withSchema('pg_temp').from('seen').orderBy('id')) })
     await refused("another tenant's row", () =>
       inner.transaction((nested) => nested('orders').insert({ tenant_id: 2, customer_id: 1, ordered_at: new Date() })))
-    await refused('blocked: insert', () => inner('tenants').insert(inner.select('employee_id', 'iban').from('salaries')))
+    const stolen = inner.select('employee_id', 'iban').from('salaries')
+    await refused('blocked: insert', () => inner('tenants').insert(stolen))
     throw new Error('rolled back')
   })
   print('transaction', { ok: await failed.catch(({ message }) => message === 'rolled back') })

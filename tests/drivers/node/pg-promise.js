@@ -11,14 +11,16 @@ async function same() {
   print('named', { row: await db.one('SELECT name, email FROM shop.customers WHERE id = ${id}', { id: 3 }) })
   print('one of none', await db.one('SELECT 1 WHERE false').catch(({ message, code }) => ({ message, code })))
   const prepared = { name: 'by id', text: 'SELECT id, name FROM shop.customers WHERE id = $1' }
-  const task = db.task(async (one) => [await one.one({ ...prepared, values: [1] }), await one.one({ ...prepared, values: [2] })])
-  print('prepared', { rows: await task })
+  const byId = (one, id) => one.one({ ...prepared, values: [id] })
+  print('prepared', { rows: await db.task(async (one) => [await byId(one, 1), await byId(one, 2)]) })
   print('several', { rows: (await db.multi('SELECT 1 AS a; SELECT 2 AS b')) })
   const failed = db.tx(async (outer) => {
-    print('changed', { rows: await outer.any('UPDATE shop.orders SET note = $1 WHERE id < 3 RETURNING id, note', ['x']) })
+    const update = 'UPDATE shop.orders SET note = $1 WHERE id < 3 RETURNING id, note'
+    print('changed', { rows: await outer.any(update, ['x']) })
     print('savepoint', await outer.tx((inner) => inner.any('SELECT 1/0')).catch(seen))
-    const values = pgPromise.helpers.insert([{ id: 8, name: 'h' }, { id: 9, name: 'i' }], ['id', 'name'], { schema: 'shop', table: 'tenants' })
-    print('added', { rows: await outer.any(values + ' RETURNING *') })
+    const table = { schema: 'shop', table: 'tenants' }
+    const rows = [{ id: 8, name: 'h' }, { id: 9, name: 'i' }]
+    print('added', { rows: await outer.any(pgPromise.helpers.insert(rows, ['id', 'name'], table) + ' RETURNING *') })
     throw new Error('rolled back')
   })
   print('transaction', await failed.catch(({ message }) => ({ message })))
@@ -30,7 +32,8 @@ async function analyst() {
   const db = connected()
   print('any', { customers: customers(await db.any(MASKED + '$1 ORDER BY id', [20])) })
   const prepared = { name: 'masked', text: MASKED + '$1 ORDER BY id', values: [20] }
-  print('prepared', { customers: customers(await db.task(async (one) => (await one.any(prepared)) && one.any(prepared))) })
+  const twice = db.task(async (one) => [await one.any(prepared), await one.any(prepared)])
+  for (const rows of await twice) print('prepared', { customers: customers(rows) })
   await refused('blocked: any', () => db.any('SELECT * FROM shop.salaries'))
   await refused('blocked: several', () => db.multi('SELECT 1; SELECT * FROM shop.salaries'))
   await refused('not granted: delete', () => db.none('DELETE FROM shop.orders'))
@@ -43,10 +46,10 @@ async function writer() {
   const failed = db.tx(async (one) => {
     await one.none(`DECLARE c CURSOR FOR ${MASKED} 20 ORDER BY id`)
     print('FETCH', { customers: customers(await one.any('FETCH ALL FROM c')) })
-    await one.none(`PREPARE p (int) AS ${MASKED} $$1 ORDER BY id`.replace('$$', '$'))
+    await one.none(`PREPARE p (int) AS ${MASKED} $1 ORDER BY id`)
     print('EXECUTE', { customers: customers(await one.any('EXECUTE p (20)')) })
-    await refused("another tenant's row", () =>
-      one.tx((inner) => inner.none('INSERT INTO shop.orders (tenant_id, customer_id, ordered_at) VALUES (2, 1, now())')))
+    const foreign = 'INSERT INTO shop.orders (tenant_id, customer_id, ordered_at) VALUES (2, 1, now())'
+    await refused("another tenant's row", () => one.tx((inner) => inner.none(foreign)))
     await refused('blocked: PREPARE', () => one.none('PREPARE b AS TABLE shop.salaries'))
     throw new Error('rolled back')
   })

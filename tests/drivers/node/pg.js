@@ -1,4 +1,4 @@
-// node-postgres: simple, parameterised, prepared by name, binary, cursors, COPY streams, NOTIFY, cancel; and pg-native.
+// node-postgres: simple, parameterised, prepared by name, binary, cursors, COPY streams, NOTIFY, cancel.
 const { pipeline } = require('stream/promises')
 const { Readable } = require('stream')
 const pg = require('pg')
@@ -51,14 +51,15 @@ async function same() {
   await cancelled(client)
   await client.end()
   await pool()
-  await native()
 }
 
 const range = (length) => Array.from({ length }, (_, n) => n)
-const named = (n) => ({ name: 'by id', text: 'SELECT id, name, created_at FROM shop.customers WHERE id = $1', values: [n] })
+const BY_ID = 'SELECT id, name, created_at FROM shop.customers WHERE id = $1'
+const named = (n) => ({ name: 'by id', text: BY_ID, values: [n] })
 
 async function cursors(client) {
-  const cursor = client.query(new Cursor('SELECT id, name FROM shop.customers WHERE id > $1 ORDER BY id LIMIT 25', [100]))
+  const some = 'SELECT id, name FROM shop.customers WHERE id > $1 ORDER BY id LIMIT 25'
+  const cursor = client.query(new Cursor(some, [100]))
   for (const count of [10, 10, 10, 10]) print('cursor', { rows: await cursor.read(count) })
   await cursor.close()
   const left = client.query(new Cursor('SELECT id FROM shop.orders'))
@@ -72,7 +73,8 @@ async function copies(client) {
   const lines = range(3000).map((n) => `${n}\trow ${n}\n`)
   await pipeline(Readable.from(lines), client.query(copy.from('COPY copied FROM STDIN')))
   print('copied in', (await client.query('SELECT count(*), sum(a) FROM copied')).rows[0])
-  print('copied out', { data: await all(client.query(copy.to('COPY (SELECT * FROM copied ORDER BY a LIMIT 5) TO STDOUT'))) })
+  const few = 'COPY (SELECT * FROM copied ORDER BY a LIMIT 5) TO STDOUT'
+  print('copied out', { data: await all(client.query(copy.to(few))) })
   const failed = pipeline(Readable.from(['x\ty\n']), client.query(copy.from('COPY copied FROM STDIN')))
   print('a bad copy', await failed.then(text, seen))
 }
@@ -113,18 +115,6 @@ async function pool() {
   await many.end()
 }
 
-async function native() {
-  if (!pg.native) return print('pg-native is missing')
-  const client = new pg.native.Client()
-  await client.connect()
-  for (const sql of ['SELECT id, name FROM shop.customers ORDER BY id LIMIT 5', 'SELECT 1/0', 'SELEC 1']) {
-    print('native: ' + sql, await client.query(sql).then(({ rows }) => ({ rows }), seen))
-  }
-  print('native parameters', { rows: (await client.query('SELECT $1::int + 1 AS n', [1])).rows })
-  for (const n of [1, 2]) print('native prepared', { rows: (await client.query(named(n))).rows })
-  await client.end()
-}
-
 async function analyst() {
   const client = await connected()
   await masked(client)
@@ -136,7 +126,6 @@ async function analyst() {
   await refused('not granted: copy', () => all(client.query(copy.to('COPY shop.customers TO STDOUT'))))
   await refused('not granted: listen', () => client.query('LISTEN news'))
   await client.end()
-  await nativeMasked()
 }
 
 async function masked(client) {
@@ -156,7 +145,8 @@ async function refusals(client) {
   await refused('blocked: simple', () => client.query('SELECT * FROM shop.salaries'))
   await refused('blocked: parameters', () => client.query('SELECT * FROM shop.salaries WHERE amount > $1', [1]))
   await refused('blocked: column', () => client.query('SELECT card_number FROM shop.payments'))
-  for (const _ of [1, 2]) await refused('blocked: named', () => client.query({ name: 'b', text: 'TABLE shop.salaries' }))
+  const blocked = { name: 'b', text: 'TABLE shop.salaries' }
+  for (const _ of [1, 2]) await refused('blocked: named', () => client.query(blocked))
   await refused('blocked: cursor', () => client.query(new Cursor('TABLE shop.salaries')).read(1))
   await refused('server files', () => client.query("SELECT pg_read_file('/etc/passwd')"))
   await client.query('BEGIN')
@@ -166,20 +156,12 @@ async function refusals(client) {
   print('after refusals', { ok: (await client.query('SELECT 1 AS one')).rows[0].one === 1 })
 }
 
-async function nativeMasked() {
-  if (!pg.native) return
-  const client = new pg.native.Client()
-  await client.connect()
-  const query = { text: MASKED + '20 ORDER BY id', rowMode: 'array', types: raw }
-  print('native', { customers: customers((await client.query(query)).rows) })
-  await refused('blocked: native', () => client.query('SELECT * FROM shop.salaries'))
-  await client.end()
-}
-
 // What takes more grants than `select`.
 async function writer() {
   const client = await connected()
-  const ask = async (what, sql) => print(what, { customers: customers((await client.query({ text: sql, rowMode: 'array', types: raw })).rows) })
+  const ask = async (what, sql) => {
+    print(what, { customers: customers((await client.query({ text: sql, rowMode: 'array', types: raw })).rows) })
+  }
   await client.query(`BEGIN; DECLARE c SCROLL CURSOR FOR ${MASKED} 20 ORDER BY id`)
   await ask('FETCH', 'FETCH ALL FROM c')
   await client.query('MOVE ABSOLUTE 0 FROM c')

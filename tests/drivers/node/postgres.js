@@ -4,7 +4,8 @@ const { Readable } = require('stream')
 const postgres = require('postgres')
 const { MASKED, text, print, seen, refused, statements, customers, main } = require('./lines')
 
-const asText = { fetch_types: false, types: { date: { to: 1082, from: [1082, 1114, 1184], parse: text, serialize: text } } }
+const dates = { to: 1082, from: [1082, 1114, 1184], parse: text, serialize: text }
+const asText = { fetch_types: false, types: { date: dates } }
 
 function connected(options = {}) {
   return postgres({ max: 1, onnotice: (notice) => print('notice', { message: notice.message }), ...asText, ...options })
@@ -40,7 +41,9 @@ async function same() {
   await everyStatement()
   const sql = connected({ fetch_types: true, types: {} })
   const [low, high] = [5, 25]
-  for (const _ of [1, 2, 3]) print('again', { rows: await sql`SELECT * FROM shop.customers WHERE id BETWEEN ${low} AND ${high}` })
+  for (const _ of [1, 2, 3]) {
+    print('again', { rows: await sql`SELECT * FROM shop.customers WHERE id BETWEEN ${low} AND ${high} ORDER BY id` })
+  }
   print('arrays', { rows: await sql`SELECT ${['a', 'b c']}::text[] AS a, ${sql.json({ a: 1 })}::jsonb AS b` })
   print('pipelined', { rows: await Promise.all(Array.from({ length: 100 }, (_, n) => sql`SELECT ${n}::int AS n`)) })
   const mixed = [sql`SELECT 1 AS n`, sql`SELECT 1/${0}::int`, sql`SELECT 3 AS n`]
@@ -73,7 +76,8 @@ async function copies(sql) {
   const lines = Array.from({ length: 3000 }, (_, n) => `${n}\trow ${n}\n`)
   await pipeline(Readable.from(lines), await held`COPY copied FROM STDIN`.writable())
   print('copied in', { rows: await held`SELECT count(*), sum(a) FROM copied` })
-  print('copied out', { data: await all(await held`COPY (SELECT * FROM copied ORDER BY a LIMIT 5) TO STDOUT`.readable()) })
+  const out = await held`COPY (SELECT * FROM copied ORDER BY a LIMIT 5) TO STDOUT`.readable()
+  print('copied out', { data: await all(out) })
   await held`DROP TABLE copied`
   held.release()
 }

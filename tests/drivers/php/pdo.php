@@ -4,7 +4,8 @@ declare(strict_types=1);
 
 const MASKED = 'SELECT id, email, ssn, phone, birth_date, balance, preferences, tags, signature'
     . ' FROM shop.customers WHERE id <= ';
-const FEW = 'SELECT id, name, birth_date, balance, tags, is_active FROM shop.customers WHERE id BETWEEN ? AND ? ORDER BY id';
+const FEW = 'SELECT id, name, birth_date, balance, tags, is_active FROM shop.customers'
+    . ' WHERE id BETWEEN ? AND ? ORDER BY id';
 const WAYS = [
     'server prepare' => [PDO::ATTR_EMULATE_PREPARES => false],
     'emulated' => [PDO::ATTR_EMULATE_PREPARES => true],
