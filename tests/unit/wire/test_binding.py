@@ -15,8 +15,6 @@ names = st.binary(max_size=8).filter(lambda name: b"\0" not in name)
 formats = st.lists(st.integers(-1, 2), max_size=4).map(tuple)
 values = st.lists(st.none() | st.binary(max_size=9), max_size=4).map(tuple)
 binds = st.builds(m.Bind, names, names, formats, values, formats)
-    m.Bind, names, names, formats, st.lists(st.none() | st.binary(max_size=9), max_size=4).map(tuple), formats
-)
 
 
 @given(binds, formats)
