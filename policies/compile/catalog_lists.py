@@ -127,6 +127,10 @@ xact_start query_start state_change wait_event_type wait_event state backend_xid
 backend_type
 """
 )
+PG_CURSORS = words("name statement is_holdable is_binary is_scrollable creation_time")
+PG_PREPARED_STATEMENTS = words(
+    "name statement prepare_time parameter_types result_types from_sql generic_plans custom_plans"
+)
 PG_SEQUENCES = words(
     """
 schemaname sequencename sequenceowner data_type start_value min_value max_value increment_by cycle cache_size

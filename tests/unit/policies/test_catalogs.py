@@ -12,7 +12,7 @@ from catalog_servers import catalog_dsn
 from policies.catalog import Catalog
 from policies.compile.builtins import ALLOWED_ON_VISIBLE
 from policies.compile.catalogs import (
-    _FILTERED,
+    FILTERED,
     GuardKind,
     Visibility,
     catalog_guard,
@@ -22,7 +22,7 @@ from proxy.net.introspect import read_catalog
 
 __all__ = ["catalog_dsn"]
 
-GUARDED = sorted(_FILTERED)
+GUARDED = sorted(FILTERED)
 CANARY = "canary"
 
 # As psql, asyncpg, psycopg, SQLAlchemy and JDBC ask, with the server's catalogs by their whole names.
