@@ -222,7 +222,11 @@ class Answers:
         self._show(head, buffer, start, end)
 
     def _copy_out(self, buffer: bytes, start: int, end: int) -> None:
-        self._show(require_copy(self._c), buffer, start, end)
+        message = decode_backend(ord("H"), buffer[start + 5 : end])
+        assert isinstance(message, m.CopyOutResponse)
+        head = require_copy(self._c)
+        head.copy_format = message.format
+        self._show(head, buffer, start, end)
 
     def _copy_done(self, buffer: bytes, start: int, end: int) -> None:
         self._show(require_copy(self._c), buffer, start, end)

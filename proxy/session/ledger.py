@@ -86,7 +86,8 @@ class Ledger:
             return
         account.is_closed = True
         duration_us = self._services.now_us() - account.started_us
-        rows = account.rows or _affected(tag)
+        # Not each piece of COPY data is a row.
+        rows = _affected(tag) if tag.startswith(b"COPY ") else account.rows or _affected(tag)
         prices = self._services.prices()
         verdict = Verdict.DENY if account.broken_rule else account.verdict
         outcome = Record(

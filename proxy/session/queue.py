@@ -54,6 +54,7 @@ class Item:
     sqlstate: str = ""
     is_abort: bool = False  # a poison of ours that makes an open transaction fail
     is_copy_done: bool = False  # the client ended its COPY data before the server asked for it
+    copy_format: int = 0  # of COPY TO STDOUT: 0 text, 1 binary
     group: int = 0  # which stretch between two ReadyForQuery it belongs to
 
     @property

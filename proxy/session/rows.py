@@ -12,6 +12,8 @@ from proxy.session.queue import Item, Kind, MaskMismatch, RowMasks, place_masks
 from proxy.wire.rows import mask_rows
 
 _ROW, _COPY_DATA = ord("D"), ord("d")
+_BINARY = 1
+_BINARY_END = b"d\0\0\0\6\xff\xff"  # binary COPY data end in a message of their own: -1 for a number of columns
 
 
 class Rows:
@@ -97,12 +99,30 @@ class Rows:
 
     def receive_copy_data(self, buffer: bytes, start: int, end: int, count: int) -> None:
         head = require_copy(self._c)
+        account = head.account
         if self._c.is_late:
             return
-        if head.account is not None:
-            head.account.rows += count
-            head.account.bytes_out += end - start
-        self._c.forward(buffer, start, end)
+        if account is None:
+            self._c.forward(buffer, start, end)
+            return
+        shown = self._copy_data_left(head, account, count)
+        cut = end if shown == count else _end_of_rows(buffer, start, shown)
+        if head.copy_format == _BINARY and buffer[cut:end] == _BINARY_END:
+            cut = end
+        account.rows += shown
+        account.bytes_out += cut - start
+        if cut > start:
+            self._c.forward(buffer, start, cut)
+        if cut < end:
+            self._cut_rows(account)
+
+    def _copy_data_left(self, head: Item, account: Account, count: int) -> int:
+        """How many of so many messages may go on: one for each row, and one for a header in text."""
+        limit = account.plan.limits.rows
+        if limit is None:
+            return count
+        has_header = head.copy_format != _BINARY and "header" in account.plan.text.lower()
+        return max(0, min(count, limit + has_header - account.rows))
 
     # frames too large to wait for
 
@@ -114,14 +134,18 @@ class Rows:
         if type_byte != _ROW:
             return False
         head = self._c.head_of(Kind.QUERY, Kind.EXECUTE)
+        require_held(self._c, head)
         is_known = head.account is not None or head.is_open
         is_limited = head.plan is not None and head.plan.limits.rows is not None
         return self._c.is_late or (is_known and not needs_masks(head) and not is_limited)
 
     def begin_part(self, buffer: bytes, start: int, end: int) -> None:
         """The first part of a frame that is handed on in parts: one row."""
-        account = self._c.head_of(Kind.QUERY, Kind.EXECUTE).account
+        head = self._c.head_of(Kind.QUERY, Kind.EXECUTE)
+        account = head.account
         if account is not None and not self._c.is_late:
+            if buffer[start] == _COPY_DATA and not self._copy_data_left(head, account, 1):
+                self._cut_rows(account)
             account.rows += 1
         self.pass_part(buffer, start, end)
 

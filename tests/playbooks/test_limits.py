@@ -182,9 +182,53 @@ def test_copy_out_is_counted() -> None:
     services = StageServices({"copy": allow("copy", command="copy")}, policy_of(is_everything=True))
     play = Play(services).open()
     play.client(m.Query(b"copy"))
-    play.server(m.CopyOutResponse(0, (0,)), m.CopyData(b"1\n"), m.CopyData(b"2\n"), m.CopyDone(), DONE, READY)
+    copied = m.CommandComplete(b"COPY 2")
+    play.server(m.CopyOutResponse(0, (0,)), m.CopyData(b"1\n"), m.CopyData(b"2\n"), m.CopyDone(), copied, READY)
     assert kinds(play.client_hears()).count("CopyData") == 2
     assert services.records[-1].rows == 2
+
+
+LINE = m.CopyData(b"1\n")
+BINARY_END = m.CopyData(b"\xff\xff")
+
+
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize(
+    ("text", "format_", "sent", "shown"),
+    [
+        ("copy t to stdout", 0, [LINE] * 3, 3),
+        ("copy t to stdout", 0, [LINE] * 4, 3),
+        ("copy t to stdout (format csv, header)", 0, [LINE] * 4, 4),
+        ("copy t to stdout (format csv, header)", 0, [LINE] * 5, 4),
+        ("copy t to stdout (format binary)", 1, [LINE, LINE, LINE, BINARY_END], 4),
+        ("copy t to stdout (format binary)", 1, [LINE, LINE, LINE, LINE, BINARY_END], 3),
+    ],
+)
+def test_the_cap_counts_rows_that_are_copied(
+    text: str, format_: int, sent: list[m.CopyData], shown: int, split: bool
+) -> None:
+    limits = Limits(rows=3, rows_rule=RULE)
+    services = StageServices({text: allow(text, command="copy", limits=limits)})
+    play = Play(services).open()
+    play.client(m.Query(text.encode()))
+    play.server(m.CopyOutResponse(format_, ()))
+    for part in [sent] if not split else [[one] for one in sent]:
+        play.server(*part)
+    heard = play.client_hears()
+    assert kinds(heard).count("CopyData") == shown
+    assert sqlstates(heard) == ([] if shown == len(sent) else ["57014"])
+
+
+def test_a_large_piece_of_copy_data_counts_too() -> None:
+    services = StageServices({"copy": allow("copy", command="copy", limits=Limits(rows=1, rows_rule=RULE))})
+    play = Play(services).open()
+    play.client(m.Query(b"copy"))
+    play.server(m.CopyOutResponse(0, ()), LINE)
+    play.server_raw(b"d" + (400_004).to_bytes(4, "big") + b"x" * 300_000)
+    play.server_raw(b"x" * 100_000)
+    heard = play.client_hears()
+    assert kinds(heard) == ["CopyOutResponse", "CopyData", "ErrorResponse"]
+    assert b"xxx" not in play.client_bytes
 
 
 def test_copy_that_no_plan_allowed_ends_the_session() -> None:
