@@ -272,6 +272,21 @@ STATE = (
         "SELECT pg_catalog.set_config('search_path', '', false)", "SELECT 1 FROM customers", "SELECT id, email FROM shop.customers ORDER BY id")),
     _talk("path_by_set_config_local", Defence.SETTINGS, SAME, _texts(
         "BEGIN", "SELECT set_config('search_path', 'public', true)", "COMMIT", "SELECT id, email FROM customers ORDER BY id")),
+    _talk("path_set_local_alone", Defence.SETTINGS, SAME, _texts("SET LOCAL search_path = public", "SELECT id, email FROM customers ORDER BY id")),
+    _talk("path_set_config_local_alone", Defence.SETTINGS, SAME, _texts("SELECT set_config('search_path', 'public', true)", "SELECT id, email FROM customers ORDER BY id")),
+    _talk("path_set_local_in_one_text", Defence.SETTINGS, SAME, _texts(
+        "SET LOCAL search_path = public; COMMIT; SELECT id, email FROM customers ORDER BY id")),
+    _talk("path_rolled_back_in_one_text", Defence.SETTINGS, SAME, _texts(
+        "BEGIN; SET search_path = public; ROLLBACK; SELECT id, email FROM customers ORDER BY id",
+        "SET search_path = public; BEGIN; ROLLBACK; SELECT id, ssn FROM customers ORDER BY id")),
+    _talk("path_rolled_back_to_in_one_text", Defence.SETTINGS, SAME, _texts(
+        "BEGIN; SAVEPOINT a; SET search_path = public; ROLLBACK TO a; SELECT id, email FROM customers ORDER BY id; COMMIT", "SELECT id, ssn FROM customers ORDER BY id")),
+    _talk("path_of_an_earlier_text_rolled_back", Defence.SETTINGS, UNPROVEN, _texts(
+        "BEGIN", "SET search_path = public", "ROLLBACK; SELECT id, email FROM customers ORDER BY id")),
+    _talk("path_from_current", Defence.SETTINGS, SAME, _texts(
+        "BEGIN", "SET LOCAL search_path = public", "SET search_path FROM CURRENT", "COMMIT", "SELECT 1 FROM customers", "RESET search_path", "SELECT id, email FROM customers ORDER BY id")),
+    _talk("path_after_error_in_one_text", Defence.SETTINGS, SAME, _texts(
+        "SET search_path = public; SELECT 1/0", "SELECT id, email FROM customers ORDER BY id")),
     _talk("path_and_query_in_one_text", Defence.SETTINGS, SAME, _texts(
         "SET search_path = public; SET search_path = shop; SELECT id, email FROM customers ORDER BY id")),
     _talk("path_of_a_cursor", Defence.SETTINGS, SAME, _texts(

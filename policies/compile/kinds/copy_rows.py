@@ -16,6 +16,8 @@ from policies.compile.rules.guard import qualify
 from policies.compile.rules.relations import SYSTEM_SCHEMAS, resolve_relations
 from policies.compile.statements import Request
 from policies.compile.tree import Tree
+from policies.compile.writes.changes import Change
+from policies.compile.writes.influence import check_influence
 from policies.decision import Plan
 
 _RULES = (check_functions, resolve_relations, check_attributes, check_references, guard_arguments)
@@ -30,6 +32,7 @@ def copy_rows(compilation: Compilation, request: Request, plan: Plan) -> Plan:
     draft = draft_relations(compilation, [relation], request.statement, condition=condition, rules=_RULES)
     target = draft.targets[0]
     merge_partitions(draft, target)
+    check_influence(draft, target, Change(inserts=True))
     _refuse_unsafe_targets(draft, target)
     _check_condition(draft, target)
     check_columns(draft, target, tree)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from policies.catalog import Namespace
 from policies.compile.parse import parse
 from policies.decision import Decision
 from tests.compile_world import World
@@ -238,3 +239,24 @@ def test_several_statements_of_one_text(world: World) -> None:
 def test_the_expected_tree_holds_the_guard_and_nothing_else(world: World) -> None:
     query = _query(world.allowed("COPY payments TO STDOUT"))
     assert set(query) == {"targetList", "fromClause", "limitOption", "op"}
+
+
+def test_temporary_tables_are_open_both_ways(world: World) -> None:
+    namespace = Namespace(("shop",), ("shop",), frozenset({"payments"}))
+    for sql, text in (
+        ("COPY payments TO STDOUT CSV", "COPY pg_temp.payments TO STDOUT CSV"),
+        ("COPY pg_temp.payments (a) TO STDOUT", "COPY pg_temp.payments (a) TO STDOUT"),
+        ("COPY payments FROM STDIN WHERE card_number > 1", "COPY pg_temp.payments FROM STDIN WHERE card_number > 1"),
+        ("COPY payments (card_number) FROM STDIN", "COPY pg_temp.payments (card_number) FROM STDIN"),
+    ):
+        decision = world.compiler.decide(sql, world.effective("ada"), world.catalog, namespace)
+        assert decision.refusal is None
+        assert decision.text.replace('"', "") == text
+        assert not decision.plans[0].is_guarded
+
+
+def test_a_table_that_a_filter_reads_takes_no_rows(tmp_path: Path) -> None:
+    """A row put there could let more rows through the filter of another table."""
+    subquery = "EXISTS (SELECT 1 FROM shop.payments AS p WHERE p.order_id = tenant_id)"
+    world = World(tmp_path, POLICY.replace('filter: "tenant_id = {tenant_id}"', f'filter: "{subquery}"', 1))
+    assert world.refused("COPY payments FROM STDIN")[0] == "42501"
