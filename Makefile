@@ -9,16 +9,20 @@ PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 SOURCES := proxy policies audit admin tests
 
-.PHONY: help run test lint fmt clean
+.PHONY: help run test test-drivers lint fmt clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 run: $(STAMP) ## a sample shop, pgwarden before it, a guided tour; stays up until Ctrl-C
 	@$(VENV)/bin/pgwarden demo
 
 test: $(STAMP) ## all tests, on real PostgreSQL servers
 	@$(PYTHON) -m pytest -q
+
+test-drivers: $(STAMP) ## installs every client that has tests (Debian's as root, PyPI's, npm's) and runs their tests
+	@tests/drivers/install $(VENV)
+	@$(PYTHON) -m pytest -q -rs tests/drivers
 
 lint: $(STAMP) ## style, types and import rules
 	@$(VENV)/bin/ruff check .
