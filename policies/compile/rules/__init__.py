@@ -16,6 +16,7 @@ from policies.compile.rules.masks import choose_masks
 from policies.compile.rules.names import shorten_names
 from policies.compile.rules.relations import resolve_relations
 from policies.compile.rules.sequences import replace_sequence_data
+from policies.compile.rules.whole_rows import type_rows
 from policies.compile.usage import narrow_guards
 from policies.compile.writes.guard import guard_writes
 from policies.compile.writes.influence import check_influences
@@ -38,6 +39,7 @@ RULES: tuple[Callable[[Draft], None], ...] = (
     guard_relations,
     guard_writes,
     shorten_names,
+    type_rows,
     guard_arguments,
     restore_dependencies,
 )
