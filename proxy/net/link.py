@@ -14,6 +14,7 @@ from audit.errors import JournalError
 from proxy.net.cancels import Canceller
 from proxy.net.sockets import keep_alive
 from proxy.net.surroundings import CancelKey, LinkSettings, Surroundings
+from proxy.net.timers import Timers
 from proxy.net.tls import ALPN, client_channel, selected_alpn
 from proxy.net.upstream import Attempt, Route, ServerLink, UpstreamUnreachable, send_cancel
 from proxy.session.ports import (
@@ -23,6 +24,7 @@ from proxy.session.ports import (
     CloseLinks,
     Command,
     ConnectUpstream,
+    FinishServer,
     RefreshCatalog,
     RegisterKey,
     StartTimer,
@@ -56,14 +58,14 @@ class ClientLink(asyncio.Protocol):
         self._attempt: Attempt | None = None
         self._canceller = Canceller(self._send_cancel, surroundings.cancel_slots)
         self._key: CancelKey | None = None
-        self._handshake: asyncio.TimerHandle | None = None
-        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._timers = Timers(self._timer_fired, self._handshake_timed_out, settings.handshake_s)
         self._unsynced: list[tuple[int, bytes]] = []
         self._is_syncing = False
         self._is_client_full = False
         self._is_server_full = False
         self._is_securing = False  # nothing may be read: it belongs to the TLS handshake
         self._is_cancelling = False
+        self._is_server_finished = False
         self._is_closed = False
 
     @property
@@ -83,7 +85,7 @@ class ClientLink(asyncio.Protocol):
         keep_alive(transport, self._settings.keepalive)
         self._session = self._make_session(_address(transport))
         self._surroundings.opened(self)
-        self._start_handshake_timer()
+        self._timers.start_handshake()
         if transport.get_extra_info("ssl_object") is not None:
             self._tls_came_first()
 
@@ -179,7 +181,7 @@ class ClientLink(asyncio.Protocol):
         for command in outbox.commands:
             self._do(command)
         if self.session.phase is Phase.OPEN:
-            self._stop_handshake_timer()
+            self._timers.stop_handshake()
         self._regulate()
 
     def _do(self, command: Command) -> None:
@@ -188,7 +190,7 @@ class ClientLink(asyncio.Protocol):
                 self._is_securing = True
                 self._surroundings.spawn(self._start_tls())
             case ConnectUpstream(database):
-                self._stop_handshake_timer()
+                self._timers.stop_handshake()
                 self._leave_server()
                 self._surroundings.spawn(self._connect(database))
             case RegisterKey(process_id, secret_key, server_key):
@@ -199,19 +201,16 @@ class ClientLink(asyncio.Protocol):
             case CancelOther(process_id, secret_key):
                 self._is_cancelling = True
                 self._surroundings.spawn(self._cancel_other(process_id, secret_key))
-            case StartTimer(token, seconds):
-                loop = asyncio.get_running_loop()
-                self._timers[token] = loop.call_later(seconds, self._timer_fired, token)
-            case StopTimer(token):
-                timer = self._timers.pop(token, None)
-                if timer is not None:
-                    timer.cancel()
+            case StartTimer() | StopTimer():
+                self._timers.do(command)
             case RefreshCatalog(database):
                 self._surroundings.spawn(self._refresh_catalog(database))
-            case CloseLinks() if not self._is_cancelling:
-                self._close()
+            case FinishServer():
+                self._finish_server()
             case CloseLinks():
-                return  # the client of a CancelRequest waits for the end: it must not come before the cancel's
+                # The client of a CancelRequest waits for the end: it must not come before the cancel is there.
+                if not self._is_cancelling:
+                    self._close()
 
     async def _refresh_catalog(self, database: str) -> None:
         await self._surroundings.catalog_refreshed(database)
@@ -244,8 +243,16 @@ class ClientLink(asyncio.Protocol):
 
     def _send_server(self, data: bytes) -> None:
         transport = self._server.transport if self._server is not None else None
-        if transport is not None and not transport.is_closing():
+        if transport is not None and not transport.is_closing() and not self._is_server_finished:
             transport.write(data)
+
+    def _finish_server(self) -> None:
+        self._is_server_finished = True
+        transport = self._server.transport if self._server is not None else None
+        if transport is not None and transport.can_write_eof():
+            transport.write_eof()
+        elif transport is not None:
+            transport.close()  # TLS knows no half of it
 
     # TLS, connecting, cancelling
 
@@ -301,7 +308,7 @@ class ClientLink(asyncio.Protocol):
         server.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self._server = server
         self._attempt = attempt
-        self._start_handshake_timer()
+        self._timers.start_handshake()
         server.attach(self)
         self.session.upstream_connected(server.channel, is_last=self._route is None or self._route.is_at_end)
         self._carry_out()
@@ -324,19 +331,8 @@ class ClientLink(asyncio.Protocol):
     # timers
 
     def _timer_fired(self, token: int) -> None:
-        self._timers.pop(token, None)
         self.session.timer_fired(token)
         self._carry_out()
-
-    def _start_handshake_timer(self) -> None:
-        self._stop_handshake_timer()
-        loop = asyncio.get_running_loop()
-        self._handshake = loop.call_later(self._settings.handshake_s, self._handshake_timed_out)
-
-    def _stop_handshake_timer(self) -> None:
-        if self._handshake is not None:
-            self._handshake.cancel()
-            self._handshake = None
 
     def _handshake_timed_out(self) -> None:
         self.session.handshake_timed_out()
@@ -363,10 +359,7 @@ class ClientLink(asyncio.Protocol):
         if self._is_closed:
             return
         self._is_closed = True
-        self._stop_handshake_timer()
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
+        self._timers.stop_all()
         self._send_server(_TERMINATE)
         server = self._server.transport if self._server is not None else None
         for transport in (self._client, server):

@@ -47,8 +47,12 @@ class OpenSession:
     @property
     def is_owed(self) -> bool:
         """Whether a client that says no more is still owed replies."""
-        c = self.conversation
-        return not c.is_copying_in and (bool(c.queue) or self.is_held or self.is_waiting)
+        return bool(self.conversation.queue) or self.is_held or self.is_waiting
+
+    @property
+    def is_server_owed(self) -> bool:
+        """Whether the server waits for data, so that its client's end is news to it."""
+        return self.conversation.is_copying_in
 
     def read_client(self, cutter: FrameCutter) -> None:
         """All messages that can be judged now."""

@@ -83,6 +83,11 @@ class RefreshCatalog:
 
 
 @dataclass(frozen=True, slots=True)
+class FinishServer:
+    """Nothing more goes to the server; what it says then still comes."""
+
+
+@dataclass(frozen=True, slots=True)
 class CloseLinks:
     """Send what is in the outbox, then close both links."""
 
@@ -96,6 +101,7 @@ Command = (
     | StartTimer
     | StopTimer
     | RefreshCatalog
+    | FinishServer
     | CloseLinks
 )
 

@@ -19,7 +19,7 @@ from proxy.session.conversation import Conversation, SessionEnds, Unexpected
 from proxy.session.greeting import Greeting, GreetingFailed, enter
 from proxy.session.ledger import Identity, Ledger
 from proxy.session.opened import OpenSession
-from proxy.session.ports import Channel, CloseLinks, ConnectUpstream, Outbox, Rules, Services, StartTls
+from proxy.session.ports import Channel, CloseLinks, ConnectUpstream, FinishServer, Outbox, Rules, Services, StartTls
 from proxy.session.reports import fatal_bytes
 from proxy.session.server_greeting import ServerGreeting, ServerUnfit
 from proxy.session.settings import Admitted, Startup
@@ -319,9 +319,14 @@ class Session:
         self._end_if_finished()
 
     def _end_if_finished(self) -> None:
-        is_owed = self._open_session is not None and self._open_session.is_owed
-        if self._is_client_finished and self._phase is not Phase.ENDED and not is_owed:
+        if not self._is_client_finished or self._phase is Phase.ENDED:
+            return
+        opened = self._open_session
+        if opened is None or not opened.is_owed:
             self._finish(b"", "08006")
+        elif opened.is_server_owed and not opened.conversation.is_leaving:
+            opened.conversation.is_leaving = True
+            self._outbox.commands.append(FinishServer())
 
     def _read_server(self, chunk: bytes) -> None:
         cutter = self._server

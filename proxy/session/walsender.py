@@ -48,6 +48,8 @@ class Walsender:
     def __init__(self, conversation: Conversation) -> None:
         self.conversation = conversation
 
+    is_server_owed = False
+
     @property
     def is_owed(self) -> bool:
         """As the server, a stream ends when its client says no more."""
