@@ -29,7 +29,7 @@ class Statement(StrEnum):
     EXPLAIN = "explain"
     LISTEN = "listen"
     CALL = "call"
-    DO = "do"
+    DO = "do"  # runs unguarded, so `all` under a narrow policy doesn't include it
     TEMP_TABLES = "temp_tables"
     DDL = "ddl"
     REPLICATION = "replication"  # by name only: `all` doesn't include it
