@@ -201,6 +201,7 @@ def plan_of(plan: Plan, draft: Draft) -> Plan:
         filtered_tables=_united(plan.filtered_tables, filtered | draft.inner.filtered_tables),
         rule_ids=_united(plan.rule_ids, rules | draft.inner.rule_ids),
         limits=draft.policy.limits,
+        check=plan.check or draft.check,
     )
 
 

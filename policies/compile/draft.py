@@ -151,6 +151,7 @@ class Draft:
     lent_queries: list[Any] = field(default_factory=list)  # SubLinks in filters and masks that stand in a write
     row_filters: list[tuple[str, str, str, Any]] = field(default_factory=list)  # kind, schema, table, filter of writes
     check: Refusal | None = None  # what a written row that its filters hide is refused with
+    hidden_columns: int = 0  # at the end of the statement's rows
     is_all_hidden: bool = False  # RETURNING holds nothing but that check
     inner: InnerFacts = field(default_factory=InnerFacts)
     is_fenced: bool = False

@@ -1,4 +1,4 @@
-"""Writes by grant through a running pgwarden: psycopg in its modes and asyncpg; rows are checked in an unseen column."""
+"""Writes by grant through a running pgwarden: psycopg in its modes, asyncpg; rows are checked in an unseen column."""
 
 from __future__ import annotations
 

@@ -323,6 +323,23 @@ def test_writes_in_with(writing: Writing) -> None:
     ) == [(0,)]
 
 
+def test_rows_written_in_with_are_checked(writing: Writing) -> None:
+    sql = "WITH i AS (INSERT INTO accounts (id, tenant_id) VALUES (7, {}){}) SELECT {} FROM {}"
+    assert writing.run(sql.format(1, " RETURNING *", "*", "i")) == [(7, 1, None, None, None, ["r" + "*" * 10])]
+    for returning, shown, source in (
+        (" RETURNING *", "*", "i"),
+        (" RETURNING id", "1", "log LIMIT 1"),
+        (" RETURNING id", "count(*)", "log WHERE false"),
+        ("", "count(*)", "log WHERE false"),
+    ):
+        assert writing.is_checked(sql.format(2, returning, shown, source).replace("(7,", "(8,")), returning
+    assert writing.is_checked("WITH u AS (UPDATE accounts SET tenant_id = 2 WHERE id = 1) DELETE FROM log")
+    assert writing.run("WITH u AS (UPDATE accounts SET tenant_id = 1 WHERE id = 1) SELECT 1") == [(1,)]
+    moved = "WITH d AS (DELETE FROM notes WHERE id = 1 RETURNING *) INSERT INTO notes SELECT id + 10, {}, body FROM d"
+    assert writing.is_checked(moved.format(5))
+    assert writing.run(moved.format("account_id") + " RETURNING id") == [(11,)]
+
+
 def test_open_targets_and_views(writing: Writing) -> None:
     assert writing.decide("UPDATE app.log SET body = 'x'").text == "UPDATE app.log SET body = 'x'"
     assert writing.run("INSERT INTO log_view VALUES (9, 'nine') RETURNING *") == [(9, "nine")]

@@ -24,7 +24,6 @@ def write(compilation: Compilation, request: Request, plan: Plan) -> Plan:
     draft = compilation.run_rules(compilation.new_draft(statement, facts), RULES)
     return replace(
         plan_of(plan, draft),
-        hidden_columns=1 if draft.check else 0,
+        hidden_columns=draft.hidden_columns,
         is_all_hidden=draft.is_all_hidden,
-        check=draft.check,
     )

@@ -50,7 +50,7 @@ def _narrow(draft: Draft, node: Tree, key: str, span: Span, condition: Lent) -> 
     """``<filter> AND <client's>``, so that indexes work; what can fail is run for visible rows only."""
     closing: list[Splice] = []
     form = both(condition)
-    opening, closing_all = form.put(draft, start_byte(draft, span), end_byte(draft, span))
+    opening, closing_all = form.put(start_byte(draft, span), end_byte(draft, span))
     draft.splices.append(opening)
     if draft.is_fenced:
         for holder, place, piece in _conjuncts(draft, node, key, span):
@@ -62,7 +62,7 @@ def _narrow(draft: Draft, node: Tree, key: str, span: Span, condition: Lent) -> 
 
 def _wrap(draft: Draft, holder: Any, key: Any, span: Span, form: Form) -> Splice:
     """Puts the opening into the draft and gives the closing: what is opened first is closed last."""
-    opening, closing = form.put(draft, start_byte(draft, span), end_byte(draft, span))
+    opening, closing = form.put(start_byte(draft, span), end_byte(draft, span))
     draft.splices.append(opening)
     holder[key] = form.around(holder[key])
     return closing

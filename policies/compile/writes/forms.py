@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from policies.compile.draft import Draft, Splice
+from policies.compile.draft import Splice
 from policies.compile.tree import is_node
 from policies.compile.writes.expressions import Lent, value_of
 
 # Stands for the client's expression while our own text is parsed; no client's statement has so many parameters.
 _CLIENT = 60_001
-# A failing CASE must depend on the row: the planner would run a constant cast at once.
-TOKEN_OF_ROW = "pg_catalog.textcat('{token}', CAST({alias}.tableoid AS pg_catalog.text))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +24,7 @@ class Form:
         """The tree with the client's own node in its place, so that later edits reach it."""
         return _filled(value_of(f"{self.before}${_CLIENT}{self.behind}"), client)
 
-    def put(self, draft: Draft, start: int, end: int) -> tuple[Splice, Splice]:
+    def put(self, start: int, end: int) -> tuple[Splice, Splice]:
         return Splice(start, start, self.before), Splice(end, end, self.behind)
 
 
@@ -41,6 +39,11 @@ def only_if(condition: Lent) -> Form:
 
 def only_if_or_fail(condition: Lent, failure: str) -> Form:
     return Form(f"CASE WHEN ({condition.text}) THEN (", f") ELSE {failure} END")
+
+
+def value_or_fail(condition: Lent, failure: str) -> Form:
+    """The client's value of a row that satisfies the condition."""
+    return Form(f"CASE WHEN (CASE WHEN ({condition.text}) THEN true ELSE {failure} END) THEN (", ") END")
 
 
 def _filled(value: Any, client: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from policies.compile.draft import Access, Draft, Target
 from policies.compile.facts import Write
 from policies.compile.rules.guard import qualify
-from policies.compile.writes.checks import check_rows, failure_of, needs_check
+from policies.compile.writes.checks import check_in_place, check_rows, failure_of, needs_check, require_returning
 from policies.compile.writes.columns import list_columns
 from policies.compile.writes.conditions import filter_conflict, filter_rows
 from policies.compile.writes.expressions import row_filter
@@ -30,6 +30,9 @@ def _guard(draft: Draft, write: Write, target: Target) -> None:
         draft.row_filters.append((write.kind, target.schema, target.name, condition.tree))
         if write.node.get("onConflictClause", {}).get("action") == "ONCONFLICT_UPDATE":
             filter_conflict(draft, write, condition, failure_of(write.use.item.alias, "bool"))
-    mask_returning(draft, write, target)
-    if condition is not None and needs_check(draft, write, target):
-        check_rows(draft, write, target, condition)
+    if condition is None or not needs_check(draft, write, target):
+        mask_returning(draft, write, target, None)
+        return
+    require_returning(draft, write, target)
+    mask_returning(draft, write, target, check_in_place(draft, write, condition))
+    check_rows(draft, write, target, condition)

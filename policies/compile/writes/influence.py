@@ -47,10 +47,12 @@ def check_influence(draft: Draft, target: Target, change: Change) -> None:
     """Raises Refused for a change that may alter what a filter or a mask of this policy finds."""
     if target.relation is None:
         return
-    family = _family(draft, target.relation)
+    behind = [{"schemaname": target.schema, "relname": target.name}] if target.relation.kind == "v" else []
+    written = _family(draft, target.relation) | {found.oid for found, _ in _relations_read(draft, behind)}
     for reader in _readers(draft):
-        for read, is_direct in _relations_read(draft, reader.tree):
-            if read.oid in family and not (is_direct and _is_harmless(draft, change, target, reader)):
+        for read, is_direct in _relations_read(draft, _relations_in(reader.tree)):
+            is_plain = is_direct and not behind
+            if read.oid in written and not (is_plain and _is_harmless(draft, change, target, reader)):
                 raise draft.refuse(
                     "42501",
                     reader.rule,
@@ -103,9 +105,13 @@ def _reader(schema: str, table: str, text: str, rule: RuleId, *, is_filter: bool
         return  # its own table can't be used at all then
 
 
-def _relations_read(draft: Draft, tree: Any) -> Iterator[tuple[Relation, bool]]:
-    """Relations that an expression reads, and whether it names them itself or by way of a view."""
-    waiting = [(node, True) for kind, node in nodes_of(tree) if kind == "RangeVar"]
+def _relations_in(tree: Any) -> list[Tree]:
+    return [node for kind, node in nodes_of(tree) if kind == "RangeVar"]
+
+
+def _relations_read(draft: Draft, named: list[Tree]) -> Iterator[tuple[Relation, bool]]:
+    """The relations that RangeVars name, and those behind views; whether it is named itself."""
+    waiting = [(node, True) for node in named]
     seen: set[tuple[int, bool]] = set()
     while waiting:
         node, is_direct = waiting.pop()
@@ -124,7 +130,7 @@ def _read_by_view(relation: Relation) -> list[Tree]:
         statements = parse(relation.view_definition)
     except ParseError:
         return []
-    return [node for statement in statements for kind, node in nodes_of(statement.tree) if kind == "RangeVar"]
+    return [node for statement in statements for node in _relations_in(statement.tree)]
 
 
 def _is_harmless(draft: Draft, change: Change, target: Target, reader: _Reader) -> bool:

@@ -46,8 +46,8 @@ def _holds(kind: str, node: Tree, condition: Any) -> bool:
     clause = node.get("onConflictClause", {})
     if clause.get("action") == "ONCONFLICT_UPDATE" and not _decides_on(clause.get("whereClause"), condition):
         return False
-    returned = node.get("returningClause", {}).get("exprs", [])
-    return bool(returned) and _decides_on(returned[-1]["ResTarget"]["val"], condition)
+    returned = [target["ResTarget"].get("val") for target in node.get("returningClause", {}).get("exprs", [])]
+    return any(_decides_on(value, condition) or _is_held_to(value, condition) for value in returned)
 
 
 def _begins_with(value: Any, condition: Any) -> bool:
@@ -59,6 +59,11 @@ def _begins_with(value: Any, condition: Any) -> bool:
     is_and = is_node(condition, "BoolExpr") and condition["BoolExpr"].get("boolop") == "AND_EXPR"
     wanted = condition["BoolExpr"]["args"] if is_and else [condition]
     return is_same(value["BoolExpr"]["args"][: len(wanted)], wanted)
+
+
+def _is_held_to(value: Any, condition: Any) -> bool:
+    """``CASE WHEN (CASE WHEN condition ...``"""
+    return is_node(value, "CaseExpr") and _decides_on(value["CaseExpr"]["args"][0]["CaseWhen"]["expr"], condition)
 
 
 def _decides_on(value: Any, condition: Any) -> bool:

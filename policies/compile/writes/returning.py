@@ -10,6 +10,7 @@ from policies.compile.guards import quote
 from policies.compile.tree import Tree, is_node, node_kind, string_of
 from policies.compile.writes.expressions import mask_of
 from policies.compile.writes.extent import Span, end_byte, require_word, span_of, split, unplaced
+from policies.compile.writes.forms import Form
 from policies.compile.writes.meaning import meaning_of
 from policies.compile.writes.reads import is_masked_in_place
 
@@ -17,21 +18,46 @@ from policies.compile.writes.reads import is_masked_in_place
 _STRONG = 2
 
 
-def mask_returning(draft: Draft, write: Write, target: Target) -> None:
-    """Replaces masked references, expands stars, and keeps the names that the output had."""
+def mask_returning(draft: Draft, write: Write, target: Target, held: Form | None) -> None:
+    """Replaces masked references, expands stars, and keeps the names that the output had.
+
+    `held`: a condition of ours to put around one of the expressions, whichever has a sure name.
+    """
     clause = write.node.get("returningClause")
-    if not clause or not target.rule or not (target.rule.masks or target.rule.blocked):
+    if not clause or not target.rule or not (target.rule.masks or target.rule.blocked or held):
         return
     spans = _element_spans(draft, write, clause)
     masked = _masked_references(draft, write, target)
+    holder = _holder(draft, write, target, clause) if held else -1
     elements: list[Tree] = []
-    for element, span in zip(clause["exprs"], spans, strict=True):
+    for index, (element, span) in enumerate(zip(clause["exprs"], spans, strict=True)):
+        form = held if index == holder else None
         if _is_star(element):
-            elements += _expand(draft, write, target, element, span)
+            elements += _expand(draft, write, target, element, span, form)
         else:
-            _mask(draft, target, element, span, masked)
+            _mask(draft, target, element, span, masked, form)
             elements.append(element)
     clause["exprs"] = elements
+
+
+def _holder(draft: Draft, write: Write, target: Target, clause: Tree) -> int:
+    """The element that keeps its name, whatever is put around it."""
+    for index, element in enumerate(clause["exprs"]):
+        node = element["ResTarget"]
+        if _is_star(element):
+            fields = node["val"]["ColumnRef"]["fields"]
+            is_own = len(fields) == 1 or string_of(fields[-2]) == write.use.item.alias
+            if is_own and target.visible_columns:
+                return index
+        elif "name" in node or _name_of(node.get("val"))[0] == _STRONG:
+            return index
+    raise draft.refuse(
+        "0A000",
+        "pgwarden/writes",
+        f"rows written to {target.schema}.{target.name} can't be held against its row filter here",
+        at=write.use.location,
+        hint="Let RETURNING have a column of the table.",
+    )
 
 
 def _element_spans(draft: Draft, write: Write, clause: Tree) -> list[Span]:
@@ -55,11 +81,18 @@ def _masked_references(draft: Draft, write: Write, target: Target) -> list[tuple
     return found
 
 
-def _mask(draft: Draft, target: Target, element: Tree, span: Span, masked: list[tuple[Reference, FromItem]]) -> None:
+def _mask(
+    draft: Draft,
+    target: Target,
+    element: Tree,
+    span: Span,
+    masked: list[tuple[Reference, FromItem]],
+    held: Form | None,
+) -> None:
     """One element that is no star."""
     node = element["ResTarget"]
     strength, name = _name_of(node.get("val"))
-    is_changed = False
+    is_changed = held is not None
     for reference, item in masked:
         mask = mask_of(draft, target, str(reference.names[-1]), item.alias)
         if _replace(node, reference.node, mask.tree):
@@ -68,10 +101,21 @@ def _mask(draft: Draft, target: Target, element: Tree, span: Span, masked: list[
             last = first + 2 * (len(reference.names) - 1)
             place = Splice(draft.tokens[first].start, draft.tokens[last].end, f"({mask.text})")
             draft.splices.append(place)
+    if held is not None:
+        draft.splices += held.put(draft.tokens[span[0]].start, _end_of_value(draft, node, span))
+        node["val"] = held.around(node["val"])
     if is_changed and "name" not in node and strength == _STRONG:
         at = end_byte(draft, span)
         draft.splices.append(Splice(at, at, f" AS {quote(name)}"))
         node["name"] = name
+
+
+def _end_of_value(draft: Draft, node: Tree, span: Span) -> int:
+    """The byte behind the expression, without ``AS name`` or a bare name."""
+    last = span[1]
+    if "name" in node:
+        last -= 2 if draft.tokens[last - 2].word == "as" else 1
+    return end_byte(draft, (span[0], last))
 
 
 def _replace(value: Any, fields: Tree, tree: Any) -> bool:
@@ -125,7 +169,7 @@ def _is_star(element: Tree) -> bool:
     return is_node(value, "ColumnRef") and is_node(value["ColumnRef"]["fields"][-1], "A_Star")
 
 
-def _expand(draft: Draft, write: Write, target: Target, element: Tree, span: Span) -> list[Tree]:
+def _expand(draft: Draft, write: Write, target: Target, element: Tree, span: Span, held: Form | None) -> list[Tree]:
     """``*`` and ``alias.*`` as the visible columns; a star of another FROM item stays."""
     fields = element["ResTarget"]["val"]["ColumnRef"]["fields"]
     qualifier = string_of(fields[-2]) if len(fields) > 1 else None
@@ -135,7 +179,7 @@ def _expand(draft: Draft, write: Write, target: Target, element: Tree, span: Spa
     texts: list[str] = []
     trees: list[Tree] = []
     for item in _starred(draft, write, qualifier):
-        columns = [_column(draft, target, item, column.name) for column in target.visible_columns]
+        columns = [_column(draft, target, item, column.name, held) for column in target.visible_columns]
         parts = columns if item in own else [_star_of(item)]
         texts += [text for text, _ in parts]
         trees += [tree for _, tree in parts]
@@ -158,13 +202,21 @@ def _starred(draft: Draft, write: Write, qualifier: str | None) -> list[FromItem
     return [*shown[1:], shown[0]] if write.kind == "MergeStmt" else shown  # MERGE shows its source first
 
 
-def _column(draft: Draft, target: Target, item: FromItem, name: str) -> tuple[str, Tree]:
+def _column(draft: Draft, target: Target, item: FromItem, name: str, held: Form | None) -> tuple[str, Tree]:
+    """`held` stands around the first of the columns."""
     assert target.rule is not None
-    if name in target.rule.masks:
-        mask = mask_of(draft, target, name, item.alias)
-        return f"({mask.text}) AS {quote(name)}", {"ResTarget": {"name": name, "val": mask.tree}}
     fields = [{"String": {"sval": item.alias}}, {"String": {"sval": name}}]
-    return f"{quote(item.alias)}.{quote(name)}", {"ResTarget": {"val": {"ColumnRef": {"fields": fields}}}}
+    text, value = f"{quote(item.alias)}.{quote(name)}", {"ColumnRef": {"fields": fields}}
+    is_changed = name in target.rule.masks
+    if is_changed:
+        mask = mask_of(draft, target, name, item.alias)
+        text, value = f"({mask.text})", mask.tree
+    if held is not None and name == target.visible_columns[0].name:
+        is_changed = True
+        text, value = f"{held.before}{text}{held.behind}", held.around(value)
+    if is_changed:
+        return f"{text} AS {quote(name)}", {"ResTarget": {"name": name, "val": value}}
+    return text, {"ResTarget": {"val": value}}
 
 
 def _star_of(item: FromItem) -> tuple[str, Tree]:

@@ -220,6 +220,37 @@ def test_old_and_new_are_the_target(writing: World) -> None:
     assert other.endswith("RETURNING old.*")
 
 
+FAILS = """CAST(pg_catalog.textcat('pgwarden:row_filter:', CAST("customers".tableoid AS pg_catalog.text)) AS pg_catalog.bool)"""
+HELD = f"CASE WHEN (CASE WHEN (({FILTER})) THEN true ELSE {FAILS} END) THEN ({{}}) END"
+
+
+@pytest.mark.parametrize(
+    ("returning", "expected"),
+    [
+        ("id", f'{HELD.format("id")} AS "id"'),
+        ("1, id AS x", f"1, {HELD.format('id')} AS x"),
+        ("id x, name", f"{HELD.format('id')} x, name"),
+        ("email, id", f'{HELD.format(f"({EMAIL})")} AS "email", id'),
+        ("upper(name) || 'x', lower(name)", f"upper(name) || 'x', {HELD.format('lower(name)')} AS " + '"lower"'),
+        ("customers.*", HELD.format('"customers"."id"') + ' AS "id", "customers"."tenant_id"'),
+    ],
+)
+def test_in_with_the_check_stands_in_place(writing: World, returning: str, expected: str) -> None:
+    sql = f"WITH i AS (INSERT INTO customers (id) VALUES (1) RETURNING {returning}) SELECT * FROM i"
+    assert f"VALUES (1) RETURNING {expected}" in _text(writing, sql)
+    plan = _plan(writing, sql)
+    assert (plan.hidden_columns, plan.is_all_hidden, plan.check is not None) == (0, False, True)
+
+
+def test_in_with_without_returning_the_check_is_all_there_is(writing: World) -> None:
+    plan = _plan(writing, "WITH u AS (UPDATE customers SET tenant_id = 1) INSERT INTO customers (id) VALUES (1)")
+    assert (plan.hidden_columns, plan.is_all_hidden) == (1, True)
+    assert plan.check is not None
+    assert plan.check.message == "new row violates a row filter"
+    text = _text(writing, "WITH u AS (UPDATE customers SET tenant_id = 1) DELETE FROM orders")
+    assert f"WHERE ({FILTER}) RETURNING CASE WHEN (({FILTER})) THEN CAST(NULL" in text
+
+
 def test_a_filter_can_not_be_caught_by_a_clients_names(tmp_path: Path) -> None:
     caught = POLICY.replace(
         "order_id IN (SELECT o.id FROM public.other AS o)", "EXISTS (SELECT 1 FROM public.other AS o WHERE o.id = gone)"
