@@ -159,7 +159,13 @@ def _show(verdicts: list[Verdict]) -> None:
 
 def _heading(server: int) -> list[str]:
     day = datetime.datetime.now(datetime.UTC).date().isoformat()
-    return [f"Measured on {day}, {os.cpu_count()} cores, PostgreSQL {_installation(server).version}."]
+    return [
+        "`tests/compat/run --report docs/compat.md` makes this page. It runs suites that others wrote twice, each time",
+        "on a new server, directly and through pgwarden under the allow-everything policy, and compares them test by",
+        "test. What differs is run again through pgwarden; it counts if it differs again.",
+        "",
+        f"Measured on {day} with PostgreSQL {_installation(server).version}, {os.cpu_count()} cores.",
+    ]
 
 
 if __name__ == "__main__":

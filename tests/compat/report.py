@@ -49,6 +49,7 @@ def markdown(verdicts: Sequence[Verdict], heading: Sequence[str]) -> str:
     """`heading`: lines that say when and with what it was measured."""
     lines = ["# Third-party suites, directly and through pgwarden", "", *heading, ""]
     lines += [_line(COLUMNS), _line(["---"] + ["---:"] * (len(COLUMNS) - 1)), *(_line(row(v)) for v in verdicts)]
+    lines += _notes(verdicts)
     documented = [(v.comparison.suite, test, reason) for v in verdicts for test, reason in v.documented]
     if documented:
         lines += ["", "Differences that are inherent:", "", _line(("suite", "test", "reason")), _line(["---"] * 3)]
@@ -57,6 +58,12 @@ def markdown(verdicts: Sequence[Verdict], heading: Sequence[str]) -> str:
     if open_:
         lines += ["", "Differences that are bugs:", "", *(f"- {suite}: `{test}`" for suite, test in open_)]
     return "\n".join(lines) + "\n"
+
+
+def _notes(verdicts: Sequence[Verdict]) -> list[str]:
+    noted = [v.comparison for v in verdicts if v.comparison.direct.note]
+    told = [f"- {c.suite}: directly {c.direct.note}, through pgwarden {c.through.note}" for c in noted]
+    return ["", "Held against the files of expected output:", "", *told] if told else []
 
 
 def _line(cells: Sequence[str]) -> str:
