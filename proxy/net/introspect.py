@@ -154,6 +154,8 @@ FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS v(oid)
 """
 
 _WORD = re.compile(r"[a-z_\x80-\U0010ffff][a-z0-9_$\x80-\U0010ffff]*")
+# Not behind a dot: that name has its schema.
+_BARE_WORD = re.compile(rf"""(?<!\.)(?<!\.")(?<![a-z0-9_$\x80-\U0010ffff]){_WORD.pattern}""")
 
 _PARTS = {
     "relations": _RELATIONS,
@@ -271,7 +273,7 @@ def _build(answers: _Answers, database: str, version: int) -> Catalog:
 def _bare_names(sources: Rows, names: Iterable[str]) -> frozenset[str]:
     """Of the relations' names those that a function's text may hold, as a word or, when it's none, anywhere."""
     text = "\n".join(row["source"] for row in sources)
-    words = set(_WORD.findall(text))
+    words = set(_BARE_WORD.findall(text))
     return frozenset(name for name in names if (name in words if _WORD.fullmatch(name) else name.lower() in text))
 
 

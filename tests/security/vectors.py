@@ -9,6 +9,7 @@ from tests.security.vectors_protocol import MESSAGES, PARAMETERS, SEVERAL, SIZES
 from tests.security.vectors_reach import FUNCTIONS, RELATIONS, STATEMENTS
 from tests.security.vectors_rows import CORNERS, NESTING, SHAPES
 from tests.security.vectors_statements import COPIES, CURSORS, OTHERS, PREPARED, STATE
+from tests.security.vectors_temporary import DEFINITIONS, TEMPORARY
 from tests.security.vectors_writes import EFFECTS, WRITES
 
 TEXTS: tuple[Vector, ...] = (
@@ -26,5 +27,16 @@ TEXTS: tuple[Vector, ...] = (
     *COPIES,
     *OTHERS,
 )
-CONVERSATIONS: tuple[Vector, ...] = (*SEVERAL, *MESSAGES, *PARAMETERS, *SIZES, *EFFECTS, *CURSORS, *PREPARED, *STATE)
+CONVERSATIONS: tuple[Vector, ...] = (
+    *SEVERAL,
+    *MESSAGES,
+    *PARAMETERS,
+    *SIZES,
+    *EFFECTS,
+    *CURSORS,
+    *PREPARED,
+    *STATE,
+    *TEMPORARY,
+    *DEFINITIONS,
+)
 VECTORS: tuple[Vector, ...] = (*TEXTS, *CONVERSATIONS)
