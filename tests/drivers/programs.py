@@ -13,9 +13,10 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -35,6 +36,7 @@ SAME_SQL = FOLDER / "same.sql"
 PROGRAM_PATIENCE_S = 120.0
 _REFUSED = ("42501", "0A000")
 _EXPECTED = {"blocked": ("42501",), "not granted": ("42501",), "failed transaction": ("25P02",)}
+_SECRET_SHAPES = re.compile(r"[\w.]+@[\w.]+|\d{3}-\d{2}-\d{4}|\+1 555 \d+ \d{4}")
 Line = dict[str, Any]
 
 
@@ -130,17 +132,23 @@ def assert_masked(program: Program, pgwarden: Pgwarden, user: str, scene: str) -
             assert line["sqlstate"] in _EXPECTED.get(line["what"].partition(":")[0], _REFUSED), line
     assert sum("customers" in line for line in lines) >= 2
     assert sum("sqlstate" in line for line in lines) >= 2
-    assert [secret for secret in secrets if secret in output] == []
+    assert leaked(output, secrets) == set()
     return lines
 
 
+def leaked(output: str, secrets: Set[str]) -> Set[str]:
+    """What in the output looks like an address, a social security number or a telephone number, and is a hidden one."""
+    return secrets.intersection(_SECRET_SHAPES.findall(output))
+
+
 @cache
-def sanitized(dsn: str) -> tuple[list[list[object]], Iterable[str]]:
+def sanitized(dsn: str) -> tuple[list[list[object]], Set[str]]:
     """What an analyst of tenant 1 may see of the first customers, made from the data itself; and what never."""
     with psycopg.connect(dsn) as connection:
         known = connection.execute(f"SELECT tenant_id, {COLUMNS} FROM shop.customers ORDER BY id".encode()).fetchall()
     visible = [_masked(row) for tenant, *row in known if tenant == 1 and row[0] <= LAST_ID]
     hidden = {value for _, _, email, ssn, phone, *_ in known for value in (email, ssn, phone) if value}
+    assert leaked(" ".join(hidden), hidden) == hidden
     return visible, hidden
 
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tests.drivers.programs import COLUMNS, LAST_ID, SAME_SQL, normal, sanitized
+from tests.drivers.programs import COLUMNS, LAST_ID, SAME_SQL, leaked, normal, sanitized
 from tests.fix_pgwarden import Pgwarden
 
 if TYPE_CHECKING:
@@ -159,9 +159,9 @@ def test_masks_and_refusals_on_every_path(pgwarden: Pgwarden, user: str, way: di
         assert sqlstate_of(connection, "SELECT * FROM shop.salaries WHERE amount > ?", 1) == "42501"
         assert sqlstate_of(connection, "SELECT card_number FROM shop.payments") == "42501"
         assert sqlstate_of(connection, "SELECT pg_read_file('/etc/passwd')") == "42501"
-        everyone = repr(asked(connection, "SELECT * FROM shop.customers"))
-    assert [secret for secret in secrets if secret in everyone] == []
-    assert everyone.count("***@") == 2224
+        everyone = repr(asked(connection, "SELECT * FROM shop.customers LIMIT 500"))
+    assert leaked(everyone, secrets) == set()
+    assert everyone.count("***@") == 500
 
 
 def test_an_analyst_declares_no_cursor_and_writes_nothing(pgwarden: Pgwarden) -> None:
