@@ -1,8 +1,8 @@
 """What a suite is run against: a PostgreSQL of its own, and before it, for the second run, a pgwarden.
 
 Each run gets a new cluster: what the first run leaves behind must not decide the second. pgwarden is set up as an
-operator would for such clients: a principal for every user that the suite logs in as, every database it names, the
-allow-everything policy, TLS on request with the server's own certificate.
+operator would for such clients: the suites' user as a principal, every database that they name, the allow-everything
+policy, TLS on request with the server's own certificate.
 """
 
 from __future__ import annotations
@@ -45,18 +45,12 @@ _SETTINGS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a suite expects to find. `users`: logins and their passwords, besides the superuser.
-
-    `later`: databases that the suite makes itself. `setup`: SQL per database. `settings`: of the server.
-    """
+    """What a suite expects to find. `later`: databases that it makes itself. `setup`: SQL per database."""
 
     databases: tuple[str, ...] = ()
     later: tuple[str, ...] = ()
-    users: Mapping[str, str] = field(default_factory=dict)
-    roles: str = ""
     setup: Mapping[str, Sequence[str]] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
-    is_pgwarden_tls: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +99,13 @@ def through_stand(folder: Path, installation: Installation, needs: Needs, store_
             "policies": "policies",
             "audit": {"directory": "journal", "store": store_dsn},
         }
-        if needs.is_pgwarden_tls:
+        if _has_tls(installation):
             configuration["tls"] = {"mode": "allow", "certificate": str(certificate), "key": str(key)}
         instance = Pgwarden(
             folder, TestServer(server, server.installation.version), SUPERUSER, store_dsn, configuration
         )
         instance.policy_folder.mkdir(exist_ok=True)
-        instance.policy_file.write_text(policies({SUPERUSER: PASSWORD, **needs.users}), "utf-8")
+        instance.policy_file.write_text(policies(), "utf-8")
         try:
             instance.start(is_ready=False)
             yield Endpoint(instance.host, instance.port, server, instance)
@@ -120,11 +114,9 @@ def through_stand(folder: Path, installation: Installation, needs: Needs, store_
                 instance.stop()
 
 
-def policies(users: Mapping[str, str]) -> str:
-    """Principals and the allow-everything policy for all of them."""
-    principals = [
-        {"user": user, "auth": {"scram": make_verifier(password, 4096, _SALT)}} for user, password in users.items()
-    ]
+def policies() -> str:
+    """One principal, the one that all suites log in as, and the allow-everything policy."""
+    principals = [{"user": SUPERUSER, "auth": {"scram": make_verifier(PASSWORD, 4096, _SALT)}}]
     everything = {
         "name": "everything",
         "subjects": {"any": True},
@@ -151,9 +143,17 @@ def _server(folder: Path, installation: Installation, needs: Needs) -> Iterator[
         yield server
 
 
+def _has_tls(installation: Installation) -> bool:
+    """The wheel's server is built without OpenSSL; pgwarden before it then offers no TLS either."""
+    return installation.origin == "system"
+
+
 def _preparations(server: EmbeddedServer) -> list[str]:
+    password = f"ALTER ROLE {SUPERUSER} PASSWORD '{PASSWORD}'"
+    if not _has_tls(server.installation):
+        return [password]
     return [
-        f"ALTER ROLE {SUPERUSER} PASSWORD '{PASSWORD}'",
+        password,
         f"ALTER SYSTEM SET ssl_cert_file = '{server.directory}/server.crt'",
         f"ALTER SYSTEM SET ssl_key_file = '{server.directory}/server.key'",
         "ALTER SYSTEM SET ssl = on",
@@ -162,12 +162,8 @@ def _preparations(server: EmbeddedServer) -> list[str]:
 
 
 def _fill(server: EmbeddedServer, needs: Needs) -> None:
-    roles = [
-        sql.SQL("CREATE ROLE {} LOGIN SUPERUSER PASSWORD {}").format(sql.Identifier(user), password)
-        for user, password in needs.users.items()
-    ]
     databases = [sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)) for name in needs.databases]
-    _execute(server, SUPERUSER, [*roles, *databases, *([needs.roles] if needs.roles else [])])
+    _execute(server, SUPERUSER, databases)
     for database, statements in needs.setup.items():
         _execute(server, database, statements)
 
