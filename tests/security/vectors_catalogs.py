@@ -63,7 +63,7 @@ CATALOGS = (
     Vector("pg_partitioned_table", K, CLEAN, "SELECT pg_get_partkeydef(partrelid), pg_get_expr(partexprs, partrelid) FROM pg_partitioned_table"),
     Vector("pg_partition_bounds", K, CLEAN, "SELECT pg_get_expr(relpartbound, oid) FROM pg_class"),
     Vector("pg_subscription", K, CLEAN, "SELECT * FROM pg_subscription"),
-    Vector("pg_seclabels", K, BLOCKED, "SELECT * FROM pg_seclabels"),
+    Vector("pg_seclabels", K, CLEAN, "SELECT * FROM pg_seclabels"),
     Vector("pg_backend_memory_contexts", K, DENIED, "SELECT * FROM pg_backend_memory_contexts"),
     Vector("pg_shmem_allocations", K, DENIED, "SELECT * FROM pg_shmem_allocations"),
     Vector("information_schema_tables", K, CLEAN, "SELECT * FROM information_schema.tables"),

@@ -180,7 +180,7 @@ STATEMENTS = (
     Vector("set_strings", SE, DENIED, "SET standard_conforming_strings = off"),
     Vector("set_client_encoding", SE, DENIED, "SET client_encoding = 'SJIS'"),
     Vector("set_names", SE, DENIED, "SET NAMES 'GBK'"),
-    Vector("set_row_security", SE, DENIED, "SET row_security = off"),
+    Vector("set_row_security", SE, CLEAN, "SET row_security = off"),
     Vector("set_datestyle", SE, DENIED, "SET DateStyle = 'German'"),
     Vector("set_bytea_output", SE, DENIED, "SET bytea_output = 'escape'"),
     Vector("set_log_level", SE, DENIED, "SET client_min_messages = debug5"),
