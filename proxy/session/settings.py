@@ -22,11 +22,15 @@ _PLAIN: Final = {
         "statement_timeout",
         "lock_timeout",
         "idle_in_transaction_session_timeout",
+        "jit",
     )
 }
 _ENCODINGS: Final = frozenset({"utf8", "sqlascii", "unicode"})
 _DATE_STYLE: Final = re.compile(r"\s*iso\s*(,\s*(mdy|dmy|ymd|us|euro(pean)?|noneuropean)\s*)?", re.IGNORECASE)
 PINNED: Final = {"client_encoding": "UTF8", "standard_conforming_strings": "on"}
+# Unless the client says otherwise. The planner holds guards of catalogs for far dearer than they are, and the server
+# would compile each look-up of psql's and of drivers': measured on 15, 3 to 5 s instead of 0.15 s for psql's \dT+.
+_PREFERRED: Final = {"jit": "off"}
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 _WORD: Final = re.compile(r"(?:\\.|[^\\ \t\n\v\f\r])+", re.DOTALL)  # isspace() of the C locale, not Unicode's
 _PROTOCOL_OPTION: Final = b"_pq_."
@@ -109,7 +113,7 @@ def admit(startup: Startup, is_everything: bool) -> Admitted:
     path = listed.get("search_path")
     if is_everything:
         return Admitted(startup.settings, path)
-    pinned = listed | PINNED
+    pinned = _PREFERRED | listed | PINNED
     return Admitted({name.encode(): value.encode() for name, value in pinned.items()}, path)
 
 

@@ -27,6 +27,7 @@ def test_a_login_reaches_the_server_under_the_gateways_name() -> None:
         b"TimeZone": b"UTC",
         b"client_encoding": b"UTF8",
         b"standard_conforming_strings": b"on",
+        b"jit": b"off",
     }
 
 
