@@ -2,7 +2,7 @@
 
 Each run gets a new cluster: what the first run leaves behind must not decide the second. pgwarden is set up as an
 operator would for such clients: the suites' user as a principal, every database that they name, the allow-everything
-policy, TLS on request with the server's own certificate.
+policy with replication, TLS on request with the server's own certificate.
 """
 
 from __future__ import annotations
@@ -115,12 +115,12 @@ def through_stand(folder: Path, installation: Installation, needs: Needs, store_
 
 
 def policies() -> str:
-    """One principal, the one that all suites log in as, and the allow-everything policy."""
+    """One principal, the one that all suites log in as, and the allow-everything policy, replication included."""
     principals = [{"user": SUPERUSER, "auth": {"scram": make_verifier(PASSWORD, 4096, _SALT)}}]
     everything = {
         "name": "everything",
         "subjects": {"any": True},
-        "statements": ["all"],
+        "statements": ["all", "replication"],
         "tables": {"allow": ["*.*"]},
         "functions": {"allow": ["*"]},
     }
