@@ -1,4 +1,4 @@
-"""psycopg through pgwarden: temporary tables of masked data, and DDL whose catalog is in force at the next statement."""
+"""psycopg through pgwarden: temporary tables of masked data, and DDL that is in force for the next statement."""
 
 from __future__ import annotations
 
