@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Final
 
 import psycopg
 import pytest
@@ -206,3 +207,25 @@ def test_an_interrupt_cancels(pgwarden: Pgwarden, user: str) -> None:
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate("SELECT 'after';\n", timeout=PATIENCE_S)
     assert "canceling statement due to user request" in errors
+
+
+DESCRIBE: Final = r"""
+    \d \d+:shop.events \d+:shop.customer_totals \dt+:shop.* \di+:shop.* \dv+:shop.* \ds+:shop.* \dn+ \df+:shop.*
+    \dT+:shop.* \dp:shop.* \dPt:shop.* \dE \dm \dx \du+ \dg+ \l \da:count \db \dc \dC \dd \ddp \dD \des \dew \det \dF
+    \dFd \dFp \dFt \dL \do:|| \dO \dRp \dRs \dy \dX \dA \dAc \dAf \dAo \dAp \z:shop.* \dconfig:work_mem \conninfo
+"""
+# Texts that may quote data, sizes of everything, passwords, other users' settings.
+REFUSED: Final = r"\sf:shop.safe_report \l+ \db+ \deu \drds"
+
+
+def test_every_command_that_describes(pgwarden: Pgwarden) -> None:
+    """In one session under a policy: answered without a word of what is blocked, or refused by a rule of pgwarden's."""
+    script = "".join(command.replace(":", " ") + "\n" for command in DESCRIBE.split())
+    done = psql(pgwarden, pgwarden.dsn("ada"), "-f", "-", stdin=script)
+    complaints = [line for line in done.stderr.splitlines() if "Did not find any" not in line]
+    assert (complaints, done.returncode) == ([], 0)
+    assert "customers" in done.stdout
+    assert not [word for word in ("salaries", "card_number") if word in done.stdout]
+    for command in REFUSED.split():
+        done = psql(pgwarden, pgwarden.dsn("ada"), "-c", command.replace(":", " "))
+        assert "(rule pgwarden/" in done.stderr, command
