@@ -11,7 +11,6 @@ whether something went well as `ok`.
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import shutil
@@ -27,7 +26,8 @@ from urllib.parse import unquote, urlsplit
 import psycopg
 import pytest
 
-from tests.fix_pgwarden import Pgwarden
+from tests.drivers.sanitized import on_the_copy
+from tests.fix_pgwarden import POLICIES, Pgwarden, until
 
 FOLDER = Path(__file__).parent
 COLUMNS = "id, email, ssn, phone, birth_date, balance, preferences, tags, signature"
@@ -143,29 +143,14 @@ def leaked(output: str, secrets: Set[str]) -> Set[str]:
 
 @cache
 def sanitized(dsn: str) -> tuple[list[list[object]], Set[str]]:
-    """What an analyst of tenant 1 may see of the first customers, made from the data itself; and what never."""
+    """What an analyst may see of the first customers, made by hand on the bare server; and what never."""
     with psycopg.connect(dsn) as connection:
-        known = connection.execute(f"SELECT tenant_id, {COLUMNS} FROM shop.customers ORDER BY id".encode()).fetchall()
-    visible = [_masked(row) for tenant, *row in known if tenant == 1 and row[0] <= LAST_ID]
-    hidden = {value for _, _, email, ssn, phone, *_ in known for value in (email, ssn, phone) if value}
-    assert leaked(" ".join(hidden), hidden) == hidden
-    return visible, hidden
-
-
-def _masked(row: Sequence[Any]) -> list[object]:
-    number, email, _, phone, birth_date, balance, *_ = row
-    name, _, host = email.partition("@")
-    return [
-        number,
-        f"{name[0]}***@{host}",
-        "REDACTED   ",
-        phone and "*" * (len(phone) - 4) + phone[-4:],
-        birth_date and f"{birth_date.year}-01-01",
-        math.floor(balance / 1000) * 1000,
-        "REDACTED",
-        "{}",
-        None,
-    ]
+        copied = on_the_copy("ada", f"SELECT {COLUMNS} FROM shop.customers WHERE id <= {LAST_ID} ORDER BY id")
+        visible = connection.execute(copied.encode()).fetchall()
+        hidden = connection.execute("SELECT unnest(ARRAY[email, ssn, phone]) FROM shop.customers").fetchall()
+    secrets = {secret for (secret,) in hidden if secret}
+    assert leaked(" ".join(secrets), secrets) == secrets
+    return [normal([value if value is None else str(value) for value in row]) for row in visible], secrets
 
 
 def normal(row: Sequence[Any]) -> list[object]:
@@ -182,3 +167,45 @@ def normal(row: Sequence[Any]) -> list[object]:
         "{}" if tags in ([], "[]") else tags,
         signature,
     ]
+
+
+def assert_follows_policies(program: Program, gate: Pgwarden, scene: str = "changed") -> None:
+    """A prepared `SELECT *` shows the masks of now, no column that is blocked now, and nothing of a blocked table.
+
+    When columns are gone the client gets them without, having mended it, or 0A000, as after an ALTER TABLE.
+    """
+    text = POLICIES.read_text("utf-8")
+    email, blocked = "{tag: pii.email, mask: {kind: email}}", "columns: {block: [shop.payments.card_number"
+    change_policies(gate, text)
+    with program.start(gate.dsn("ada"), scene) as process:
+        assert set(answers(process).values()) == {"16 g***@example.org"}
+        change_policies(gate, text.replace(email, email.replace("kind: email", "kind: redact")))
+        assert set(answers(process, "go on\n").values()) == {"16 REDACTED"}
+        change_policies(gate, text.replace(blocked, f"{blocked}, shop.customers.signature"))
+        found = answers(process, "go on\n")
+        assert set(found.values()) <= {"15 g***@example.org", "0A000"}, found
+        change_policies(gate, text.replace("block: [shop.salaries]", "block: [shop.salaries, shop.customers]"))
+        assert set(answers(process, "go on\n").values()) <= {"42501", "25P02"}
+        output, complaints = process.communicate(timeout=PROGRAM_PATIENCE_S)
+    assert (json.loads(output), complaints, process.returncode) == ({"what": "done"}, "", 0)
+
+
+def answers(process: subprocess.Popen[str], command: str = "") -> dict[str, str]:
+    """What a running program found in each of its ways; `command` makes it ask again."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(command)
+    process.stdin.flush()
+    found = {}
+    while (line := json.loads(process.stdout.readline())) != {"what": "asked"}:
+        found[line["what"]] = line["found"]
+    return found
+
+
+def change_policies(gate: Pgwarden, text: str) -> None:
+    """Returns when they are in force."""
+    before = gate.get("/version")[1]
+    was = gate.policy_file.read_text("utf-8")
+    gate.write_policies(text)
+    if gate.policy_file.read_text("utf-8") != was:
+        until(lambda: gate.get("/version")[1] != before, "the new policies")

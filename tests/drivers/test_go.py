@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drivers.programs import FOLDER, Program, assert_masked, assert_same, need, need_file
+from tests.drivers.programs import FOLDER, Program, assert_follows_policies, assert_masked, assert_same, need, need_file
 from tests.fix_pgwarden import Pgwarden
 
 DEBIANS_GOPATH = Path("/usr/share/gocode")
@@ -40,3 +40,7 @@ def test_an_analyst_sees_masks_on_every_path(program: Program, pgwarden: Pgwarde
 
 def test_a_writer_sees_masks_on_every_path(program: Program, pgwarden: Pgwarden) -> None:
     assert_masked(program, pgwarden, "wes", "writer")
+
+
+def test_prepared_statements_follow_the_policies(program: Program, changing: Pgwarden) -> None:
+    assert_follows_policies(program, changing)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.drivers.programs import FOLDER, Program, assert_masked, assert_same, need, need_module
+from tests.drivers.programs import (
+    FOLDER,
+    Program,
+    assert_follows_policies,
+    assert_masked,
+    assert_same,
+    need,
+    need_module,
+)
 from tests.fix_pgwarden import Pgwarden
 
 
@@ -25,3 +33,7 @@ def test_an_analyst_sees_masks_on_every_path(program: Program, pgwarden: Pgwarde
 
 def test_a_writer_sees_masks_on_every_path(program: Program, pgwarden: Pgwarden) -> None:
     assert_masked(program, pgwarden, "wes", "writer")
+
+
+def test_prepared_statements_follow_the_policies(program: Program, changing: Pgwarden) -> None:
+    assert_follows_policies(program, changing)

@@ -2,11 +2,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/jackc/pgconn"
@@ -330,6 +332,27 @@ func writer() {
 	must(db.Close(background))
 }
 
+// changed holds prepared statements while policies change: it asks before, waits for a line, asks again.
+func changed() {
+	commands := bufio.NewScanner(os.Stdin)
+	for db := connected("prepare", ""); ; {
+		// An error is in the rows, too.
+		rows, _ := db.Query(background, "SELECT * FROM shop.customers WHERE id = $1", 1)
+		found := ""
+		for rows.Next() {
+			found = fmt.Sprint(len(rows.FieldDescriptions()), " ", string(rows.RawValues()[4]))
+		}
+		if own := (*pgconn.PgError)(nil); errors.As(rows.Err(), &own) {
+			found = own.Code
+		}
+		tell("prepared", fields{"found": found})
+		tell("asked", nil)
+		if !commands.Scan() {
+			return
+		}
+	}
+}
+
 func main() {
-	play(map[string]func(){"same": same, "analyst": analyst, "writer": writer})
+	play(map[string]func(){"same": same, "analyst": analyst, "writer": writer, "changed": changed})
 }

@@ -2,10 +2,12 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/lib/pq"
@@ -261,6 +263,27 @@ func writer() {
 	must(db.Close())
 }
 
+// changed holds a prepared statement while policies change: it asks before, waits for a line, asks again.
+func changed() {
+	statement, err := connected("").Prepare("SELECT * FROM shop.customers WHERE id = $1")
+	must(err)
+	for commands := bufio.NewScanner(os.Stdin); ; {
+		answer, err := rowsOf(statement.Query(1))
+		found := ""
+		if own := (*pq.Error)(nil); errors.As(err, &own) {
+			found = string(own.Code)
+		} else {
+			row := answer["rows"].([][]interface{})[0]
+			found = fmt.Sprint(len(row), " ", row[4])
+		}
+		tell("prepared", fields{"found": found})
+		tell("asked", nil)
+		if !commands.Scan() {
+			return
+		}
+	}
+}
+
 func main() {
-	play(map[string]func(){"same": same, "analyst": analyst, "writer": writer})
+	play(map[string]func(){"same": same, "analyst": analyst, "writer": writer, "changed": changed})
 }

@@ -1,5 +1,6 @@
 // node-postgres: simple, parameterised, prepared by name, binary, cursors, COPY streams, NOTIFY, cancel.
 const { pipeline } = require('stream/promises')
+const readline = require('readline')
 const { Readable } = require('stream')
 const pg = require('pg')
 const Cursor = require('pg-cursor')
@@ -181,4 +182,17 @@ async function writer() {
 
 const fromCopy = (line) => line.split('\t').map((value) => (value === '\\N' ? null : value))
 
-main({ same, analyst, writer })
+// Statements held prepared while policies change: it asks before, waits for a line, asks again.
+async function changed() {
+  const client = await connected()
+  const commands = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]()
+  const query = { name: 'changed', text: 'SELECT * FROM shop.customers WHERE id = $1', values: [1] }
+  do {
+    const found = await client.query(query).then(({ fields, rows }) => `${fields.length} ${rows[0].email}`, (e) => e.code)
+    print('named', { found })
+    print('asked')
+  } while (!(await commands.next()).done)
+  await client.end()
+}
+
+main({ same, analyst, writer, changed })

@@ -243,5 +243,17 @@ sub writer {
     $db->disconnect;
 }
 
-{same => \&same, analyst => \&analyst, writer => \&writer}->{$ARGV[-1]}->();
+# Statements held prepared while policies change: it asks before, waits for a line, asks again.
+sub changed {
+    my $db = connected(pg_server_prepare => 1, pg_switch_prepared => 1);
+    my $statement = $db->prepare('SELECT * FROM shop.customers WHERE id = ?');
+    do {
+        my $row = eval { $statement->execute(1); $statement->fetchall_arrayref({})->[0] };
+        tell_line('prepared', found => $row ? "$statement->{NUM_OF_FIELDS} $row->{email}" : $db->state);
+        tell_line('asked');
+    } while (<STDIN>);
+    $db->disconnect;
+}
+
+{same => \&same, analyst => \&analyst, writer => \&writer, changed => \&changed}->{$ARGV[-1]}->();
 tell_line('done');

@@ -221,5 +221,19 @@ function writer(): void
     pg_close($db);
 }
 
+// Statements held prepared while policies change: it asks before, waits for a line, asks again.
+function changed(): void
+{
+    $db = connected();
+    pg_prepare($db, 'changed', 'SELECT * FROM shop.customers WHERE id = $1');
+    do {
+        pg_send_execute($db, 'changed', [1]);
+        $result = last($db);
+        $error = pg_result_error_field($result, PGSQL_DIAG_SQLSTATE);
+        tell('prepared', ['found' => $error ?: pg_num_fields($result) . ' ' . pg_fetch_assoc($result)['email']]);
+        tell('asked');
+    } while (fgets(STDIN) !== false);
+}
+
 $argv[1]();
 tell('done');

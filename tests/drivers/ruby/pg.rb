@@ -234,6 +234,23 @@ def writer
   db.close
 end
 
+# Statements held prepared while policies change: it asks before, waits for a line, asks again.
+def changed
+  db = PG.connect
+  db.prepare('changed', 'SELECT * FROM shop.customers WHERE id = $1')
+  loop do
+    found = begin
+      result = db.exec_prepared('changed', [1])
+      "#{result.nfields} #{result[0]['email']}"
+    rescue PG::Error => e
+      e.result.error_field(PG::PG_DIAG_SQLSTATE)
+    end
+    tell('prepared', found: found)
+    tell('asked')
+    break unless $stdin.gets
+  end
+end
+
 $stdout.sync = true
 send(ARGV.last)
 tell('done')
