@@ -76,6 +76,24 @@ def test_a_copy_with_parameters(pgwarden: Pgwarden, user: str) -> None:
             assert b"".join(copy) == b"%d\n" % COUNTS[user]
 
 
+@pytest.mark.parametrize("options", ["text", "csv", "csv, HEADER", "binary"])
+def test_caps_hold_for_copies(pgwarden: Pgwarden, options: str) -> None:
+    with psycopg.connect(pgwarden.dsn("tim"), autocommit=True) as connection:
+
+        def copied(limit: int) -> bytes:
+            query = f"COPY (SELECT id FROM shop.products LIMIT {limit}) TO STDOUT (FORMAT {options})"
+            with connection.cursor().copy(query.encode()) as copy:
+                return b"".join(copy)
+
+        assert copied(10)
+        with pytest.raises(errors.QueryCanceled, match="limits.rows"):
+            copied(11)
+        slow = "SELECT count(*) FROM generate_series(1, 5000) AS a, generate_series(1, 1000000) AS b"
+        with pytest.raises(errors.QueryCanceled, match="limits.runtime"):
+            connection.cursor().copy(f"COPY ({slow}) TO STDOUT".encode()).__enter__().read()
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
 @pytest.mark.parametrize("binary", [False, True])
 @pytest.mark.parametrize("user", COPIERS)
 def test_rows_copied_in(pgwarden: Pgwarden, user: str, binary: bool) -> None:

@@ -194,6 +194,21 @@ def test_a_cursor_of_another_query_is_adopted(pgwarden: Pgwarden, user: str) -> 
     assert answers[0] == answers[1]
 
 
+def test_caps_hold_for_each_fetch(pgwarden: Pgwarden) -> None:
+    with connected(pgwarden.dsn("tim"), autocommit=True) as connection:
+        for size, is_well in ((10, True), (11, False)):
+            with connection.transaction(force_rollback=True):
+                connection.execute("DECLARE parts CURSOR FOR SELECT id FROM shop.products")
+                if is_well:
+                    assert len(connection.execute(f"FETCH {size} FROM parts".encode()).fetchall()) == size
+                else:
+                    with pytest.raises(errors.QueryCanceled, match="limits.rows"):
+                        connection.execute(f"FETCH {size} FROM parts".encode())
+        connection.execute("PREPARE many AS SELECT id FROM shop.products")
+        with pytest.raises(errors.QueryCanceled, match="limits.rows"):
+            connection.execute("EXECUTE many")
+
+
 @pytest.mark.parametrize("user", DECLARERS)
 async def test_async_named_cursors(pgwarden: Pgwarden, user: str) -> None:
     async def read(dsn: str, sql: str) -> Rows:
