@@ -298,12 +298,24 @@ func analyst() {
 	refusal("not granted: copy out", err)
 	_, err = db.Prepare(background, "blocked", "SELECT * FROM shop.salaries")
 	refusal("blocked: prepare", err)
+	ctx, stop := context.WithTimeout(background, 300*time.Millisecond)
+	defer stop()
+	other := connected("prepare", "")
+	_, err = other.Exec(ctx, "SELECT count(*) FROM shop.orders AS a, shop.orders AS b, shop.orders AS c")
+	tell("cut off", fields{"ok": pgconn.Timeout(err) && other.IsClosed()})
 	customers(db, "after refusals", masked+"20 ORDER BY id")
 	must(db.Close(background))
 }
 
 func writer() {
 	db := connected("prepare", "")
+	_, err := db.Exec(background, "LISTEN news")
+	must(err)
+	_, err = db.Exec(background, "NOTIFY news, 'told'")
+	must(err)
+	told, err := db.WaitForNotification(background)
+	must(err)
+	tell("notified", fields{"ok": told.Payload == "told"})
 	tx, err := db.Begin(background)
 	must(err)
 	for _, text := range []string{

@@ -230,6 +230,10 @@ func analyst() {
 		refused(tx, "blocked: in a transaction", "SELECT * FROM shop.salaries")
 		refused(tx, "failed transaction", "SELECT 1")
 		must(tx.Rollback())
+		ctx, stop := context.WithTimeout(context.Background(), 300*time.Millisecond)
+		_, err = db.ExecContext(ctx, "SELECT count(*) FROM shop.orders AS a, shop.orders AS b, shop.orders AS c")
+		stop()
+		tell("cut off", fields{"ok": err != nil && err.Error() == "pq: canceling statement due to user request"})
 		customers(db, way+" after refusals", masked+"20 ORDER BY id")
 		must(db.Close())
 	}

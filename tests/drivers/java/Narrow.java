@@ -32,6 +32,7 @@ final class Narrow {
             transaction(db);
             scrollable(db);
             metadata(db.getMetaData());
+            cancelled(db);
         }
         try (Connection db = Lines.connected("autosave=always")) {
             db.setAutoCommit(false);
@@ -103,6 +104,18 @@ final class Narrow {
         db.setAutoCommit(true);
     }
 
+    private static final String LONG = "SELECT count(*) FROM shop.orders AS a, shop.orders AS b, shop.orders AS c";
+
+    private static void cancelled(Connection db) throws SQLException {
+        try (Statement statement = db.createStatement()) {
+            statement.setQueryTimeout(1);
+            statement.executeQuery(LONG);
+        } catch (SQLException error) {
+            Lines.print("query timeout", "ok", error.getSQLState().equals("57014"));
+        }
+        ask(db, "after the timeout", MASKED + "20 ORDER BY id");
+    }
+
     private static void scrollable(Connection db) throws SQLException {
         int kind = ResultSet.TYPE_SCROLL_INSENSITIVE;
         try (Statement statement = db.createStatement(kind, ResultSet.CONCUR_READ_ONLY)) {
@@ -139,6 +152,7 @@ final class Narrow {
     /** What takes more grants than `select`. */
     private static void writer() throws Exception {
         try (Connection db = Lines.connected("prepareThreshold=1"); Statement statement = db.createStatement()) {
+            notifications(db, statement);
             db.setAutoCommit(false);
             statement.execute("DECLARE c CURSOR FOR " + MASKED + "20 ORDER BY id");
             ask(db, "FETCH", "FETCH ALL FROM c");
@@ -151,6 +165,14 @@ final class Narrow {
             writes(db);
             db.rollback();
         }
+    }
+
+    private static void notifications(Connection db, Statement statement) throws SQLException {
+        statement.execute("LISTEN news");
+        statement.execute("NOTIFY news, 'told'");
+        var told = db.unwrap(PGConnection.class).getNotifications(5000);
+        Lines.print("notified", "ok", told.length == 1 && told[0].getParameter().equals("told"));
+        statement.execute("UNLISTEN *");
     }
 
     private static void copies(Connection db) throws Exception {

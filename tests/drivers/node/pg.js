@@ -126,6 +126,11 @@ async function analyst() {
   await refused('not granted: delete', () => client.query('DELETE FROM shop.orders'))
   await refused('not granted: copy', () => all(client.query(copy.to('COPY shop.customers TO STDOUT'))))
   await refused('not granted: listen', () => client.query('LISTEN news'))
+  const query = new pg.Query('SELECT count(*) FROM shop.orders AS a, shop.orders AS b, shop.orders AS c')
+  const failed = new Promise((resolve) => query.on('error', resolve))
+  client.query(query)
+  setTimeout(() => new pg.Client().cancel(client, query), 300)
+  print('cancelled', { ok: (await failed).code === '57014' })
   await client.end()
 }
 
@@ -174,6 +179,10 @@ async function writer() {
   await ask('temporary table', 'SELECT * FROM seen ORDER BY id')
   const copied = await all(client.query(copy.to(`COPY (${MASKED} 20 ORDER BY id) TO STDOUT`)))
   print('COPY', { customers: copied.trimEnd().split('\n').map(fromCopy) })
+  const told = new Promise((resolve) => client.once('notification', resolve))
+  await client.query('LISTEN news')
+  await client.query("SELECT pg_notify('news', 'told')")
+  print('notified', { ok: (await told).payload === 'told' })
   await refused('blocked: COPY', () => all(client.query(copy.to('COPY shop.salaries TO STDOUT'))))
   await refused('blocked: DECLARE', () => client.query('BEGIN; DECLARE d CURSOR FOR TABLE shop.salaries'))
   await client.query('ROLLBACK')

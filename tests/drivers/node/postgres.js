@@ -139,6 +139,12 @@ async function writer() {
   await refused('blocked: COPY', async () => all(await held`COPY shop.salaries TO STDOUT`.readable()))
   await refused('blocked: PREPARE', () => held.unsafe('PREPARE b AS TABLE shop.salaries'))
   held.release()
+  let hear
+  const told = new Promise((resolve) => (hear = resolve))
+  const { unlisten } = await sql.listen('news', hear)
+  await sql.notify('news', 'told')
+  print('notified', { ok: (await told) === 'told' })
+  await unlisten()
   await sql.end()
 }
 

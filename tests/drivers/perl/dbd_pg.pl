@@ -202,6 +202,9 @@ sub analyst {
     $slow->finish;
     my @tables = $db->tables(undef, 'shop', '%', '');
     tell_line('tables', ok => truth(grep(/customers/, @tables) && !grep(/salaries/, @tables)));
+    $db->do('SELECT count(*) FROM shop.orders AS a, shop.orders AS b, shop.orders AS c', {pg_async => PG_ASYNC});
+    select undef, undef, undef, 0.3;
+    tell_line('cancelled', ok => truth(eval { $db->pg_cancel } && $db->state eq '57014'));
     my $columns = $db->column_info(undef, 'shop', 'payments', '%')->fetchall_hashref('COLUMN_NAME');
     tell_line('columns', ok => truth($columns->{amount} && !$columns->{card_number}));
     my @key = $db->primary_key(undef, 'shop', 'customers');
@@ -227,6 +230,9 @@ sub refusals {
 
 sub writer {
     my $db = connected();
+    $db->do('LISTEN news');
+    $db->do(q(NOTIFY news, 'told'));
+    tell_line('notified', ok => truth($db->pg_notifies->[2] eq 'told'));
     $db->begin_work;
     $db->do("DECLARE c CURSOR FOR $masked 20 ORDER BY id");
     customers('FETCH', $db->prepare('FETCH ALL FROM c'));

@@ -174,6 +174,10 @@ def analyst
   tell('binary documents', ok: binary.column_values(6).uniq == ["\x01\"REDACTED\""])
   refusals(db)
   pipelined_refusal(db)
+  db.send_query('SELECT count(*) FROM shop.orders AS a, shop.orders AS b, shop.orders AS c')
+  sleep 0.3
+  db.cancel
+  tell('cancelled', ok: db.get_result.error_field(PG::PG_DIAG_SQLSTATE) == '57014' && db.get_result.nil?)
   customers('after refusals', db.exec("#{MASKED} 20 ORDER BY id"))
   db.close
 end
@@ -218,6 +222,8 @@ end
 
 def writer
   db = PG.connect
+  db.exec("LISTEN news; NOTIFY news, 'told'")
+  tell('notified', ok: db.wait_for_notify(5) == 'news')
   db.exec("BEGIN; DECLARE c SCROLL CURSOR FOR #{MASKED} 20 ORDER BY id")
   customers('FETCH', db.exec('FETCH ALL FROM c'))
   db.exec('MOVE ABSOLUTE 0 FROM c')
