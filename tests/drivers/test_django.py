@@ -158,7 +158,6 @@ def test_writes(user: str, is_bound_by_server: bool) -> None:
         transaction.set_rollback(True, using=user)
 
 
-@pytest.mark.parametrize("user", GRANTED, indirect=True)
 def test_iterators_read_by_server_side_cursors(user: str) -> None:
     """Declared WITH HOLD outside of transactions. Who may not declare hears so; `DISABLE_SERVER_SIDE_CURSORS` helps."""
     rows = Order.objects.using(user).order_by("id").values_list("id", flat=True)
