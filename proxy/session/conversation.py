@@ -163,6 +163,11 @@ class Conversation:
         return item
 
     @property
+    def is_behind_ready(self) -> bool:
+        """Whether an earlier stretch is still unanswered: its errors would not skip what comes next."""
+        return bool(self.queue) and self.queue[0].group < self.group
+
+    @property
     def is_namespace_certain(self) -> bool:
         """Whether names mean the same for the next message, whatever becomes of those on their way.
 

@@ -136,10 +136,10 @@ class Decider:
             return Run(plan)
         if policy.is_everything:
             return Run(plan) if held is None else Run(_with_read(plan, _plan_of(held)), reads=None)
+        self.require_certain(held, confirmed)
         if held is None:
             answer = missing_cursor(name) if is_portal else missing_for(True, name)
             raise Denied(missing_refusal(not is_portal, name), answer)
-        self.require_certain(held, confirmed)
         self._require_readable(plan.command, held, name, policy)
         return Run(_with_read(plan, _plan_of(held)), reads=Reading(name, held, is_portal))
 
@@ -150,14 +150,18 @@ class Decider:
         is_foreign = isinstance(held, Prepared) and plan.command not in _PREPARABLE
         if (plan.column_masks or plan.hidden_columns or is_foreign) and command != "move":
             raise Denied(raw_name(name, is_portal))
-        if not self.is_outdated(held, policy):
+        if not self.is_outdated(held, policy) and (is_portal or not self.is_renamed(held, policy)):
             return
         if is_portal:
             raise Denied(changed_cursor(name))
         raise Denied(changed_result_refusal(), changed_result())
 
-    def require_certain(self, held: Held, confirmed: Held | None) -> None:
+    def require_certain(self, held: Held | None, confirmed: Held | None) -> None:
         """Raises Wait when an error on its way could leave another thing under the name than is expected."""
+        if held is None:
+            if self._c.is_behind_ready:
+                raise Wait
+            return
         if confirmed is not None and _identity(confirmed) is _identity(held):
             return
         origin = _origin_of(held)
@@ -185,6 +189,21 @@ class Decider:
         if decided.refusal is not None or decision is None:
             return True
         return (decision.text, decision.plans) != (held.decision.text, held.decision.plans)
+
+    def is_renamed(self, held: Held, policy: EffectivePolicy) -> bool:
+        """Whether the text of a prepared statement means something else in the namespace of now.
+
+        The server would read it anew; what it has of it names the relations of then.
+        """
+        if isinstance(held, Prepared):
+            held = held.declared or held
+        if isinstance(held, Portal):
+            return False
+        now = self._c.basis(policy, held.sql)
+        if now.namespace == held.basis.namespace:
+            return False
+        decision = None if len(held.decision.plans) != 1 else self.decide(held.sql.encode(), now).decision
+        return decision is None or decision.text != held.decision.text
 
 
 def is_same_to_server(old: Prepared, decided: Decided, decision: Decision) -> bool:

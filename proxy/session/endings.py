@@ -12,6 +12,7 @@ from proxy.session.parameters import note_parameter
 from proxy.session.poison import POISON_QUERY
 from proxy.session.ports import RefreshCatalog
 from proxy.session.queue import ENDED_BY_READY, Item, Kind
+from proxy.session.refusals import aborted
 from proxy.session.reports import client_fields, fatal_bytes, is_fatal, refusal_bytes, sqlstate_of
 from proxy.wire import messages as m
 from proxy.wire.codec import decode_backend, encode
@@ -32,6 +33,7 @@ class Endings:
         c.pop()
         for account in head.accounts:
             c.ledger.close(account, head.sqlstate)
+        c.confirmed.end_query(head)
         c.is_copying_in = False
         c.status = buffer[start + 5 : end]
         if c.is_late and not self._settle_late():
@@ -121,7 +123,8 @@ class Endings:
     def _show_error(self, head: Item | None, message: m.ErrorResponse, buffer: bytes, start: int, end: int) -> None:
         c = self._c
         if head is not None and head.answer is not None and not is_fatal(message.fields):
-            c.send_client(head.answer)
+            is_aborted = head.yields_to_abort and c.confirmed.track.is_failed
+            c.send_client(aborted() if is_aborted else head.answer)
             return
         self._show_report(message, head, buffer, start, end)
 

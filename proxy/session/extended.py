@@ -114,16 +114,19 @@ class Extended:
         if held is None and policy.is_everything:
             c.is_tainted = True
             return self._server_only(policy)
+        self._decider.require_certain(held, c.confirmed.names.statement(message.statement))
         if held is None:
             poison(c, missing_for(True, message.statement))
             return None
-        self._decider.require_certain(held, c.confirmed.names.statement(message.statement))
         if isinstance(held, Declared):
-            if policy.is_everything or not self._decider.is_outdated(held, policy):
+            if policy.is_everything or not self._is_changed(held, policy):
                 return statement_of(held, message.statement)
             poison(c, changed_result())
             return None
         return held if held.basis == c.basis(policy, held.sql) else self._renew(held)
+
+    def _is_changed(self, held: Declared, policy: EffectivePolicy) -> bool:
+        return self._decider.is_outdated(held, policy) or self._decider.is_renamed(held, policy)
 
     def _renew(self, old: Prepared) -> Prepared | None:
         """The statement under the policy and catalog of now; None when it was refused."""
@@ -204,16 +207,16 @@ class Extended:
 
     def _statement(self, name: bytes) -> Prepared | None:
         held = self._c.sent.names.statement(name)
+        self._decider.require_certain(held, self._c.confirmed.names.statement(name))
         if held is None:
             return None
-        self._decider.require_certain(held, self._c.confirmed.names.statement(name))
         return statement_of(held, name) if isinstance(held, Declared) else held
 
     def _portal(self, name: bytes) -> Portal | None:
         held = self._c.sent.names.portal(name)
+        self._decider.require_certain(held, self._c.confirmed.names.portal(name))
         if held is None:
             return None
-        self._decider.require_certain(held, self._c.confirmed.names.portal(name))
         return Portal(name, statement_of(held, name), held.origin) if isinstance(held, Declared) else held
 
     # Execute

@@ -21,10 +21,10 @@ _UNNAMED_PARSE: Final = encode(m.Parse(b"", _TEXT))
 _NAMELESS: Final = b"\0"
 
 
-def poison_query(c: Conversation, answer: bytes) -> None:
+def poison_query(c: Conversation, answer: bytes, yields_to_abort: bool = False) -> None:
     """In place of a Query or a FunctionCall."""
     c.send_server(POISON_QUERY)
-    c.expect(Item(Kind.QUERY, answer=answer))
+    c.expect(Item(Kind.QUERY, answer=answer, yields_to_abort=yields_to_abort))
 
 
 def poison(c: Conversation, answer: bytes, drops_unnamed: bool = False) -> None:

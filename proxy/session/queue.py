@@ -42,6 +42,7 @@ class Item:
     name: bytes = b""
     decision: Decision | None = None
     answer: bytes | None = None
+    yields_to_abort: bool = False  # `answer` stands for the server's: in a failed transaction it says something else
     is_swallowed: bool = False
     is_open: bool = False
     statement: Prepared | None = None

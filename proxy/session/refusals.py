@@ -33,6 +33,12 @@ def _missing(sqlstate: str, what: str, name: bytes, routine: str) -> bytes:
     return _with_routine(error_response("ERROR", sqlstate, message), routine)
 
 
+def aborted() -> bytes:
+    """The server's own words inside a failed transaction."""
+    message = "current transaction is aborted, commands ignored until end of transaction block"
+    return _with_routine(error_response("ERROR", "25P02", message), "exec_simple_query")
+
+
 def cannot_run(portal: bytes) -> bytes:
     """The server's own words for a portal that has run to its end."""
     message = f'portal "{_shown(portal)}" cannot be run'

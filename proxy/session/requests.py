@@ -165,4 +165,4 @@ class Requests:
 
     def _refuse(self, sql: str, decision: Decision | None, refusal: Refusal, answer: bytes = b"") -> None:
         self._c.ledger.deny(sql, decision, refusal)
-        poison_query(self._c, answer or refusal_bytes(refusal))
+        poison_query(self._c, answer or refusal_bytes(refusal), yields_to_abort=bool(answer))

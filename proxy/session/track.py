@@ -119,6 +119,11 @@ class Track:
     def is_block(self) -> bool:
         return self._is_block
 
+    @property
+    def is_failed(self) -> bool:
+        """Whether the server refuses all but the end of the transaction."""
+        return self._is_failed
+
     def ready(self, status: bytes = b"") -> bool:
         """ReadyForQuery, with its status, or where one is expected: an implicit transaction has ended.
 

@@ -20,13 +20,19 @@ class View:
         return View(self.track.copy(), self.names.copy())
 
     def expect(self, item: Item) -> None:
-        """The item was sent and will succeed, as far as is known; a poison will fail."""
-        if item.answer is not None or item.is_abort:
+        """The item was sent and will succeed, as far as is known; a poison will fail.
+
+        Its beginning may be confirmed already, or that it has failed.
+        """
+        if item.sqlstate:
+            pass
+        elif item.answer is not None or item.is_abort:
             self.track.fail()
         else:
             self.confirm(item)
-            for account in item.accounts:
+            for account in item.accounts[item.at :]:
                 self.run(account)
+        self.end_query(item)
         if item.kind in ENDED_BY_READY:
             self.track.ready()
             if not self.track.is_block:
@@ -46,6 +52,13 @@ class View:
             case Kind.CLOSE if not item.is_swallowed:
                 return names.close(item.name, item.is_described)
         return None
+
+    def end_query(self, item: Item) -> None:
+        """A Query takes the unnamed statement and the unnamed portal for its own."""
+        if item.kind is Kind.QUERY:
+            self.names.close(b"", is_statement=True)
+            if item.accounts:
+                self.names.close(b"", is_statement=False)
 
     def _keep_small(self, is_open: bool) -> None:
         # Under the allow-everything policy a session may use names that nobody knows; elsewhere it is refused.

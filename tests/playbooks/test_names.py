@@ -381,3 +381,34 @@ def test_the_open_policy_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> 
         play.client(m.Parse(b"s%d" % number, b"select 1"))
     play.client(m.Bind(b"", b"s0"), m.Sync())
     assert kinds(play.server_hears()) == ["Parse"] * 9 + ["Bind", "Sync"]
+
+
+def test_between_an_error_and_its_ready_nothing_is_expected_to_succeed() -> None:
+    """The error alone has come: what waits for it must not see the failed DECLARE as done, or it waits for ever."""
+    play = Play(stage()).open()
+    said(play, b"hold", b"DECLARE CURSOR")
+    play.client(m.Query(b"declare"), m.Query(b"fetch"))
+    play.server(error("25P01"))
+    play.server(READY)
+    assert play.server_hears()[-1] == m.Query(b"fetch")
+    assert play.session.wants_client_data
+
+
+def test_a_text_whose_beginning_is_confirmed_is_not_expected_twice() -> None:
+    services = stage()
+    services.decisions["begin; savepoint; savepoint; 1/0"] = lambda sql: Decision(
+        sql,
+        (
+            Plan("begin", "begin"),
+            Plan("savepoint", "savepoint", effect=Effect(savepoint="a")),
+            Plan("set", "set", effect=Effect(search_path=("x",))),
+            Plan("select", "1/0"),
+        ),
+    )
+    play = Play(services).open()
+    play.client(m.Query(b"begin; savepoint; savepoint; 1/0"))
+    play.server(m.CommandComplete(b"BEGIN"), m.CommandComplete(b"SAVEPOINT"), m.CommandComplete(b"SET"))
+    play.server(error("22012"), FAILED)
+    said(play, b"rollback to", b"ROLLBACK", IN_BLOCK)
+    play.client(m.Query(b"select 1"))
+    assert services.paths[-1] == ("shop",)
