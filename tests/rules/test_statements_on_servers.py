@@ -28,7 +28,7 @@ policies:
   - name: p
     subjects: {any: true}
     statements: [select, copy_to, copy_from, cursor, prepare, listen, call, update]
-    tables: {allow: ["app.*"]}
+    tables: {allow: ["app.*", "app.made", "app.made_masked"]}
     columns: {block: [app.people.secret, app.notes.secret]}
     rows: [{table: app.people, filter: "tenant = {tenant}"}]
     masks:
@@ -36,6 +36,7 @@ policies:
       - {column: app.people.born, mask: {kind: truncate, unit: year}}
       - {column: app.people.points, mask: {kind: nullify}}
       - {column: app.notes.body, mask: {kind: nullify}}
+      - {column: app.made_masked.label, mask: {kind: constant, value: "(hidden)"}}
     functions: {allow: [app.tell]}
 """
 TABLES = """
@@ -49,6 +50,8 @@ CREATE TABLE {0}.parts (id int, label text) PARTITION BY RANGE (id);
 CREATE TABLE {0}.parts_1 PARTITION OF {0}.parts FOR VALUES FROM (0) TO (1000);
 CREATE TABLE {0}.parent (id int, label text);
 CREATE TABLE {0}.child (extra text) INHERITS ({0}.parent);
+CREATE MATERIALIZED VIEW {0}.made AS SELECT 1 AS id, 'open' AS label;
+CREATE MATERIALIZED VIEW {0}.made_masked AS SELECT 1 AS id, {2}::text AS label;
 CREATE VIEW {0}.seen AS SELECT id, name FROM {0}.people;
 INSERT INTO {0}.open SELECT i, 'l' || i FROM generate_series(1, 40) i;
 INSERT INTO {0}.parts SELECT i, 'l' || i FROM generate_series(1, 5) i;
@@ -115,8 +118,8 @@ def world(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> tuple
     database = server.empty()
     with psycopg.connect(server.dsn(database), autocommit=True) as connection:
         connection.execute("CREATE SCHEMA app; CREATE SCHEMA clean")
-        connection.execute(TABLES.format("app", "secret text DEFAULT 'canary',").encode())
-        connection.execute(TABLES.format("clean", "").encode())
+        connection.execute(TABLES.format("app", "secret text DEFAULT 'canary',", "'canary'").encode())
+        connection.execute(TABLES.format("clean", "", "'(hidden)'").encode())
         connection.execute(ROWS.encode())
         connection.execute("ALTER TABLE clean.people DROP COLUMN shouted")
     folder = tmp_path_factory.mktemp("policies")
@@ -209,6 +212,23 @@ def test_errors_of_copy_are_those_of_the_clean_copy(pair: Pair, statement: str) 
     with pytest.raises(psycopg.Error) as guarded:
         _copied(pair.guarded, decision.text)
     assert guarded.value.sqlstate == clean.value.sqlstate
+
+
+@pytest.mark.parametrize("statement", ["COPY made TO STDOUT", "COPY made_masked TO STDOUT CSV"])
+def test_materialized_views_are_copied_where_the_server_copies_them(pair: Pair, statement: str) -> None:
+    """Since PostgreSQL 18; before it, by its own error."""
+    if pair.catalog.server_version >= 180_000:
+        guarded, clean = pair.copies(statement)
+        assert guarded == clean
+        return
+    refusal = pair.decide(statement).refusal
+    with pytest.raises(psycopg.Error) as clean_error:
+        _copied(pair.clean, statement)
+    if refusal is not None:
+        assert (refusal.sqlstate, refusal.message) == ("42809", clean_error.value.diag.message_primary)
+        return
+    with pytest.raises(psycopg.errors.WrongObjectType):
+        _copied(pair.guarded, pair.text(statement))
 
 
 def test_copied_rows_fill_the_columns_that_are_left(pair: Pair) -> None:

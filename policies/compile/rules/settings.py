@@ -130,6 +130,8 @@ def _value_text(tree: Tree) -> str:
 
 
 def _constant(node: Any) -> str | None:
+    if is_node(node, "TypeCast"):  # SET TIME ZONE INTERVAL '+01:00' HOUR TO MINUTE
+        node = node["TypeCast"].get("arg")
     if not is_node(node, "A_Const"):
         return None
     value = node["A_Const"]

@@ -35,6 +35,9 @@ from tests.compile_world import World
         ("ROLLBACK AND CHAIN", Effect(is_chained=True)),
         ("COMMIT AND NO CHAIN", NO_EFFECT),
         ("SET LOCAL lock_timeout = '1s'", NO_EFFECT),
+        ("SET TIME ZONE INTERVAL '-08:00' HOUR TO MINUTE", NO_EFFECT),
+        ("SET TIME ZONE -7.5", NO_EFFECT),
+        ("SET LOCAL TIME ZONE LOCAL", NO_EFFECT),
         ("SET plan_cache_mode = force_custom_plan", NO_EFFECT),
         ("SET row_security = off", NO_EFFECT),  # it makes errors of what a policy of the server would filter
     ],
