@@ -29,7 +29,7 @@ PARAMETERS: Final = (
     *CHOICES,
 )
 # Unknown to asyncpg, which reads catalogs and speaks to the audit store.
-_OUR_OWN: Final = frozenset({"channel_binding", "max_protocol_version"})
+_OUR_OWN: Final = frozenset({"channel_binding", "max_protocol_version", "target_session_attrs"})
 DEFAULT_PORT: Final = 5432
 
 
@@ -77,7 +77,10 @@ class Upstream:
         return replace(self, password=password)
 
     def url(self) -> str:
-        """The same as one URL, password included: for asyncpg and psycopg, never for a log."""
+        """The same as one URL, password included: for asyncpg, which reads the catalog; never for a log.
+
+        That is done in read-only transactions, so a server for writing is known by being the primary.
+        """
         secret = "" if self.password is None else f":{quote(self.password, safe='')}"
         where = "" if self.is_unix else ",".join(f"{_bracketed(c.host)}:{c.port}" for c in self.candidates)
         user, database = quote(self.user, safe=""), quote(self.database, safe="")
@@ -94,6 +97,8 @@ class Upstream:
         pairs += [(name, value) for name in (*FILES, "sslpassword") if (value := getattr(self, name))]
         kept = [name for name in CHOICES if name not in _OUR_OWN and name != "sslmode"]
         pairs += [(name, getattr(self, name)) for name in kept if getattr(self, name) != CHOICES[name][0]]
+        if self.target_session_attrs in ("read-write", "primary"):
+            pairs.append(("target_session_attrs", "primary"))
         return "?" + "&".join(f"{key}={quote(value, safe='/')}" for key, value in pairs)
 
 
@@ -127,7 +132,9 @@ def parse_dsn(url: str) -> Upstream:
 def check_for_store(url: str) -> None:
     """Whether asyncpg can use it as it stands. Raises DsnError."""
     parse_dsn(url)
-    ours = _OUR_OWN & {name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
+    ours = (_OUR_OWN - {"target_session_attrs"}) & {
+        name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)
+    }
     if ours:
         raise DsnError(f"the audit store's URL can't have {', '.join(sorted(ours))}")
 

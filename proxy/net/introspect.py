@@ -200,7 +200,7 @@ async def read_catalog(
     """
     try:
         answers = await _ask(dsn, password)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise CatalogReadError(f"the catalog of {database} can't be read: {error or 'time-out'}") from error
     # A large catalog takes a second to build: off the loop that moves bytes.
     return await asyncio.to_thread(_number, answers, database, previous)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 
 from proxy.dsn import DsnError, Upstream, check_for_store, parse_dsn
@@ -43,7 +45,7 @@ def test_reads_what_libpq_reads(url: str, expected: Upstream) -> None:
         "postgresql://u:p%40@h:6000/d?sslmode=verify-full&sslrootcert=/a b/ca.crt",
         "postgresql:///d?host=/run/pg&port=5433&user=u",
         "postgresql://u%2F@[::1]:5433/d",
-        "postgresql://u@a:1,[::1]:2,c:3/d?target_session_attrs=read-write",
+        "postgresql://u@a:1,[::1]:2,c:3/d?target_session_attrs=primary",
         "postgresql://u@h:1/d?sslmode=require&sslnegotiation=direct&ssl_min_protocol_version=TLSv1.3&sslpassword=p%26q",
     ],
 )
@@ -66,6 +68,12 @@ def test_the_url_for_asyncpg_has_nothing_that_it_would_take_for_a_setting() -> N
     with pytest.raises(DsnError, match="can't have channel_binding, max_protocol_version"):
         check_for_store(dsn)
     check_for_store("postgresql://u@a,b/d?target_session_attrs=read-write")
+
+
+@pytest.mark.parametrize(("wanted", "read_from"), [("read-write", "primary"), ("standby", ""), ("read-only", "")])
+def test_the_catalog_is_read_where_its_reader_is_let_in(wanted: str, read_from: str) -> None:
+    url = parse_dsn(f"postgresql://u@a,b/d?target_session_attrs={wanted}").url()
+    assert parse_qs(urlsplit(url).query).get("target_session_attrs", [""]) == [read_from]
 
 
 @pytest.mark.parametrize(
