@@ -24,7 +24,7 @@ def test_a_login_reaches_the_server_under_the_gateways_name() -> None:
         b"user": b"gate",
         b"database": b"warehouse",
         b"application_name": b"psql",
-        b"TimeZone": b"UTC",
+        b"timezone": b"UTC",
         b"client_encoding": b"UTF8",
         b"standard_conforming_strings": b"on",
         b"jit": b"off",
@@ -79,6 +79,10 @@ FORBIDDEN = [
     {"client_encoding": "LATIN1"},
     {"standard_conforming_strings": "off"},
     {"role": "postgres"},
+    {"search_path": "shop, pg_catalog"},
+    {"search_path": "pg_temp"},
+    {"search_path": "a b"},
+    {"client_min_messages": "debug5"},
 ]
 
 
@@ -123,12 +127,12 @@ def test_a_value_that_is_no_text_passes_only_where_nothing_is_guarded() -> None:
 
 
 def test_listed_options_reach_the_server() -> None:
-    play = Play().log_in(options=r"-c search_path=a\ b,public --statement_timeout=5s", client_encoding="'utf-8'")
+    play = Play().log_in(options=r'-c search_path="a\ b",public --statement_timeout=5s', client_encoding="'utf-8'")
     play.session.upstream_connected()
     play.collect()
     (startup,) = play.server_hears()
     assert isinstance(startup, m.StartupMessage)
-    assert startup.parameters[b"search_path"] == b"a b,public"
+    assert startup.parameters[b"search_path"] == b'"a b",public'
     assert startup.parameters[b"statement_timeout"] == b"5s"
     assert startup.parameters[b"client_encoding"] == b"UTF8"
 

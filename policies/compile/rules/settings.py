@@ -103,6 +103,12 @@ def identifiers_of(text: str | None) -> tuple[str, ...] | None:
             return tuple(names) if at == len(text) else None
 
 
+def followed_path(text: str) -> tuple[str, ...] | None:
+    """The names in a search_path that comes with a startup packet; None when the server or we can't take it."""
+    path = identifiers_of(text)
+    return path if path is not None and _is_followed(path) else None
+
+
 def _lower(name: str) -> str:
     """Only ASCII letters are folded."""
     return "".join(letter.lower() if letter.isascii() else letter for letter in name)
