@@ -55,12 +55,19 @@ def _plan(encoded: bytes, statement: Statement) -> Plan:
     return Plan(
         command_of(statement),
         text,
-        is_ddl=statement.kind not in _NO_DDL or creates,
+        is_ddl=(statement.kind not in _NO_DDL or creates) and not _is_temporary(statement.tree),
         is_tainting=statement.kind not in _PLAIN or creates or any(map(_may_leave_state, found)),
         tables=tuple(sorted({_name(node) for kind, node in found if kind == "RangeVar"})),
         effect=effect_of(statement),
         shape=shape_of(text),
     )
+
+
+def _is_temporary(tree: Tree) -> bool:
+    """CREATE TEMP TABLE and the like: the catalog leaves out what is temporary."""
+    into: Tree = tree.get("into") or tree.get("intoClause") or {}
+    made: Tree = tree.get("relation") or into.get("rel") or {}
+    return bool(made.get("relpersistence") == "t")
 
 
 def _may_leave_state(entry: tuple[str, Tree]) -> bool:

@@ -152,6 +152,13 @@ class ClientLink(asyncio.Protocol):
 
     # from the listener
 
+    def hold_for_catalog(self, database: str) -> bool:
+        return self._session is not None and self._session.hold_for_catalog(database)
+
+    def catalog_refreshed(self) -> None:
+        self.session.catalog_refreshed()
+        self._carry_out()
+
     def drain(self) -> None:
         self.session.drain()
         self._carry_out()
@@ -213,9 +220,10 @@ class ClientLink(asyncio.Protocol):
                     self._close()
 
     async def _refresh_catalog(self, database: str) -> None:
-        await self._surroundings.catalog_refreshed(database)
-        self.session.catalog_refreshed()
-        self._carry_out()
+        try:
+            await self._surroundings.catalog_refreshed(database)
+        finally:
+            self.catalog_refreshed()
 
     def _write_server(self, data: bytes) -> None:
         wait_synced = self._surroundings.wait_synced

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from proxy.net.sockets import UnixSocket
 from proxy.net.surroundings import AnyLink, CancelKey, LinkSettings
 from proxy.session.session import Session
 
+OTHERS_S: Final = 1.0  # how long sessions wait for the catalog to follow another session's DDL
 _DRAIN_STEP_S: Final = 0.05
 _CLOSING_S: Final = 1.0
 _BACKLOG: Final = 1024
@@ -126,7 +127,16 @@ class Listener:
         await self._catalogs.ready(database)
 
     async def catalog_refreshed(self, database: str) -> None:
-        await self._catalogs.read_anew(database)
+        held = [link for link in self._links if link.hold_for_catalog(database)]
+        await asyncio.gather(self._catalogs.read_anew(database), self._release(held, database))
+
+    async def _release(self, held: Sequence[AnyLink], database: str) -> None:
+        """Others see the change at once, too, but don't wait for a reading that a lock holds up."""
+        try:
+            await self._catalogs.read_anew(database, OTHERS_S)
+        finally:
+            for link in held:
+                link.catalog_refreshed()
 
     def register(self, link: AnyLink, key: CancelKey) -> None:
         self._keys[key.process_id, key.secret_key] = link

@@ -43,6 +43,11 @@ class AnyLink(Protocol):
 
     def end(self) -> None: ...
 
+    def hold_for_catalog(self, database: str) -> bool:
+        """Whether its session waits from now on until `catalog_refreshed`."""
+
+    def catalog_refreshed(self) -> None: ...
+
     async def cancel_at_server(self) -> None: ...
 
 

@@ -140,5 +140,13 @@ class OpenSession:
     def cancel_done(self) -> None:
         self.conversation.cancels = max(0, self.conversation.cancels - 1)
 
+    def hold_for_catalog(self) -> bool:
+        """Has the client's messages wait, as another session has changed the catalog; False while they do already."""
+        c = self.conversation
+        if c.catalog_waits > 0:
+            return False
+        c.catalog_waits = 1
+        return True
+
     def catalog_refreshed(self) -> None:
         self.conversation.catalog_waits = max(0, self.conversation.catalog_waits - 1)

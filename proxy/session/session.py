@@ -159,6 +159,11 @@ class Session:
             self._open_session.cancel_done()
             self._guarded(self._read_client)
 
+    def hold_for_catalog(self, database: str) -> bool:
+        """Whether it waits from now on until `catalog_refreshed`."""
+        opened = self._open_session
+        return opened is not None and self._identity.database == database and opened.hold_for_catalog()
+
     def catalog_refreshed(self) -> None:
         """The snapshot holds what was committed before a RefreshCatalog, or it took too long to read."""
         if self._open_session is not None:

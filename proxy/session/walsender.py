@@ -151,5 +151,8 @@ class Walsender:
     def cancel_done(self) -> None:
         """Nothing waits for it."""
 
+    def hold_for_catalog(self) -> bool:
+        return False
+
     def catalog_refreshed(self) -> None:
         """Nothing waits for it."""
