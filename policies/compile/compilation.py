@@ -84,7 +84,7 @@ class Compilation:
         return self.tokens[first : bisect_left(self.tokens, statement.end, first, key=_start)]
 
     def _statement(self, statement: Statement) -> None:
-        request = Request(statement, len(self.statements), self.policy, self.text)
+        request = Request(statement, self.policy, self.text)
         self.drafts.append([])
         plan = self.decide(request, self._bare_plan(statement))
         self.plans.append(plan)

@@ -71,10 +71,9 @@ _GRANTS = {
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One statement out of `count` in a text, and the policy it is held against."""
+    """One statement of a text, or one inside another, and the policy it is held against."""
 
     statement: Statement
-    count: int
     policy: EffectivePolicy
     text: bytes
 
