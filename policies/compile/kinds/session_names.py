@@ -25,7 +25,8 @@ def naming_effect(request: Request) -> Effect:
 
 def _require_certain(request: Request, name: str) -> None:
     text = request.text[request.statement.start : request.statement.end]
-    if text.isascii() or (name == name.lower() and len(name.encode()) <= _NEVER_CUT_BYTES):
+    is_folded = name.isascii() or name == name.lower()
+    if text.isascii() or (is_folded and len(name.encode()) <= _NEVER_CUT_BYTES):
         return
     raise request.refuse(
         "0A000",

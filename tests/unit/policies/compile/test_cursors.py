@@ -105,5 +105,7 @@ def test_names_that_another_encoding_could_change_are_refused(world: World) -> N
     """In LATIN1 the server folds É and keeps 63 letters of a name whose UTF-8 is cut in the middle."""
     for name in ("É", '"É"', '"' + "é" * 31 + '"'):
         assert world.refused(f"FETCH {name}") == ("0A000", "pgwarden/names")
+    assert world.refused("DECLARE " + "a" * 61 + "€ CURSOR FOR SELECT 1") == ("0A000", "pgwarden/names")
+    assert world.allowed("DECLARE \"My C\" CURSOR FOR SELECT 'ż'").plans[0].effect == Effect(opens_cursor="My C")
     assert world.allowed("FETCH żółw").plans[0].effect == Effect(reads_cursor="żółw")
     assert world.allowed("FETCH " + "a" * 70).plans[0].effect == Effect(reads_cursor="a" * 63)
