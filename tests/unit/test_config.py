@@ -6,12 +6,27 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import Address, Config, ConfigError, SqlText, TlsMode, load_config
+from proxy.config import (
+    Address,
+    ClientCertificates,
+    Config,
+    ConfigError,
+    Sessions,
+    SqlText,
+    TlsMode,
+    UnixAddress,
+    load_config,
+)
 
 FULL = """\
-listen: 0.0.0.0:6432
+listen: [0.0.0.0:6432, "[::]:6432", unix:/run/pgwarden, "unix:/run/other:6433"]
 admin: {listen: "[::1]:9187"}
-tls: {mode: require, certificate: tls.crt, key: tls.key, client_ca: ca.crt}
+unix_socket_permissions: 0770
+handshake_timeout: 5s
+session: {idle_timeout: 1h, idle_in_transaction_timeout: 90s}
+keepalive: {idle: 2m, interval: 5s, count: 3}
+limits: {message: 128MiB}
+tls: {mode: require, certificate: tls.crt, key: tls.key, client_ca: ca.crt, client_certificates: optional}
 databases:
   shop: {upstream: "postgresql://gateway@db.internal:5432/shop?sslmode=verify-full", password_file: pg}
 policies: rules/
@@ -42,7 +57,19 @@ def problems(folder: Path, text: str, environment: dict[str, str] | None = None)
 
 def test_every_key_is_read(tmp_path: Path) -> None:
     config = load(tmp_path, FULL)
-    assert config.listen == (Address("0.0.0.0", 6432),)
+    assert config.listen == (
+        Address("0.0.0.0", 6432),
+        Address("::", 6432),
+        UnixAddress(Path("/run/pgwarden"), 6432),
+        UnixAddress(Path("/run/other"), 6433),
+    )
+    assert config.listen[2].path == Path("/run/pgwarden/.s.PGSQL.6432")
+    assert (config.unix_socket_permissions, config.handshake_timeout) == (0o770, 5.0)
+    assert config.session == Sessions(idle_timeout="1h", idle_in_transaction_timeout="90s")
+    assert (config.session.idle_timeout, config.session.idle_in_transaction_timeout) == (3600.0, 90.0)
+    assert (config.keepalive.idle, config.keepalive.interval, config.keepalive.count) == (120, 5, 3)
+    assert config.limits.message == 128 << 20
+    assert config.tls.client_certificates is ClientCertificates.OPTIONAL
     assert config.admin.listen == Address("::1", 9187)
     assert config.tls.mode is TlsMode.REQUIRE
     assert config.tls.client_ca == tmp_path / "ca.crt"
@@ -61,6 +88,9 @@ def test_without_a_file_everything_has_a_default_on_loopback(tmp_path: Path) -> 
     assert config.listen == (Address("127.0.0.1", 6432),)
     assert config.admin.listen == Address("127.0.0.1", 9187)
     assert config.databases is None
+    assert (config.session.idle_timeout, config.session.idle_in_transaction_timeout) == (None, None)
+    assert (config.handshake_timeout, config.limits.message) == (10.0, 64 << 20)
+    assert config.tls.client_certificates is ClientCertificates.REQUIRED
     assert config.audit.store is None
     assert config.audit.directory == tmp_path / "var/journal"
 
@@ -94,6 +124,22 @@ def test_the_environment_reaches_inner_keys_and_leaves_their_neighbours(tmp_path
     assert config.databases["shop"].server.password == "s3cret"
 
 
+def test_the_environment_says_what_the_file_says(tmp_path: Path) -> None:
+    environment = {
+        "PGWARDEN_LISTEN": "127.0.0.1:7, unix:/run/pgwarden",
+        "PGWARDEN_SESSION__IDLE_TIMEOUT": "5m",
+        "PGWARDEN_KEEPALIVE__COUNT": "9",
+        "PGWARDEN_LIMITS__MESSAGE": "1GiB",
+        "PGWARDEN_UNIX_SOCKET_PERMISSIONS": "0700",
+        "PGWARDEN_HANDSHAKE_TIMEOUT": "500ms",
+    }
+    config = load(tmp_path, FULL, environment)
+    assert config.listen == (Address("127.0.0.1", 7), UnixAddress(Path("/run/pgwarden"), 6432))
+    assert (config.session.idle_timeout, config.session.idle_in_transaction_timeout) == (300.0, 90.0)
+    assert (config.keepalive.idle, config.keepalive.count) == (120, 9)
+    assert (config.limits.message, config.unix_socket_permissions, config.handshake_timeout) == (1 << 30, 0o700, 0.5)
+
+
 def test_a_secret_file_reaches_inner_keys(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "pgwarden_audit__store").write_text("postgresql://w:pw@h/store\n")
@@ -121,6 +167,23 @@ def test_an_unknown_inner_key_in_the_environment_is_refused_by_its_name(tmp_path
     [
         ("listen: 6432\n", "pgwarden.yaml:1:1: listen: expected host:port"),
         ("listen: a:99999\n", "pgwarden.yaml:1:1: listen: expected host:port"),
+        ("listen: []\n", "pgwarden.yaml:1:1: listen: name at least one place"),
+        ("listen: [a:1, a:1]\n", "pgwarden.yaml:1:1: listen: a place stands twice"),
+        ("listen: unix:run\n", "pgwarden.yaml:1:1: listen: expected unix:/folder"),
+        ("listen: unix:/run:0\n", "pgwarden.yaml:1:1: listen: expected unix:/folder"),
+        (f"listen: unix:/{'x' * 100}\n", "pgwarden.yaml:1:1: listen: expected unix:/folder"),
+        ("unix_socket_permissions: 770\n", "pgwarden.yaml:1:1: unix_socket_permissions: expected octal permissions"),
+        ("unix_socket_permissions: rwx\n", "pgwarden.yaml:1:1: unix_socket_permissions: expected octal permissions"),
+        ("handshake_timeout: 10\n", "pgwarden.yaml:1:1: handshake_timeout: expected a time with its unit"),
+        ("handshake_timeout: 0s\n", "pgwarden.yaml:1:1: handshake_timeout: expected a time with its unit"),
+        ("session: {idle_timeout: 99d}\n", "pgwarden.yaml:1:11: session.idle_timeout: expected a time"),
+        ("\nsession: {idle: 1s}\n", "pgwarden.yaml:2:11: session.idle: unknown key; known here: idle_timeout, idle_in"),
+        ("keepalive: {idle: 1500ms}\n", "pgwarden.yaml:1:13: keepalive.idle: expected a time in whole seconds"),
+        ("keepalive: {count: 0}\n", "pgwarden.yaml:1:13: keepalive.count: Input should be greater"),
+        ("limits: {message: lots}\n", "pgwarden.yaml:1:10: limits.message: expected a size such as 64MiB"),
+        ("limits: {message: 10KiB}\n", "pgwarden.yaml:1:10: limits.message: Input should be greater"),
+        ("limits: {message: 2GiB}\n", "pgwarden.yaml:1:10: limits.message: Input should be less"),
+        ("tls: {client_certificates: some}\n", "pgwarden.yaml:1:7: tls.client_certificates: Input should be 'req"),
         ("workers: 2\n", "pgwarden.yaml:1:1: workers: this version runs one worker"),
         ("\nworkers: 0\n", "pgwarden.yaml:2:1: workers: this version runs one worker"),
         ("audit: {sql_text: redacted}\n", "pgwarden.yaml:1:9: audit.sql_text: Input should be 'full' or 'digest'"),
