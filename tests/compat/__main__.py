@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -18,15 +17,21 @@ from rich.table import Table
 
 from proxy.embedded import EmbeddedServer
 from proxy.installation import EmbeddedError, Installation, find_system, find_wheel
-from tests.compat.known import FILE, read_known
+from tests.compat.known import FILE, Known, read_known
 from tests.compat.outcomes import Comparison, Outcome, Run
 from tests.compat.report import COLUMNS, Verdict, judge, markdown, row
+from tests.compat.results_file import load, save
 from tests.compat.sources import SourceMissing, Sources
 from tests.compat.stand import direct_stand, through_stand
 from tests.compat.suite import Suite, Workplace
 from tests.compat.suites import SUITES
 
 CACHE: Final = Path("var/compat")
+HEADING: Final = (
+    "`tests/compat/run --report docs/compat.md` makes this page. It runs suites that others wrote twice, each time on",
+    "a new server, directly and through pgwarden under the allow-everything policy, and compares them test by test.",
+    "What differs is run again through pgwarden; it counts if it differs again.",
+)
 console = Console()
 
 
@@ -36,7 +41,9 @@ def main(
     keep: Annotated[Path | None, typer.Option(help="keep logs and reports of the runs there")] = None,
     cache: Annotated[Path, typer.Option(help="downloads and venvs")] = CACHE,
     clone_from: Annotated[list[str] | None, typer.Option(help="URL=PLACE: another place of a git repository")] = None,
-    report: Annotated[Path | None, typer.Option(help="write the table there, as Markdown")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="write the table there, as Markdown, with what --keep holds of earlier runs")
+    ] = None,
 ) -> None:
     """Runs third-party suites directly and through pgwarden, and compares them test by test."""
     chosen = [_suite(name) for name in suites or SUITES]
@@ -46,7 +53,8 @@ def main(
         verdicts = [judge(found, known) for suite in chosen if (found := bench.compare(suite)) is not None]
     _show(verdicts)
     if report is not None:
-        report.write_text(markdown(verdicts, _heading(server)), "utf-8")
+        all_verdicts = _with_kept(verdicts, keep, known)
+        report.write_text(markdown(all_verdicts, HEADING), "utf-8")
     is_wrong = any(verdict.unexplained or verdict.is_empty or verdict.comparison.through.faults for verdict in verdicts)
     raise typer.Exit(1 if is_wrong else 0)
 
@@ -69,12 +77,16 @@ class Bench:
         _tell(suite, "directly", direct)
         through = self._through(suite)
         _tell(suite, "through pgwarden", through)
-        comparison = Comparison(suite.name, version, direct, through)
-        if not comparison.newly_failing:
-            return comparison
-        again = self._through(suite, comparison.newly_failing, "again")
-        _tell(suite, "again", again)
-        return comparison.settled(again.outcomes)
+        comparison = Comparison(suite.name, version, direct, through, measured=self._measured())
+        if comparison.newly_failing:
+            again = self._through(suite, comparison.newly_failing, "again")
+            _tell(suite, "again", again)
+            comparison = comparison.settled(again.outcomes)
+        save(comparison, self._folder / suite.name)
+        return comparison
+
+    def _measured(self) -> str:
+        return f"{datetime.datetime.now(datetime.UTC).date().isoformat()}, PostgreSQL {self._installation.version}"
 
     def _direct(self, suite: Suite) -> Run:
         place = self._place(suite, "direct")
@@ -157,15 +169,13 @@ def _show(verdicts: list[Verdict]) -> None:
             console.print(f"{name}: {test} (flaky: passed when run again)", markup=False, soft_wrap=True)
 
 
-def _heading(server: int) -> list[str]:
-    day = datetime.datetime.now(datetime.UTC).date().isoformat()
-    return [
-        "`tests/compat/run --report docs/compat.md` makes this page. It runs suites that others wrote twice, each time",
-        "on a new server, directly and through pgwarden under the allow-everything policy, and compares them test by",
-        "test. What differs is run again through pgwarden; it counts if it differs again.",
-        "",
-        f"Measured on {day} with PostgreSQL {_installation(server).version}, {os.cpu_count()} cores.",
-    ]
+def _with_kept(verdicts: list[Verdict], keep: Path | None, known: list[Known]) -> list[Verdict]:
+    """In the order of the suites: those of this run, and of the others what an earlier run has left in `keep`."""
+    found = {verdict.comparison.suite: verdict for verdict in verdicts}
+    if keep is not None:
+        earlier = (load(keep / name) for name in SUITES)
+        found = {old.suite: judge(old, known) for old in earlier if old is not None} | found
+    return [found[name] for name in SUITES if name in found]
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -38,7 +38,8 @@ class Comparison:
     version: str
     direct: Run
     through: Run
-    flaky: frozenset[str] = field(default=frozenset())
+    flaky: frozenset[str] = frozenset()
+    measured: str = ""  # the day, and what was measured
 
     @property
     def newly_failing(self) -> tuple[str, ...]:
@@ -49,7 +50,7 @@ class Comparison:
         healed = {name for name in self.newly_failing if again.get(name) is Outcome.PASSED}
         outcomes = {**self.through.outcomes, **dict.fromkeys(healed, Outcome.PASSED)}
         through = replace(self.through, outcomes=outcomes)
-        return Comparison(self.suite, self.version, self.direct, through, self.flaky | healed)
+        return replace(self, through=through, flaky=self.flaky | healed)
 
 
 def newly_failing(direct: Outcomes, through: Outcomes) -> list[str]:

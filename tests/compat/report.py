@@ -9,7 +9,7 @@ from typing import Final
 from tests.compat.known import Known, reason_for
 from tests.compat.outcomes import Comparison, Outcome
 
-COLUMNS: Final = ("suite", "tests", "passed directly", "passed through", "newly failing", "documented")
+COLUMNS: Final = ("suite", "tests", "passed directly", "passed through", "newly failing", "documented", "measured")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,14 @@ def row(verdict: Verdict) -> tuple[str, ...]:
         str(through.count(Outcome.PASSED)),
         str(len(comparison.newly_failing)),
         str(len(verdict.documented)),
+        comparison.measured,
     )
 
 
 def markdown(verdicts: Sequence[Verdict], heading: Sequence[str]) -> str:
-    """`heading`: lines that say when and with what it was measured."""
+    """`heading`: lines above the table."""
     lines = ["# Third-party suites, directly and through pgwarden", "", *heading, ""]
-    lines += [_line(COLUMNS), _line(["---"] + ["---:"] * (len(COLUMNS) - 1)), *(_line(row(v)) for v in verdicts)]
+    lines += [_line(COLUMNS), _line(["---", *["---:"] * (len(COLUMNS) - 2), "---"]), *(_line(row(v)) for v in verdicts)]
     lines += _notes(verdicts)
     documented = [(v.comparison.suite, test, reason) for v in verdicts for test, reason in v.documented]
     if documented:

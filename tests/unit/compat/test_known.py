@@ -41,11 +41,11 @@ def test_the_list_itself_names_suites_that_there_are() -> None:
 def test_the_report_tells_documented_differences_from_bugs() -> None:
     direct = Run({"TestA": Outcome.PASSED, "TestZ": Outcome.PASSED, "TestOk": Outcome.PASSED})
     through = Run({"TestA": Outcome.FAILED, "TestZ": Outcome.FAILED, "TestOk": Outcome.PASSED})
-    verdict = judge(Comparison("pgx", "4", direct, through), read_known(TEXT))
+    verdict = judge(Comparison("pgx", "4", direct, through, measured="today"), read_known(TEXT))
     assert verdict.documented == (("TestA", "what it is"),)
     assert verdict.unexplained == ("TestZ",)
     text = markdown([verdict], ["Measured today."])
-    assert "| pgx 4 | 3 | 3 | 1 | 2 | 1 |" in text
+    assert "| pgx 4 | 3 | 3 | 1 | 2 | 1 | today |" in text
     assert "- pgx: `TestZ`" in text
     assert "| pgx | `TestA` | what it is |" in text
 

@@ -1,4 +1,7 @@
+from pathlib import Path
+
 from tests.compat.outcomes import Comparison, Outcome, Run, newly_failing
+from tests.compat.results_file import load, save
 
 PASSED, FAILED, SKIPPED = Outcome.PASSED, Outcome.FAILED, Outcome.SKIPPED
 
@@ -20,3 +23,12 @@ def test_a_difference_that_does_not_repeat_is_flaky() -> None:
 def test_a_test_that_is_missing_when_run_again_stays_newly_failing() -> None:
     compared = Comparison("suite", "1", Run({"a": PASSED}), Run({"a": FAILED}))
     assert compared.settled({}).newly_failing == ("a",)
+
+
+def test_a_saved_comparison_is_the_same_when_it_is_read(tmp_path: Path) -> None:
+    direct = Run({"a": PASSED, "b": SKIPPED}, 1.5, note="1 of 2 as expected")
+    through = Run({"a": FAILED}, 2.5, was_cut_off=True, faults=("boom",))
+    compared = Comparison("suite", "1", direct, through, frozenset({"c"}), "today")
+    save(compared, tmp_path)
+    assert load(tmp_path) == compared
+    assert load(tmp_path / "elsewhere") is None
