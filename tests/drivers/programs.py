@@ -28,12 +28,23 @@ import pytest
 
 from tests.drivers.sanitized import on_the_copy
 from tests.fix_pgwarden import POLICIES, Pgwarden, until
+from tests.unit.net.certificates import Authority
 
 FOLDER = Path(__file__).parent
 COLUMNS = "id, email, ssn, phone, birth_date, balance, preferences, tags, signature"
 LAST_ID = 20
 SAME_SQL = FOLDER / "same.sql"
 PROGRAM_PATIENCE_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class TlsGate:
+    """An instance that takes TLS connections only, and who vouches for it."""
+
+    instance: Pgwarden
+    authority: Authority
+
+
 _REFUSED = ("42501", "0A000")
 _EXPECTED = {"blocked": ("42501",), "not granted": ("42501",), "failed transaction": ("25P02",)}
 _SECRET_SHAPES = re.compile(r"[\w.]+@[\w.]+|\d{3}-\d{2}-\d{4}|\+1 555 \d+ \d{4}")
@@ -77,6 +88,7 @@ class Program:
             "PGUSER": unquote(url.username or ""),
             "PGPASSWORD": unquote(url.password or ""),
             "PGDATABASE": unquote(url.path[1:]),
+            "PGSSLMODE": "disable",
             "SAME_SQL": str(SAME_SQL),
         }
         return subprocess.Popen(
@@ -118,9 +130,9 @@ def assert_same(program: Program, pgwarden: Pgwarden, scene: str = "same") -> No
     assert len(through) == len(direct)
 
 
-def assert_masked(program: Program, pgwarden: Pgwarden, user: str, scene: str) -> list[Line]:
+def assert_masked(program: Program, pgwarden: Pgwarden, user: str, scene: str, **more: str) -> list[Line]:
     """Every path gives the same masked rows, or a refusal; nothing hidden is anywhere in the output."""
-    output = program.play(pgwarden.dsn(user), scene)
+    output = program.play(pgwarden.dsn(user), scene, **more)
     lines = lines_of(output)
     rows, secrets = sanitized(pgwarden.direct_dsn)
     for line in lines:
@@ -167,6 +179,13 @@ def normal(row: Sequence[Any]) -> list[object]:
         "{}" if tags in ([], "[]") else tags,
         signature,
     ]
+
+
+def assert_masked_through_tls(program: Program, tls_gate: TlsGate) -> None:
+    """The analyst's scene again, with the certificate verified in full; by the variables that libpq and others know."""
+    authority = str(tls_gate.authority.file)
+    more = {"PGSSLMODE": "verify-full", "PGSSL": "verify-full", "PGSSLROOTCERT": authority}
+    assert_masked(program, tls_gate.instance, "ada", "analyst", NODE_EXTRA_CA_CERTS=authority, **more)
 
 
 def assert_follows_policies(program: Program, gate: Pgwarden, scene: str = "changed") -> None:

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.drivers.programs import FOLDER, Program, assert_follows_policies, assert_masked, assert_same, need, need_file
+from tests.drivers.programs import (
+    FOLDER,
+    Program,
+    TlsGate,
+    assert_follows_policies,
+    assert_masked,
+    assert_masked_through_tls,
+    assert_same,
+    need,
+    need_file,
+)
 from tests.fix_pgwarden import Pgwarden
 
 DEBIANS_GOPATH = Path("/usr/share/gocode")
@@ -44,3 +54,7 @@ def test_a_writer_sees_masks_on_every_path(program: Program, pgwarden: Pgwarden)
 
 def test_prepared_statements_follow_the_policies(program: Program, changing: Pgwarden) -> None:
     assert_follows_policies(program, changing)
+
+
+def test_tls(program: Program, tls_gate: TlsGate) -> None:
+    assert_masked_through_tls(program, tls_gate)

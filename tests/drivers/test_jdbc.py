@@ -9,9 +9,11 @@ import pytest
 from tests.drivers.programs import (
     FOLDER,
     Program,
+    TlsGate,
     answers,
     assert_follows_policies,
     assert_masked,
+    assert_masked_through_tls,
     assert_same,
     change_policies,
     need,
@@ -66,3 +68,7 @@ def test_the_driver_mends_what_a_policy_changed(classes: str, changing: Pgwarden
             is_told = "in a transaction" in way and "autosave" not in way and "simple" not in way
             assert found == ("0A000" if is_told else "15 g***@example.org"), way
         process.communicate(timeout=60)
+
+
+def test_tls(classes: str, tls_gate: TlsGate) -> None:
+    assert_masked_through_tls(program(classes, "Narrow"), tls_gate)

@@ -7,8 +7,10 @@ import pytest
 from tests.drivers.programs import (
     FOLDER,
     Program,
+    TlsGate,
     assert_follows_policies,
     assert_masked,
+    assert_masked_through_tls,
     assert_same,
     need,
     need_module,
@@ -40,3 +42,8 @@ def test_a_writer_sees_masks_on_every_path(program: Program, pgwarden: Pgwarden)
 @pytest.mark.parametrize("program", ["pg"], indirect=True)
 def test_prepared_statements_follow_the_policies(program: Program, changing: Pgwarden) -> None:
     assert_follows_policies(program, changing)
+
+
+@pytest.mark.parametrize("program", ["pg", "postgres"], indirect=True)
+def test_tls(program: Program, tls_gate: TlsGate) -> None:
+    assert_masked_through_tls(program, tls_gate)

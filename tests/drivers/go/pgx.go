@@ -24,7 +24,7 @@ var background = context.Background()
 var ways = []string{"prepare", "describe", "no cache", "simple"}
 
 func connected(way, options string) *pgx.Conn {
-	config, err := pgx.ParseConfig("sslmode=disable " + options)
+	config, err := pgx.ParseConfig(options)
 	must(err)
 	config.BuildStatementCache = nil
 	switch way {
@@ -209,7 +209,7 @@ func cancelled() {
 }
 
 func pool() {
-	config, err := pgxpool.ParseConfig("sslmode=disable pool_max_conns=3")
+	config, err := pgxpool.ParseConfig("pool_max_conns=3")
 	must(err)
 	many, err := pgxpool.ConnectConfig(background, config)
 	must(err)

@@ -17,7 +17,7 @@ var ways = map[string]string{"text": "", "binary": "binary_parameters=yes"}
 var order = []string{"text", "binary"}
 
 func connected(options string) *sql.DB {
-	db, err := sql.Open("postgres", "sslmode=disable "+options)
+	db, err := sql.Open("postgres", options)
 	must(err)
 	db.SetMaxOpenConns(1)
 	return db
@@ -181,7 +181,7 @@ func cancelled(db *sql.DB) {
 }
 
 func notifications() {
-	listener := pq.NewListener("sslmode=disable", time.Second, time.Minute, nil)
+	listener := pq.NewListener("", time.Second, time.Minute, nil)
 	must(listener.Listen("news"))
 	db := connected("")
 	_, err := db.Exec("SELECT pg_notify('news', 'told')")

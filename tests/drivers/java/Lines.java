@@ -21,7 +21,8 @@ final class Lines {
     static String url(String options) {
         Map<String, String> env = System.getenv();
         return "jdbc:postgresql://" + env.get("PGHOST") + ":" + env.get("PGPORT") + "/" + env.get("PGDATABASE")
-                + "?user=" + env.get("PGUSER") + "&password=" + env.get("PGPASSWORD") + "&" + options;
+                + "?user=" + env.get("PGUSER") + "&password=" + env.get("PGPASSWORD") + "&sslmode="
+                + env.get("PGSSLMODE") + "&sslrootcert=" + env.getOrDefault("PGSSLROOTCERT", "") + "&" + options;
     }
 
     static Connection connected(String options) throws SQLException {
