@@ -33,7 +33,7 @@ ROWS: Final = f"SELECT {COLUMNS} FROM shop.customers WHERE id <= 300 ORDER BY id
 ASKED: Final = (
     ROWS,
     f"SELECT * FROM (SELECT {COLUMNS} FROM shop.customers) AS t WHERE id < 50 ORDER BY id",
-    "SELECT upper(email), length(ssn), birth_date + 1, balance * 2, tags || 'x'::text FROM shop.customers WHERE id < 9",
+    "SELECT upper(email), length(ssn), birth_date + 1, balance * 2, tags || 'x'::text FROM shop.customers ORDER BY id",
     "SELECT email, count(*), max(balance) FROM shop.customers GROUP BY email ORDER BY email LIMIT 50",
     "SELECT DISTINCT phone FROM shop.customers ORDER BY phone LIMIT 50",
     "SELECT to_jsonb(c) FROM shop.customers AS c ORDER BY id LIMIT 20",
