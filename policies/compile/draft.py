@@ -155,6 +155,7 @@ class Draft:
     is_all_hidden: bool = False  # RETURNING holds nothing but that check
     inner: InnerFacts = field(default_factory=InnerFacts)
     is_fenced: bool = False
+    is_blind: bool = False  # the planner must not look at statistics of columns behind guards
     token_index: dict[int, int] = field(default_factory=dict)
 
     @property

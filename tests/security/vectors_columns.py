@@ -125,6 +125,10 @@ BLOCKED_COLUMNS = (
 )
 
 ORACLES = (
+    Vector("statistics_pattern", Defence.FENCE, SAME, r"SELECT id FROM shop.customers WHERE name LIKE 'cnr%\'"),
+    Vector("statistics_pattern_any", Defence.FENCE, SAME, r"SELECT id FROM shop.customers WHERE name LIKE ANY (ARRAY['cnr%\', 'cn%\'])"),
+    Vector("statistics_pattern_join", Defence.FENCE, SAME, r"SELECT o.id FROM shop.orders o JOIN shop.customers c ON c.name ILIKE 'CNR%\'"),
+    Vector("statistics_pattern_catalog", Defence.FENCE, CLEAN, r"SELECT relname FROM pg_class WHERE relname LIKE 'salar%\'"),
     Vector("divide_by_zero", F, SAME, "SELECT id FROM shop.customers WHERE 1 / (id - @[hidden customer 1 id]) >= 0"),
     Vector("divide_by_masked", F, SAME, "SELECT 1 / (pin - @[own customer 1 pin]) FROM shop.customers"),
     Vector("divide_in_case", F, SAME,

@@ -3,6 +3,8 @@
 A subquery is no security barrier: the planner may run a client's condition before the guard's filter, and when the
 condition can fail, its error tells of a hidden row. Where a condition that reads a column is made of anything but
 operators that can't fail on built-in types, no condition may enter a guard.
+
+Nor may the planner try a pattern that can fail on the statistics of hidden rows, which it looks up through a fence.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ _PATTERN_KINDS = frozenset({"AEXPR_LIKE", "AEXPR_ILIKE"})
 
 
 def choose_fence(draft: Draft) -> None:
-    """Sets `draft.is_fenced`."""
+    """Sets `draft.is_fenced` and `draft.is_blind`."""
     if any(target.access is not Access.OPEN for target in draft.targets):
         draft.is_fenced = (
             _has_unknown_types(draft)
@@ -52,6 +54,7 @@ def choose_fence(draft: Draft) -> None:
             or _calls_user_functions(draft)
             or not all(map(_is_block_safe, draft.facts.blocks))
         )
+        draft.is_blind = draft.is_fenced and any(map(_may_fail_on_statistics, nodes_of(draft.statement.tree)))
 
 
 def is_condition_safe(draft: Draft, condition: Tree) -> bool:
@@ -166,6 +169,22 @@ def _is_pattern_safe(pattern: Any) -> bool:
     if text is None:
         return False
     return (len(text) - len(text.rstrip("\\"))) % 2 == 0
+
+
+def _may_fail_on_statistics(found: tuple[str, Tree]) -> bool:
+    """A pattern not known to be whole. To guess how many rows match, the planner runs LIKE on frequent values."""
+    kind, node = found
+    match kind:
+        case "A_Expr":
+            is_pattern = node.get("kind") in _PATTERN_KINDS or bool(
+                set(strings_of(node.get("name"))) & PATTERN_OPERATORS
+            )
+            return is_pattern and not _is_pattern_safe(node.get("rexpr"))
+        case "SubLink":
+            return bool(set(strings_of(node.get("operName"))) & PATTERN_OPERATORS)
+        case "FuncCall":
+            return "like" in strings_of(node["funcname"])[-1]
+    return False
 
 
 def _is_call_safe(node: Tree) -> bool:

@@ -11,7 +11,7 @@ from policies.compile.scope import Block, Reference
 from policies.compile.tree import is_node, node_kind, strings_of
 from policies.compile.usage import is_used_as_row
 from policies.decision import ColumnMask
-from policies.masks import StreamMask, stream_form
+from policies.masks import MaskError, StreamMask, stream_form
 
 # The stream form of these prints as ISO and UTC; the source form prints as the session asked.
 _PRINTED_BY_SESSION = frozenset({1082, 1114, 1184})
@@ -48,7 +48,10 @@ def _stream_mask(target: Target, column: Column) -> StreamMask | None:
     rule = target.rule.masks.get(column.name)
     if rule is None or column.type_oid in _PRINTED_BY_SESSION:
         return None
-    return stream_form(rule.mask, column.type_oid, column.type_name)
+    try:
+        return stream_form(rule.mask, column.type_oid, column.type_name)
+    except MaskError:
+        return None  # it has no form at all: the guard refuses
 
 
 def _add(draft: Draft, mask: ColumnMask) -> None:

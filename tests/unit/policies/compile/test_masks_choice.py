@@ -1,8 +1,10 @@
 """Stream or source: a raw value leaves the database only where it is certainly put out and nothing else."""
 
+from pathlib import Path
+
 import pytest
 
-from tests.compile_world import World
+from tests.compile_world import POLICY, World
 
 EMAIL = 4
 
@@ -82,3 +84,9 @@ def test_a_type_that_prints_by_session_settings_is_masked_at_the_source(world: W
     decision = world.allowed("SELECT birth_date FROM customers")
     assert not decision.plans[0].column_masks
     assert "date_trunc" in decision.text
+
+
+def test_a_mask_that_the_type_has_no_form_of_is_refused(tmp_path: Path) -> None:
+    mask = 'masks:\n      - {column: shop.orders.status, mask: {kind: sql, expression: "{column}"}}'
+    world = World(tmp_path, POLICY.replace("masks:", mask, 1))
+    assert world.refused("SELECT status FROM orders")[0] == "42501"
