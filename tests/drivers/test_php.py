@@ -16,10 +16,13 @@ from tests.drivers.programs import (
 from tests.fix_pgwarden import Pgwarden
 
 
-@pytest.fixture(params=["pgsql", "pdo"])
+EXTENSIONS = {"pgsql": "pgsql", "pdo": "pdo_pgsql"}
+
+
+@pytest.fixture(params=EXTENSIONS)
 def program(request: pytest.FixtureRequest) -> Program:
-    php = need("php", "php-cli")
-    need_module(php, "-r", f"exit(extension_loaded('{request.param}') ? 0 : 1);", package="Debian: php-pgsql")
+    php, extension = need("php", "php-cli"), EXTENSIONS[request.param]
+    need_module(php, "-r", f"exit(extension_loaded('{extension}') ? 0 : 1);", package="Debian: php-pgsql")
     return Program([php, FOLDER / "php" / f"{request.param}.php"], {})
 
 
