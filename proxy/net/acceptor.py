@@ -64,7 +64,7 @@ class Acceptor:
             except ConnectionError:
                 continue  # it went away before it was taken
             except OSError as error:
-                log.error("no connection can be taken", extra={"fields": {"error": error.strerror}})
+                log.error("no connection can be taken", extra={"fields": {"reason": error.strerror}})
                 await asyncio.sleep(_PAUSE_S)
                 continue
             self._spawn(self._begin(accepted))
@@ -76,7 +76,7 @@ class Acceptor:
                 first = await _first_byte(accepted)
             await self._hand_over(accepted, is_tls=first == CLIENT_HELLO)
         except (OSError, TimeoutError) as error:
-            log.info("a link ended before it began", extra={"fields": {"error": type(error).__name__}})
+            log.info("a link ended before it began", extra={"fields": {"reason": type(error).__name__}})
             accepted.close()
         except asyncio.CancelledError:
             accepted.close()

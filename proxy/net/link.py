@@ -277,7 +277,7 @@ class ClientLink(asyncio.Protocol):
                 ssl_handshake_timeout=self._settings.handshake_s,
             )
         except (OSError, TimeoutError) as error:
-            log.info("a client's TLS handshake failed", extra={"fields": {"error": type(error).__name__}})
+            log.info("a client's TLS handshake failed", extra={"fields": {"reason": type(error).__name__}})
             self._client.abort()
             self.connection_lost(None)
             return

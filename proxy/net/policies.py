@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from policies.errors import PoliciesError, PolicyFileError, Severity
 from policies.load import load_folder
 from policies.model import EffectivePolicy, PolicySet, Principal
 from policies.resolve import resolve
+from proxy.wire.scram import DEFAULT_ITERATIONS, Verifier
 
 log = logging.getLogger("pgwarden.policies")
 
@@ -42,6 +44,7 @@ class PolicyHolder:
         self._effective: dict[tuple[str, str], EffectivePolicy | None] = {}
         self._lock = asyncio.Lock()
         self.problem = "no policies are loaded"
+        self.usual_iterations = DEFAULT_ITERATIONS  # of SCRAM: what most principals' verifiers have
 
     @property
     def current(self) -> PolicySet:
@@ -108,6 +111,7 @@ class PolicyHolder:
         self._current = fresh
         self._effective = {}
         self.problem = ""
+        self.usual_iterations = _usual_iterations(fresh)
         if not is_same:
             log.info("policies loaded", extra={"fields": {"fingerprint": fresh.fingerprint}})
             self._on_load(True, f"policies {fresh.fingerprint} loaded")
@@ -119,3 +123,8 @@ class PolicyHolder:
         for problem in error.problems:
             log.error("%s", problem)
         self._on_load(False, f"policies refused: {self.problem}")
+
+
+def _usual_iterations(policies: PolicySet) -> int:
+    found = Counter(Verifier.parse(p.scram).iterations for p in policies.principals.values() if p.scram is not None)
+    return found.most_common(1)[0][0] if found else DEFAULT_ITERATIONS

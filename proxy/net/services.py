@@ -51,6 +51,9 @@ class WorkerServices:
     def principal(self, user: str) -> Principal | None:
         return self.policies.principal(user)
 
+    def usual_iterations(self) -> int:
+        return self.policies.usual_iterations
+
     def has_database(self, database: str) -> bool:
         return database in self.upstreams
 

@@ -18,7 +18,7 @@ from proxy.session.ports import Channel, Rules
 from proxy.wire import messages as m
 from proxy.wire.codec import ResponseKind, decode_frontend, encode
 from proxy.wire.errors import AuthenticationFailed, ProtocolViolation
-from proxy.wire.scram import ScramServer, make_nonce, offered_mechanisms
+from proxy.wire.scram import DEFAULT_ITERATIONS, ScramServer, make_nonce, offered_mechanisms
 
 
 class ClientLogin(Protocol):
@@ -45,6 +45,7 @@ class Claim:
     user: str
     principal: Principal | None
     channel: Channel | None
+    usual_iterations: int = DEFAULT_ITERATIONS
 
 
 def begin_login(claim: Claim, rules: Rules, random_bytes: bytes, today: datetime.date) -> ClientLogin:
@@ -97,6 +98,7 @@ class ScramLogin:
         self._user = claim.user
         self._verifier = None if claim.principal is None or flaw else claim.principal.scram
         self._secret = rules.mock_secret
+        self._fake_iterations = claim.usual_iterations
         self._binding = b"" if claim.channel is None else claim.channel.binding
         self._nonce = make_nonce(random_bytes)
         self._failed = f"login failed: {flaw}" if flaw else "login failed"
@@ -131,7 +133,13 @@ class ScramLogin:
 
     def _begin(self, mechanism: bytes) -> ScramServer:
         return ScramServer(
-            self._verifier, self._user, self._secret, self._nonce, binding=self._binding, mechanism=mechanism
+            self._verifier,
+            self._user,
+            self._secret,
+            self._nonce,
+            self._fake_iterations,
+            self._binding,
+            mechanism,
         )
 
 

@@ -154,6 +154,9 @@ class Services(Protocol):
 
     def principal(self, user: str) -> Principal | None: ...
 
+    def usual_iterations(self) -> int:
+        """What most principals' verifiers have: an unknown user's must look like them."""
+
     def has_database(self, database: str) -> bool: ...
 
     def gateway(self, database: str) -> Gateway: ...

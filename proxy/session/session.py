@@ -274,7 +274,8 @@ class Session:
         self._identity.user = startup.user
         self._identity.database = startup.database
         self._identity.application = startup.application
-        claim = Claim(startup.user, self._services.principal(startup.user), self._greeting.channel)
+        principal = self._services.principal(startup.user)
+        claim = Claim(startup.user, principal, self._greeting.channel, self._services.usual_iterations())
         self._login = begin_login(claim, self._rules, self._services.random_bytes(18), self._services.today())
         self._phase = Phase.LOGIN
         if self._login.request:

@@ -49,6 +49,13 @@ policies:
 """
 
 
+OPEN_TO_ADA = """
+principals: [{user: ada, roles: [admin], auth: {scram: "@ada@"}}]
+policies:
+  - {name: all, subjects: {any: true}, statements: [all], tables: {allow: ["*.*"]}, functions: {allow: ["*"]}}
+"""
+
+
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"), "authority")
@@ -107,6 +114,23 @@ def by_certificate(gate: Pgwarden, user: str, pair: Pair, password: str = "", **
 def logins(gate: Pgwarden, user: str) -> list[str]:
     records = gate.records("stage = 'event' AND shape = 'login' AND \"user\" = %s", user)
     return [record["sql_text"] for record in records]
+
+
+def test_strangers_see_the_iterations_that_most_users_have(make_pgwarden: MakePgwarden) -> None:
+    strong = make_verifier("ada-secret", 9000, SALT)
+    pgwarden = make_pgwarden(policies=OPEN_TO_ADA.replace("@ada@", strong))
+    seen = {}
+    for user in ("ada", "nobody"):
+        with socket.create_connection(("127.0.0.1", pgwarden.port), 10) as link:
+            body = struct.pack("!i", 3 << 16) + f"user\0{user}\0database\0shop\0\0".encode()
+            link.sendall(struct.pack("!i", len(body) + 4) + body)
+            first = b"SCRAM-SHA-256\0" + struct.pack("!i", 12) + b"n,,n=,r=abcd"
+            link.sendall(b"p" + struct.pack("!i", len(first) + 4) + first)
+            heard = b""
+            while b",i=" not in heard:
+                heard += link.recv(1000)
+        seen[user] = heard.partition(b",i=")[2]
+    assert seen == {"ada": b"9000", "nobody": b"9000"}
 
 
 # channel binding

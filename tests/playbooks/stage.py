@@ -81,6 +81,9 @@ class StageServices:
     def principal(self, user: str) -> Principal | None:
         return {"ada": ADA, "silent": Principal("silent")}.get(user)
 
+    def usual_iterations(self) -> int:
+        return 4096
+
     def has_database(self, database: str) -> bool:
         return database == "shop"
 

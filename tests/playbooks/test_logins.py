@@ -85,6 +85,17 @@ def test_plus_without_tls_and_unknown_mechanisms() -> None:
         assert play.services.logins == [False]
 
 
+def test_an_unknown_user_has_as_many_iterations_as_most() -> None:
+    class Strong(Services):
+        def usual_iterations(self) -> int:
+            return 10_000
+
+    play = Play(Strong()).start({b"user": b"nobody", **START})
+    challenge = play.client_hears()[1]
+    assert isinstance(challenge, m.AuthenticationSASLContinue)
+    assert challenge.data.endswith(b",i=10000")
+
+
 # certificates
 
 
