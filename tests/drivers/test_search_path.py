@@ -98,7 +98,7 @@ def test_psql(pgwarden: Pgwarden, user: str) -> None:
 
 
 async def test_asyncpgs_server_settings(pgwarden: Pgwarden, user: str, expected: list[tuple[object, ...]]) -> None:
-    settings = {"search_path": "shop", "application_name": "settled"}
+    settings = {"search_path": "shop", "application_name": "settled", "jit": "off", "statement_timeout": "20s"}
     connection = await asyncpg.connect(pgwarden.dsn(user), server_settings=settings)
     try:
         assert [tuple(row) for row in await connection.fetch(BARE)] == expected
