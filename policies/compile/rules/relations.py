@@ -9,7 +9,7 @@ from __future__ import annotations
 from policies.catalog import Namespace, Relation
 from policies.compile.catalogs import catalog_guard, sequence_start
 from policies.compile.draft import Access, Draft, MergedRule, Target
-from policies.compile.scope import RelationUse
+from policies.compile.facts import Reference, RelationUse
 from policies.compile.tree import Tree, is_node, strings_of
 from policies.masks import stronger
 from policies.model import MaskRule, RuleId, TableRule
@@ -93,7 +93,7 @@ def _system_relation(draft: Draft, use: RelationUse, schema: str, name: str) -> 
         case "open":
             return Target(use, Access.OPEN, schema, name)
         case "filtered":
-            return Target(use, Access.CATALOG, schema, name, body=_with_tableoid(draft, guard.sql, schema, name))
+            return Target(use, Access.CATALOG, schema, name, body=_with_tableoid(draft, use, guard.sql, schema, name))
     raise draft.refuse(
         "42501",
         "pgwarden/catalogs",
@@ -104,16 +104,26 @@ def _system_relation(draft: Draft, use: RelationUse, schema: str, name: str) -> 
     )
 
 
-def _with_tableoid(draft: Draft, body: str, schema: str, name: str) -> str:
+def _with_tableoid(draft: Draft, use: RelationUse, body: str, schema: str, name: str) -> str:
     """pg_dump asks each catalog for its own number, a system column that a subquery hasn't got.
 
-    Not where a star would show it too.
+    Not where a star, a whole row or a natural join would show it too.
     """
-    names = [reference.names[-1] for reference in draft.facts.references]
-    if "tableoid" not in names or None in names:
+    alias = use.item.alias
+    shows_all = any(join.get("isNatural") for join in use.joins) or any(
+        _means_all(reference, use, alias) for reference in draft.facts.references
+    )
+    asked = {reference.names for reference in draft.facts.references if reference.names[-1] == "tableoid"}
+    if shows_all or not asked & {("tableoid",), (alias, "tableoid")}:
         return body
     own = f"'{schema}.{name}'::pg_catalog.regclass::pg_catalog.oid AS tableoid"
     return f"SELECT {own}, {body.removeprefix('SELECT ')}"
+
+
+def _means_all(reference: Reference, use: RelationUse, alias: str) -> bool:
+    if reference.names == (alias,):
+        return True
+    return reference.names[-1] is None and reference.block is use.block and reference.names[:-1] in ((), (alias,))
 
 
 def _user_relation(draft: Draft, use: RelationUse, relation: Relation) -> Target:
