@@ -10,7 +10,7 @@ import psycopg
 from tests.fix_pgwarden import MakePgwarden, Pgwarden, until
 from tests.fix_servers import TestServer
 from tests.security.canary_shop import connect
-from tests.security.raw_client import BINARY, FLUSH, SYNC, RawClient, bind, execute, parse
+from tests.security.raw_client import BINARY, FLUSH, SYNC, RawClient, bind, describe, execute, parse
 
 _CANARY = b"cnryreload"
 _OPEN = """
@@ -140,4 +140,90 @@ def test_a_table_replaced_behind_the_proxy(make_pgwarden: MakePgwarden, server18
             admin.execute("INSERT INTO t VALUES (1, 'plain', 'cnryreload')")
         client.seen.clear()
         _ask_all(client)
+        assert _CANARY not in client.seen
+
+
+_BY_NAME = _OPEN.replace("[select]", "[select, cursor, prepare]")
+_BY_NAME_MASKED = _MASKED.replace("[select]", "[select, cursor, prepare]")
+
+
+def test_what_stands_under_a_name_follows_the_policy(make_pgwarden: MakePgwarden, server: TestServer) -> None:
+    """Cursors, SQL's prepared statements and portals: read in the new policy's way or not at all."""
+    with (
+        _gateway(make_pgwarden, server, _BY_NAME) as (instance, _),
+        connect(instance.dsn("ada")) as other,
+        connect(instance.dsn("ada")) as client,
+        connect(instance.dsn("ada")) as reader,
+    ):
+        for text in (
+            "DECLARE held CURSOR WITH HOLD FOR SELECT a FROM public.t",
+            "PREPARE p AS SELECT a FROM public.t",
+            "BEGIN",
+            "DECLARE c CURSOR FOR SELECT a FROM public.t",
+            "DECLARE b CURSOR FOR SELECT 'plain'",
+        ):
+            client.simple(text)
+        assert _CANARY in (client.simple("FETCH 1 FROM c").rows[0][0] or b"")
+        reader.simple("BEGIN")
+        reader.roundtrip(parse("SELECT a FROM public.t"), bind(portal="p"), execute("p", 2), SYNC)
+        assert not _is_hidden(other)
+        instance.write_policies(_BY_NAME_MASKED)
+        until(lambda: _is_hidden(other), "the masked policy")
+        client.seen.clear()
+        reader.seen.clear()
+        assert client.simple("FETCH 1 FROM b").rows == [(b"plain",)]  # decided anew, it is the same
+        assert client.simple("FETCH 1 FROM c").sqlstate == "40001"
+        client.simple("ROLLBACK")
+        assert client.simple("FETCH 1 FROM held").sqlstate == "40001"
+        assert client.roundtrip(describe(b"P", "held"), execute("held"), SYNC).sqlstate == "0A000"
+        assert client.simple("EXECUTE p").sqlstate == "0A000"
+        assert client.roundtrip(bind(name="p"), execute(), SYNC).sqlstate == "0A000"
+        client.simple("DEALLOCATE p; PREPARE p AS SELECT a FROM public.t")
+        assert len(client.simple("EXECUTE p").rows) == _ROWS
+        assert reader.roundtrip(execute("p", 2), SYNC).sqlstate == "40001"
+        reader.simple("ROLLBACK")
+        assert _CANARY not in client.seen + reader.seen
+
+
+_EVERYTHING = _OPEN.replace("[select]", "[all]").replace('["public.*"]', '["*.*"]') + '    functions: {allow: ["*"]}\n'
+
+
+def test_an_open_session_that_left_its_mark_ends_when_it_is_narrowed(
+    make_pgwarden: MakePgwarden, server18: TestServer
+) -> None:
+    """What only names tracks goes on; settings and what the server alone knows can't."""
+    with (
+        _gateway(make_pgwarden, server18, _EVERYTHING) as (instance, _),
+        connect(instance.dsn("ada")) as other,
+        connect(instance.dsn("ada")) as plain,
+        connect(instance.dsn("ada")) as setting,
+        connect(instance.dsn("ada")) as encoding,
+    ):
+        plain.roundtrip(parse("SELECT a FROM public.t", "s"), SYNC)
+        assert plain.simple("SELECT 1").rows == [(b"1",)]
+        setting.simple("SET work_mem TO '1MB'")
+        encoding.simple("SET client_encoding TO latin1")
+        instance.write_policies(_MASKED)
+        until(lambda: _is_hidden(other), "the masked policy")
+        assert plain.roundtrip(bind(name="s"), execute(), SYNC).sqlstate == ""
+        for client in (setting, encoding):
+            assert client.roundtrip(parse("SELECT a FROM public.t"), bind(), execute(), SYNC).sqlstate == "57P01"
+        assert _CANARY not in plain.seen + setting.seen + encoding.seen
+
+
+def test_a_policy_that_narrows_in_the_middle_of_a_pipeline(make_pgwarden: MakePgwarden, server18: TestServer) -> None:
+    """Statements that are on their way end as they began; what comes behind them is decided under the new policy."""
+    with (
+        _gateway(make_pgwarden, server18, _OPEN) as (instance, _),
+        connect(instance.dsn("ada")) as other,
+        connect(instance.dsn("ada")) as client,
+    ):
+        client.send(parse("SELECT a FROM public.t", "s"), bind(name="s"), execute(limit=1), FLUSH)
+        client.receive(b"s")
+        assert not _is_hidden(other)
+        instance.write_policies(_BLOCKED)
+        until(lambda: _is_hidden(other), "the blocking policy")
+        client.seen.clear()
+        assert client.roundtrip(bind(name="s"), execute(), SYNC).sqlstate == "42501"
+        assert client.roundtrip(bind(name="s"), execute(), SYNC).sqlstate == "42501"
         assert _CANARY not in client.seen
