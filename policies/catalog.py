@@ -80,6 +80,7 @@ class Catalog:
     `user_functions`: unqualified name -> schemas outside pg_catalog and information_schema that define it.
     `user_operators`: names of operators outside pg_catalog that are not plain C or internal functions.
     `user_types`: names of types outside pg_catalog (not the row types of tables).
+    `cast_types`: OIDs of those that the server casts to a type of its own in silence, such as citext.
     `bare_names`: names of relations that occur in the text of a user's function without a search_path of its own that
     puts pg_temp last: such a function may take another relation of that name.
     `schemas`: all schema names. `search_path`: current_schemas(false) of a fresh session of the gateway's user.
@@ -95,11 +96,22 @@ class Catalog:
     user_functions: Mapping[str, frozenset[str]] = field(default_factory=dict)
     user_operators: frozenset[str] = frozenset()
     user_types: frozenset[str] = frozenset()
+    cast_types: frozenset[int] = frozenset()
     bare_names: frozenset[str] = frozenset()
 
     @cached_property
     def by_name(self) -> Mapping[tuple[str, str], Relation]:
         return {(r.schema, r.name): r for r in self.relations}
+
+    @cached_property
+    def cast_columns(self) -> frozenset[str]:
+        """Names, in lower case, of all columns of a type in `cast_types`."""
+        return frozenset(
+            column.name.lower()
+            for relation in self.relations
+            for column in relation.columns
+            if column.type_oid in self.cast_types
+        )
 
     @cached_property
     def by_oid(self) -> Mapping[int, Relation]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from policies.catalog import Namespace, Relation
+from policies.catalog import Relation
 from policies.compile.compilation import Compilation, plan_of
 from policies.compile.draft import Access, Draft, Refused
 from policies.compile.statements import Request
@@ -24,7 +24,7 @@ def compile_view(view: Relation, surroundings: StatementSurroundings, outer: Dra
         definition,
         surroundings.policy,
         surroundings.catalog,
-        Namespace(()),
+        outer.namespace,  # its names are qualified; the operators in guards go by the session's path
         surroundings,
         {"SelectStmt": _select},
         is_view=True,

@@ -148,6 +148,12 @@ LEFT JOIN pg_catalog.pg_class AS c ON c.oid = COALESCE(NULLIF(t.typrelid, 0), e.
 WHERE t.oid >= 16384 AND (c.oid IS NULL OR c.relkind = 'c')
 """
 
+_CASTS = """
+SELECT DISTINCT pg_catalog.unnest(ARRAY[t.oid, t.typarray]) AS type
+FROM pg_catalog.pg_cast AS c JOIN pg_catalog.pg_type AS t ON t.oid = c.castsource
+WHERE c.castsource >= 16384 AND c.casttarget < 16384 AND c.castcontext = 'i'
+"""
+
 _VIEWS = """
 SELECT v.oid, pg_catalog.pg_get_viewdef(v.oid) AS definition
 FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS v(oid)
@@ -170,6 +176,7 @@ _PARTS = {
     "functions": _FUNCTIONS,
     "operators": _OPERATORS,
     "types": _TYPES,
+    "casts": _CASTS,
 }
 
 Rows = Sequence[asyncpg.Record]
@@ -266,6 +273,7 @@ def _build(answers: _Answers, database: str, version: int) -> Catalog:
         user_functions=_functions(answers.parts["functions"]),
         user_operators=frozenset(row["name"] for row in answers.parts["operators"]),
         user_types=frozenset(row["name"] for row in answers.parts["types"]),
+        cast_types=frozenset(row["type"] for row in answers.parts["casts"]),
         bare_names=_bare_names(answers.parts["sources"], {relation.name for relation in relations}),
     )
 

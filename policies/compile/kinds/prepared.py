@@ -8,6 +8,7 @@ from policies.compile.compilation import Compilation, plan_of
 from policies.compile.kinds.expressions import draft_expressions
 from policies.compile.kinds.inner import inner_plan
 from policies.compile.kinds.session_names import naming_effect
+from policies.compile.rules.paths import require_operators_again
 from policies.compile.statements import Request, require_grant
 from policies.decision import Plan
 
@@ -29,6 +30,7 @@ def _after_as(compilation: Compilation, request: Request) -> tuple[int, int]:
 def execute(compilation: Compilation, request: Request, plan: Plan) -> Plan:
     """ExecuteStmt."""
     require_grant(request)
+    require_operators_again(request, compilation.catalog, lambda: compilation.namespace)
     effect = naming_effect(request)
     draft = draft_expressions(compilation, request.statement.tree.get("params") or [], request.statement)
     return replace(plan_of(plan, draft), is_guarded=True, limits=request.policy.limits, effect=effect)

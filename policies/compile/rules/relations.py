@@ -10,6 +10,7 @@ from policies.catalog import Namespace, Relation
 from policies.compile.catalogs import catalog_guard, sequence_start
 from policies.compile.draft import Access, Draft, MergedRule, Target
 from policies.compile.facts import Reference, RelationUse
+from policies.compile.rules.paths import require_operators
 from policies.compile.tree import Tree, is_node, strings_of
 from policies.masks import stronger
 from policies.model import MaskRule, RuleId, TableRule
@@ -129,6 +130,7 @@ def _means_all(reference: Reference, use: RelationUse, alias: str) -> bool:
 def _user_relation(draft: Draft, use: RelationUse, relation: Relation) -> Target:
     _require_allowed(draft, use, relation)
     rule = merged_rule(draft, relation, use)
+    require_operators(draft, relation, rule, use)
     if relation.kind == "S" and not _is_named(draft, relation) and _asks_for_start(draft):
         return Target(use, Access.CATALOG, relation.schema, relation.name, body=sequence_start(f"{relation.oid}"))
     if relation.kind in _REASONS and not _is_named(draft, relation):
