@@ -147,6 +147,23 @@ TABLE loaded;
     assert "twenty" in assert_same(pgwarden, user, script)
 
 
+def test_copy_in_where_rows_are_filtered(pgwarden: Pgwarden, tmp_path: Path) -> None:
+    """No filter can be held against rows that are copied in: refused, and psql goes on. Other tables take them."""
+    orders, products = tmp_path / "orders.csv", tmp_path / "products.csv"
+    orders.write_text("1,1,2025-01-01\n")
+    products.write_text("C-1,copied,decor,5,1\n")
+    script = f"""
+\\copy shop.orders (tenant_id, customer_id, ordered_at) FROM '{orders}' (FORMAT csv)
+BEGIN;
+\\copy shop.products (sku, name, category, price, weight_kg) FROM '{products}' (FORMAT csv)
+SELECT name, price FROM shop.products WHERE sku = 'C-1';
+ROLLBACK;
+"""
+    done = psql(pgwarden, pgwarden.dsn("wes"), "-At", "-f", "-", stdin=script)
+    assert "COPY FROM can't check rows against the filter of shop.orders (rule pgwarden/copy)" in done.stderr
+    assert done.stdout.splitlines() == ["BEGIN", "COPY 1", "copied|5.00", "ROLLBACK"]
+
+
 @pytest.mark.parametrize("user", EVERYBODY)
 def test_one_transaction(pgwarden: Pgwarden, user: str) -> None:
     """-1 and -c: several texts in one transaction, ended at the first failure."""
