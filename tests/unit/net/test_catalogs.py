@@ -1,0 +1,69 @@
+"""Snapshots that follow DDL: who asks for a reading gets one that began after the asking."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+import pytest
+
+from proxy.dsn import Upstream, parse_dsn
+from proxy.net.catalogs import Catalogs
+from tests.fix_servers import TestServer
+
+
+@pytest.fixture
+def dsn(server18: TestServer) -> str:
+    return server18.dsn(server18.empty())
+
+
+def catalogs_of(dsn: str) -> Catalogs:
+    def upstream() -> Upstream:
+        return parse_dsn(dsn)
+
+    return Catalogs({"shop": upstream})
+
+
+def run(dsn: str, sql: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(sql.encode())
+
+
+async def test_what_was_committed_before_the_call_is_known_after_it(dsn: str) -> None:
+    catalogs = catalogs_of(dsn)
+    await catalogs.ready("shop")
+    for number in range(3):
+        run(dsn, f"CREATE TABLE t{number} (id int)")
+        await catalogs.read_anew("shop")
+        catalog = catalogs.get("shop")
+        assert catalog is not None
+        assert catalog.find("public", f"t{number}") is not None
+
+
+async def test_callers_that_wait_share_a_reading(dsn: str) -> None:
+    catalogs = catalogs_of(dsn)
+    await catalogs.ready("shop")
+    running = asyncio.create_task(catalogs.read("shop"))
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(catalogs.read_anew("shop")) for _ in range(5)]
+    await asyncio.sleep(0)
+    run(dsn, "CREATE TABLE late (id int)")
+    await asyncio.gather(running, *waiting)
+    catalog = catalogs.get("shop")
+    assert catalog is not None
+    assert catalog.find("public", "late") is not None
+    assert catalog.version == 2
+
+
+async def test_a_reading_that_takes_too_long_is_not_waited_for(dsn: str) -> None:
+    catalogs = catalogs_of(dsn)
+    await catalogs.ready("shop")
+    run(dsn, "CREATE TABLE t (id int); CREATE VIEW v AS SELECT id FROM t")
+    with psycopg.connect(dsn) as connection:
+        connection.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+        await catalogs.read_anew("shop", 0.2)
+    catalog = catalogs.get("shop")
+    assert catalog is not None
+    assert catalog.find("public", "v") is None
+    await catalogs.read_anew("shop")
+    assert catalogs.get("shop") is not catalog
