@@ -161,7 +161,7 @@ OTHERS = (
     _text("set_config_not_alone", Defence.SETTINGS, DENIED, "SELECT set_config('search_path', 'vault', false) FROM shop.regions"),
     _text("set_config_temp_path", Defence.SETTINGS, DENIED, "SELECT set_config('search_path', 'pg_temp, shop', false)"),
     _text("set_local_role", Defence.SETTINGS, DENIED, "SET LOCAL SESSION AUTHORIZATION postgres"),
-    _text("reset_role", Defence.SETTINGS, DENIED, "RESET ROLE"),
+    _text("set_role_none", Defence.SETTINGS, DENIED, "SET ROLE NONE"),
     _text("commit_prepared", ST, DENIED, "COMMIT PREPARED 'x'"),
 )
 
@@ -293,6 +293,7 @@ STATE = (
         "BEGIN", "DECLARE c CURSOR FOR SELECT id, email FROM customers ORDER BY id", "SET search_path = public", "FETCH ALL FROM c", "ROLLBACK")),
     _talk("path_of_a_sql_prepared_statement", Defence.SETTINGS, CLEAN, _texts(
         "PREPARE q AS SELECT id, email FROM customers ORDER BY id", "SET search_path = public", "EXECUTE q")),
+    _talk("reset_of_roles", Defence.SETTINGS, SAME, _texts("RESET ROLE", "SET SESSION AUTHORIZATION DEFAULT", "SELECT id, ssn FROM shop.customers ORDER BY id")),
     _talk("discard_all_closes_cursors", Defence.SETTINGS, SAME, _texts(
         "BEGIN", "DECLARE c CURSOR WITH HOLD FOR SELECT id, ssn FROM shop.customers ORDER BY id", "COMMIT", "FETCH 1 FROM c", "DISCARD ALL", "FETCH 1 FROM c")),
 )

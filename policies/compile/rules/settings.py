@@ -14,6 +14,9 @@ from policies.decision import NO_EFFECT, Effect
 
 RULE = "pgwarden/settings"
 _BLANKS = " \t\n\r\f\v"
+# A pool's reset takes these back to what they were at the login, as DISCARD ALL does: no client can have moved them.
+_IDENTITIES = frozenset({"role", "session_authorization"})
+_RESETS = frozenset({"VAR_RESET", "VAR_SET_DEFAULT"})
 # One name of a list, quoted or not, with the comma behind it.
 _IDENTIFIER = re.compile(
     r"""[ \t\n\r\f\v]*
@@ -34,6 +37,8 @@ def check_set(request: Request, namespace: Callable[[], Namespace]) -> Effect:
         return NO_EFFECT
     if name == "search_path":
         return _search_path(request, tree, namespace)
+    if name in _IDENTITIES and kind in _RESETS:
+        return NO_EFFECT
     check = SETTINGS_SETTABLE.get(name)
     if check is None or kind == "VAR_SET_MULTI":
         raise request.refuse(
