@@ -58,7 +58,8 @@ def _principal(policy: EffectivePolicy) -> dict[str, Any]:
 
 def _statements(policy: EffectivePolicy) -> dict[str, Any]:
     is_all = Statement.ALL in policy.statements
-    allowed = [Statement.ALL] if is_all else [kind for kind in Statement if kind in policy.statements]
+    own = policy.statements & {Statement.ALL, Statement.REPLICATION} if is_all else policy.statements
+    allowed = [kind for kind in Statement if kind in own]
     return {"allow": [kind.value for kind in allowed], "rule": _rule(policy.statements_rule)}
 
 

@@ -36,6 +36,7 @@ class Acceptor:
         self._handshake_s = handshake_s
         self._sockets: list[socket.socket] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._is_closed = False
 
     async def start(self, host: str, port: int) -> int:
         """Listens on all addresses of `host`; gives the port. Raises OSError."""
@@ -51,6 +52,7 @@ class Acceptor:
         return int(self._sockets[0].getsockname()[1])
 
     def close(self) -> None:
+        self._is_closed = True
         for task in self._tasks:
             task.cancel()
         for listening in self._sockets:
@@ -74,6 +76,9 @@ class Acceptor:
             accepted.setblocking(False)
             async with asyncio.timeout(self._handshake_s):
                 first = await _first_byte(accepted)
+            if self._is_closed:
+                accepted.close()
+                return
             await self._hand_over(accepted, is_tls=first == CLIENT_HELLO)
         except (OSError, TimeoutError) as error:
             log.info("a link ended before it began", extra={"fields": {"reason": type(error).__name__}})

@@ -365,9 +365,11 @@ def test_what_a_killed_one_left_behind_is_no_obstacle(make_pgwarden: MakePgwarde
 # protocol versions
 
 
-def test_libpq_speaks_3_2_and_cancels_with_its_long_key(gate: Pgwarden) -> None:
-    for version in ("3.0", "3.2"):
-        dsn = gate.dsn(sslmode="require", min_protocol_version=version, max_protocol_version=version)
+def test_libpq_speaks_3_2_and_cancels_with_its_long_key(gate: Pgwarden, unix_folder: Path) -> None:
+    direct = {"sslmode": "require", "sslnegotiation": "direct"}
+    local = {"host": str(unix_folder), "port": "6432"}
+    for version, way in (("3.0", {"sslmode": "require"}), ("3.2", direct), ("3.2", local), ("3.2", {})):
+        dsn = gate.dsn(**way, min_protocol_version=version, max_protocol_version=version)
         with psycopg.connect(dsn, autocommit=True) as connection:
             assert connection.pgconn.full_protocol_version == int(version[0]) * 10_000 + int(version[2])
             canceller = connection.pgconn.cancel_conn()
