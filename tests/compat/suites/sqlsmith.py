@@ -25,6 +25,7 @@ PROGRAM: Final = Path("/usr/bin/sqlsmith")
 STATEMENTS: Final = 3000
 SEED: Final = 42
 FINE: Final = "00000"
+FATES: Final = "fates.json"
 LOST: Final = "the connection was lost"
 
 Fates = Mapping[str, str]  # SQLSTATE or LOST, by "statement 17"
@@ -42,13 +43,12 @@ class Sqlsmith:
     def run(self, place: Workplace, endpoint: Endpoint, only: Collection[str] = ()) -> Run:
         """`only` doesn't count: all of them take no longer than finding the place of a few."""
         create_shop(endpoint.server.dsn("shop", password=PASSWORD), gateway_password(endpoint.server))
-        script, direct = place.folder.parent / "statements.sql", place.folder.parent / "fates.json"
+        script, direct = place.folder.parent / "statements.sql", place.folder.parent / "direct" / FATES
         begin = time.monotonic()
         if endpoint.pgwarden is None:
             _generate(endpoint, place, script)
         fates = play(endpoint.dsn("shop"), split(script.read_text("utf-8")))
-        if endpoint.pgwarden is None:
-            direct.write_text(json.dumps(fates))
+        (place.folder / FATES).write_text(json.dumps(fates))
         outcomes = compare_fates(json.loads(direct.read_text()), fates)
         fine = sum(fate == FINE for fate in fates.values())
         return Run(outcomes, time.monotonic() - begin, note=f"{fine} of {len(fates)} without an error")
