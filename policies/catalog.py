@@ -67,6 +67,7 @@ class Relation:
     index_names: tuple[str, ...] = ()  # in the table's own schema
     referenced_by: tuple[int, ...] = ()  # tables with a foreign key to it, OIDs
     foreign_keys: tuple[ForeignKey, ...] = ()
+    owned_by: tuple[int, str] | None = None  # a sequence's table (OID) and column: serial, identity, OWNED BY
 
     def column(self, name: str) -> Column | None:
         return next((c for c in self.columns if c.name == name), None)
@@ -116,6 +117,10 @@ class Catalog:
     @cached_property
     def by_oid(self) -> Mapping[int, Relation]:
         return {r.oid: r for r in self.relations}
+
+    @cached_property
+    def relation_names(self) -> frozenset[str]:
+        return frozenset(relation.name for relation in self.relations)
 
     def find(self, schema: str, name: str) -> Relation | None:
         return self.by_name.get((schema, name))

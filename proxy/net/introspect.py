@@ -119,6 +119,13 @@ FROM pg_catalog.pg_constraint AS k
 WHERE k.contype = 'f' AND k.convalidated AND k.conrelid >= 16384 ORDER BY 1, 2, k.conname
 """
 
+_OWNED = """
+SELECT d.objid AS sequence, d.refobjid AS relation, d.refobjsubid AS attnum
+FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_class AS c ON c.oid = d.objid AND c.relkind = 'S'
+WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
+  AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid >= 16384 ORDER BY 1
+"""
+
 # A body that was parsed when it was made holds OIDs. pg_temp comes first unless the path names it.
 _SOURCES = """
 SELECT pg_catalog.lower(p.prosrc) AS source
@@ -172,6 +179,7 @@ _PARTS = {
     "indexes": _INDEXES,
     "references": _REFERENCES,
     "foreign_keys": _FOREIGN_KEYS,
+    "owned": _OWNED,
     "sources": _SOURCES,
     "functions": _FUNCTIONS,
     "operators": _OPERATORS,
@@ -301,6 +309,11 @@ def _relations(answers: _Answers) -> tuple[Relation, ...]:
     indexes = _grouped((row["relation"], row["index"]) for row in answers.parts["indexes"])
     index_names = _grouped((row["relation"], row["name"]) for row in answers.parts["indexes"])
     references = _grouped((row["relation"], row["referencing"]) for row in answers.parts["references"])
+    owners = {
+        row["sequence"]: (row["relation"], name)
+        for row in answers.parts["owned"]
+        for name in _names(columns.get(row["relation"], ()), (row["attnum"],))
+    }
     foreign_keys = _grouped((row["relation"], _foreign_key(columns, row)) for row in answers.parts["foreign_keys"])
     return tuple(
         Relation(
@@ -314,6 +327,7 @@ def _relations(answers: _Answers) -> tuple[Relation, ...]:
             children=tuple(children.get(oid, ())),
             referenced_by=tuple(references.get(oid, ())),
             foreign_keys=tuple(foreign_keys.get(oid, ())),
+            owned_by=owners.get(oid),
             index_oids=tuple(indexes.get(oid, ())),
             index_names=tuple(index_names.get(oid, ())),
             view_definition=answers.views.get(oid),

@@ -16,6 +16,7 @@ from policies.compile.builtins import (
     SETTINGS_SETTABLE,
 )
 from policies.compile.draft import Draft, Target
+from policies.compile.rules.sequence_functions import SEQUENCE_FUNCTIONS, guard_sequence
 from policies.compile.rules.settings import path_set_by
 from policies.compile.scope import FromItem, Reference
 from policies.compile.tree import Tree, is_node, literal_text, string_of, strings_of
@@ -57,6 +58,8 @@ def _check_call(draft: Draft, call: Tree) -> None:
         _check_setting(draft, call, name)
     elif is_builtin and name in CHANNEL_FUNCTIONS:
         _check_channels(draft, name, location)
+    elif is_builtin and name in SEQUENCE_FUNCTIONS:
+        guard_sequence(draft, call)
     elif is_builtin and name in ALLOWED_ON_VISIBLE:
         return  # rules/arguments looks after it
     elif not _is_allowed(draft, schema[-1] if schema else None, name):

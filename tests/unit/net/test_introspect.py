@@ -59,6 +59,14 @@ async def test_foreign_keys_name_the_columns_at_both_ends(catalog_dsn: str) -> N
     assert customers.foreign_keys == ()
 
 
+async def test_sequences_name_the_column_that_owns_them(catalog_dsn: str) -> None:
+    catalog, sequence = await _relation(catalog_dsn, "canary_salaries_id_seq")
+    salaries = catalog.find("shop", "canary_salaries")
+    assert salaries is not None
+    assert (sequence.kind, sequence.owned_by) == ("S", (salaries.oid, "id"))
+    assert salaries.owned_by is None
+
+
 async def test_view_definitions_are_qualified(catalog_dsn: str) -> None:
     catalog, view = await _relation(catalog_dsn, "names")
     assert view.view_definition is not None
