@@ -120,6 +120,26 @@ def test_upserts(cursor: psycopg.Cursor[Any], pgwarden: Pgwarden) -> None:
     assert cursor.fetchall() == []
 
 
+def test_sequences_of_visible_columns(cursor: psycopg.Cursor[Any]) -> None:
+    """As ORMs ask for keys before an INSERT, or after it."""
+
+    def value(sql: str) -> int:
+        (row,) = cursor.execute(sql.encode()).fetchall()
+        return int(row[0])
+
+    first = value("SELECT nextval('shop.orders_id_seq')")
+    assert value("SELECT currval(pg_get_serial_sequence('shop.orders', 'id'))") == value("SELECT lastval()") == first
+    cursor.execute(INSERT, (1, 1, 5, "x"))
+    assert value("SELECT id FROM shop.orders WHERE note = 'x' AND id = lastval()") == first + 1
+    for sql in (
+        "SELECT nextval('shop.nothing')",
+        "SELECT setval('shop.orders_id_seq', 1)",
+        "SELECT nextval($$16400$$)",
+    ):
+        with pytest.raises((errors.InsufficientPrivilege, errors.UndefinedTable)), cursor.connection.transaction():
+            cursor.execute(sql.encode())
+
+
 def test_pipelines(pgwarden: Pgwarden) -> None:
     with psycopg.connect(pgwarden.dsn("wes")) as connection:
         with connection.pipeline():
