@@ -10,11 +10,14 @@ import stat
 import struct
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import asyncpg
+import pg8000.native
 import psycopg
 import pytest
+import scramp
 
 from proxy.wire.scram import make_verifier
 from tests.drivers.middleman import SSL_REQUEST, Middleman
@@ -380,3 +383,26 @@ def test_libpq_speaks_3_2_and_cancels_with_its_long_key(gate: Pgwarden, unix_fol
             assert result is not None
             assert result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"57014"
             assert connection.pgconn.get_result() is None
+
+
+# drivers that bind by themselves
+
+
+def test_pg8000_binds_its_proof(gate: Pgwarden, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[str] = []
+    make = scramp.ScramClient.__init__
+
+    def note(client: scramp.ScramClient, *arguments: object, **named: object) -> None:
+        make(client, *arguments, **named)
+        chosen.append(client.mechanism_name)
+
+    monkeypatch.setattr(scramp.ScramClient, "__init__", note)
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    given = {"host": "127.0.0.1", "port": gate.port, "database": "shop", "ssl_context": context}
+    with closing(pg8000.native.Connection("admin", password="admin-secret", **given)) as connection:
+        assert connection.run("SELECT 5") == [[5]]
+    with closing(pg8000.native.Connection("ci", password=KEYS["current"], **given)) as connection:
+        assert connection.run("SELECT 6") == [[6]]
+    assert chosen == ["SCRAM-SHA-256-PLUS"]
