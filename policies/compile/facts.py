@@ -110,6 +110,7 @@ class Facts:
     functions: list[Tree] = field(default_factory=list)
     attributes: list[tuple[str, Tree]] = field(default_factory=list)  # (x).name: name, A_Indirection
     operators: list[tuple[tuple[str, ...], int]] = field(default_factory=list)  # qualified name, byte offset
+    types: list[Tree] = field(default_factory=list)  # TypeName's fields
     locking: list[Tree] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     writes: list[Write] = field(default_factory=list)

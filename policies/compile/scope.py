@@ -243,6 +243,8 @@ class _Reader(WriteReader):
     def _fields(self, fields: Tree, place: Place) -> None:
         if "relname" in fields:
             raise UnknownNode("RangeVar", fields.get("location", -1))
+        if "names" in fields and "typemod" in fields:
+            self.facts.types.append(fields)
         for key in fields:
             self.visit(fields, key, place)
 

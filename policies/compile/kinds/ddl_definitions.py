@@ -33,6 +33,7 @@ class Definition:
 
     expressions: list[tuple[Any, Any]] = field(default_factory=list)
     relations: list[tuple[Tree, Role, Tree]] = field(default_factory=list)
+    types: list[Tree] = field(default_factory=list)  # TypeName's fields
 
 
 _TABLE = _words(
@@ -102,6 +103,8 @@ def read_column(found: Definition, column: Tree) -> None:
 def _read_type(found: Definition, column: Tree) -> None:
     if "typeName" in column and column["typeName"].get("pct_type"):
         raise UnknownNode("%TYPE", column.get("location", -1))
+    if "typeName" in column:
+        found.types.append(column["typeName"])
     if "typmods" in column.get("typeName", {}):
         found.expressions.append((column["typeName"], "typmods"))
 

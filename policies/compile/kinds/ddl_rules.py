@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from policies.compile.builtins import ALLOWED_ON_VISIBLE, SETTING_READERS, SETTING_WRITERS
 from policies.compile.compilation import Compilation
@@ -14,6 +14,7 @@ from policies.compile.kinds.named_relations import draft_relations
 from policies.compile.kinds.temporary import TEMPORARY_SCHEMA, is_own_temporary, require_temp_tables
 from policies.compile.rules.functions import check_attributes, check_functions
 from policies.compile.rules.guard import qualify
+from policies.compile.rules.types import check_types
 from policies.compile.scope import UnknownNode, read_expressions
 from policies.compile.statements import Request, require_grant
 from policies.compile.tree import Tree, literal_text, strings_of
@@ -67,7 +68,7 @@ def read_or_refuse(request: Request, read: Callable[[], T]) -> T:
 
 def check_definition(compilation: Compilation, request: Request, definition: Definition) -> None:
     """Holds all that it names against the rules and qualifies its relations. Raises Refused."""
-    check_expressions(compilation, request, definition.expressions)
+    _check_expressions(compilation, request, definition)
     if not definition.relations:
         return
     targets = targets_of(compilation, request, [node for node, _, _ in definition.relations])
@@ -77,13 +78,12 @@ def check_definition(compilation: Compilation, request: Request, definition: Def
         leave_bare(target, draft)
 
 
-def check_expressions(compilation: Compilation, request: Request, places: list[tuple[Any, Any]]) -> None:
+def _check_expressions(compilation: Compilation, request: Request, definition: Definition) -> None:
     """A default runs at each INSERT, whoever sends it, and no look-up of ours can be put around it there."""
-    if not places:
-        return
-    facts = read_or_refuse(request, lambda: read_expressions(places, "definition"))
+    facts = read_or_refuse(request, lambda: read_expressions(definition.expressions, "definition"))
+    facts.types += definition.types
     draft = compilation.new_draft(request.statement, facts)
-    compilation.run_rules(draft, (check_functions, check_attributes))
+    compilation.run_rules(draft, (check_functions, check_types, check_attributes))
     for call in facts.functions:
         name = strings_of(call["funcname"])[-1]
         is_dynamic = name in SETTING_READERS and literal_text((call.get("args") or [None])[0]) is None

@@ -9,29 +9,10 @@ from __future__ import annotations
 from policies.catalog import Catalog
 from policies.compile.rules.relations import TEMPORARY_SCHEMA, is_own_temporary
 from policies.compile.statements import Request, require_grant
+from policies.compile.type_names import TYPE_NAMES
 from policies.model import Statement as Grant
 
 __all__ = ["TEMPORARY_SCHEMA", "check_shadow", "check_temporary_name", "is_own_temporary", "require_temp_tables"]
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-# What pg_get_viewdef and pg_get_expr print without a schema, and no keyword of the grammar stands for it. A table of
-# that name would be the type.
-_TYPE_NAMES = _words(
-    """
-    aclitem any anyarray anycompatible anycompatiblearray anycompatiblemultirange anycompatiblenonarray
-    anycompatiblerange anyelement anyenum anymultirange anynonarray anyrange bool box bpchar bytea char cid cidr circle
-    cstring date datemultirange daterange event_trigger fdw_handler float4 float8 gtsvector index_am_handler inet int2
-    int2vector int4 int4multirange int4range int8 int8multirange int8range internal json jsonb jsonpath
-    language_handler line lseg macaddr macaddr8 money name nummultirange numrange oid oidvector path point polygon
-    record refcursor regclass regcollation regconfig regdictionary regnamespace regoper regoperator regproc
-    regprocedure regrole regtype regdatabase table_am_handler text tid timestamptz timetz trigger tsm_handler
-    tsmultirange tsquery tsrange tstzmultirange tstzrange tsvector txid_snapshot unknown uuid varbit void xid xid8 xml
-    """
-)
 
 
 def require_temp_tables(request: Request) -> None:
@@ -41,7 +22,7 @@ def require_temp_tables(request: Request) -> None:
 
 def check_temporary_name(request: Request, catalog: Catalog, name: str) -> None:
     """Raises Refused for a name that text of others would mean."""
-    if name in _TYPE_NAMES or name.startswith("pg_"):
+    if name in TYPE_NAMES or name.startswith("pg_"):
         raise request.refuse(
             "0A000",
             "pgwarden/temp_tables",

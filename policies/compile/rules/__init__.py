@@ -16,6 +16,7 @@ from policies.compile.rules.masks import choose_masks
 from policies.compile.rules.names import shorten_names
 from policies.compile.rules.relations import resolve_relations
 from policies.compile.rules.sequences import replace_sequence_data
+from policies.compile.rules.types import check_types
 from policies.compile.rules.whole_rows import type_rows
 from policies.compile.usage import narrow_guards
 from policies.compile.writes.guard import guard_writes
@@ -26,6 +27,7 @@ from policies.compile.writes.targets import resolve_writes
 RULES: tuple[Callable[[Draft], None], ...] = (
     replace_sequence_data,
     check_functions,
+    check_types,
     resolve_relations,
     resolve_writes,
     check_locking,
