@@ -113,8 +113,11 @@ def parse_dsn(url: str) -> Upstream:
     database = given.get("dbname", "")
     if not user or not database:
         raise DsnError("a user and a database must be named: postgresql://user@host:5432/database")
+    is_system_trusted = given.get("sslrootcert") == "system"
+    if is_system_trusted:
+        given.setdefault("sslmode", "verify-full")
     choices = {name: _choice(name, given.get(name)) for name in CHOICES}
-    _check_together(choices)
+    _check_together(choices, is_system_trusted)
     (host, port), *others = _places(given)
     return Upstream(
         host=host,
@@ -148,8 +151,11 @@ def _choice(name: str, value: str | None) -> str:
     return value
 
 
-def _check_together(choices: Mapping[str, str]) -> None:
+def _check_together(choices: Mapping[str, str], is_system_trusted: bool) -> None:
     """What libpq refuses together, and what would be weaker than it reads."""
+    if is_system_trusted and choices["sslmode"] != "verify-full":
+        # Anybody can have a certificate of a public authority; only the name makes it the server's.
+        raise DsnError("sslrootcert=system needs sslmode=verify-full")
     if choices["sslnegotiation"] == "direct" and choices["sslmode"] in ("disable", "allow", "prefer"):
         raise DsnError("sslnegotiation=direct needs sslmode=require or stricter")
     if choices["channel_binding"] == "require" and choices["sslmode"] not in VERIFYING:
