@@ -51,7 +51,9 @@ def run_regress(
         user=endpoint.server.user,
     )
     verdicts = dict(_VERDICT.findall(finished.text))
-    note = f"{sum(verdict == 'ok' for verdict in verdicts.values())} of {len(verdicts)} as expected"
+    note = (
+        f"{sum(verdict == 'ok' for verdict in verdicts.values())} of {len(verdicts)} match the files of expected output"
+    )
     outcomes = {test: _outcome(test, verdict, folder, place) for test, verdict in verdicts.items()}
     return Run(outcomes, time.monotonic() - begin, finished.code is None, note)
 

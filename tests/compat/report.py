@@ -64,7 +64,7 @@ def markdown(verdicts: Sequence[Verdict], heading: Sequence[str]) -> str:
 def _notes(verdicts: Sequence[Verdict]) -> list[str]:
     noted = [v.comparison for v in verdicts if v.comparison.direct.note]
     told = [f"- {c.suite}: directly {c.direct.note}, through pgwarden {c.through.note}" for c in noted]
-    return ["", "Held against the files of expected output:", "", *told] if told else []
+    return ["", "Besides, of the same runs:", "", *told] if told else []
 
 
 def _line(cells: Sequence[str]) -> str:
