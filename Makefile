@@ -34,7 +34,7 @@ fmt: $(STAMP) ## formats the code
 	@$(VENV)/bin/ruff check --fix -q . ; $(VENV)/bin/ruff format -q .
 
 clean: ## removes what make made, but not your data in var/
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build *.egg-info tests/drivers/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find proxy -name '*.so' -delete
 
 $(STAMP): pyproject.toml setup.py deploy/make-venv

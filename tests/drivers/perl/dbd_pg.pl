@@ -207,6 +207,8 @@ sub analyst {
     tell_line('cancelled', ok => truth(eval { $db->pg_cancel } && $db->state eq '57014'));
     my $columns = $db->column_info(undef, 'shop', 'payments', '%')->fetchall_hashref('COLUMN_NAME');
     tell_line('columns', ok => truth($columns->{amount} && !$columns->{card_number}));
+    my $views = $db->table_info(undef, 'shop', '%', 'VIEW')->fetchall_hashref('TABLE_NAME');
+    tell_line('views', ok => truth($views->{customer_totals} && !$views->{customers}));
     my @key = $db->primary_key(undef, 'shop', 'customers');
     tell_line('primary_key', ok => truth("@key" eq 'id'));
     $db->disconnect;
