@@ -15,7 +15,6 @@ from tests.drivers.programs import (
 )
 from tests.fix_pgwarden import Pgwarden
 
-
 EXTENSIONS = {"pgsql": "pgsql", "pdo": "pdo_pgsql"}
 
 
