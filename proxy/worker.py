@@ -122,9 +122,18 @@ class Worker:
         return lambda address, is_local: Session(self._services, local if is_local else rules, address, limits)
 
     async def reload(self) -> None:
-        """Reads the policies and catalogs again now."""
+        """Reads the policies, the catalogs and the certificates again now; what can't be used leaves the last ones."""
+        self._renew_certificates()
         await asyncio.gather(*(self._catalogs.read(name) for name in self._upstreams))
         await self._policies.reload()
+
+    def _renew_certificates(self) -> None:
+        if self._listener is None:
+            return
+        try:
+            self._listener.renew(self._link_settings())
+        except ConfigError as error:
+            log.error("the last certificates stay: %s", error)
 
     async def drain(self, limit_s: float) -> None:
         """No new sessions; open ones end between transactions, at the latest after `limit_s` seconds by `stop`."""

@@ -21,13 +21,16 @@ log = logging.getLogger("pgwarden.net")
 
 
 class Acceptor:
-    """`make_link` makes the protocol of one link; `spawn` runs what a link needs before it has one."""
+    """`make_link` makes the protocol of one link; `spawn` runs what a link needs before it has one.
+
+    `tls` gives the context of now: certificates are renewed while links come.
+    """
 
     def __init__(
         self,
         make_link: Callable[[], asyncio.Protocol],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
-        tls: ssl.SSLContext,
+        tls: Callable[[], ssl.SSLContext | None],
         handshake_s: float,
     ) -> None:
         self._make_link = make_link
@@ -91,7 +94,9 @@ class Acceptor:
         loop = asyncio.get_running_loop()
         if is_tls:
             limit_s = self._handshake_s
-            await loop.connect_accepted_socket(self._make_link, accepted, ssl=self._tls, ssl_handshake_timeout=limit_s)
+            await loop.connect_accepted_socket(
+                self._make_link, accepted, ssl=self._tls(), ssl_handshake_timeout=limit_s
+            )
         else:
             await loop.connect_accepted_socket(self._make_link, accepted)
 

@@ -62,7 +62,7 @@ class Listener:
         """Listens; gives the port. Raises OSError."""
         settings = self._settings
         if settings.tls is not None:
-            acceptor = Acceptor(self._make_link, self.spawn, settings.tls, settings.handshake_s)
+            acceptor = Acceptor(self._make_link, self.spawn, lambda: self._settings.tls, settings.handshake_s)
             self._servers.append(acceptor)
             return await acceptor.start(host, port)
         loop = asyncio.get_running_loop()
@@ -76,6 +76,11 @@ class Listener:
         self._unix_sockets.append(made)
         loop = asyncio.get_running_loop()
         self._servers.append(await loop.create_unix_server(self._make_local_link, sock=made.socket))
+
+    def renew(self, settings: LinkSettings) -> None:
+        """For links that come from now on: other certificates. Whether TLS is offered at all stays."""
+        if (settings.tls is None) is (self._settings.tls is None):
+            self._settings = settings
 
     def close(self) -> None:
         """No new links."""

@@ -363,7 +363,7 @@ async def test_a_listener_that_is_closed_leaves_nothing(tmp_path: Path) -> None:
     def spawn(work: object) -> None:
         spawned.append(asyncio.ensure_future(work))  # type: ignore[arg-type]
 
-    acceptor = Acceptor(asyncio.Protocol, spawn, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), 0.3)
+    acceptor = Acceptor(asyncio.Protocol, spawn, lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), 0.3)
     port = await acceptor.start("127.0.0.1", 0)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     async with asyncio.timeout(10):

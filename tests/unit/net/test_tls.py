@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import socket
+import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -84,6 +87,42 @@ async def test_client_certificates(
         with pytest.raises(psycopg.OperationalError):
             await tls_of(stage.dsn("admin", sslmode="require"))
         assert await tls_of(dsn(shown)) is True
+
+
+async def test_renewed_certificates_count_for_new_links(
+    server18: TestServer, tmp_path: Path, authority: Authority
+) -> None:
+    first, second = authority.pair("first"), authority.pair("second")
+    shown = Pair(tmp_path / "shown.crt", tmp_path / "shown.key")
+
+    def put(pair: Pair) -> None:
+        shutil.copy(pair.certificate, shown.certificate)
+        shutil.copy(pair.key, shown.key)
+
+    put(first)
+    tls = {"mode": "require", "certificate": shown.certificate, "key": shown.key}
+    (tmp_path / "stage").mkdir()
+    async with worker_before(server18, tmp_path / "stage", tls=tls) as stage:
+        direct = {"sslmode": "require", "sslnegotiation": "direct"}
+        for pair, is_good in ((first, True), (second, True), (first, False)):
+            if is_good:
+                put(pair)
+            else:
+                shown.key.write_text("no key")
+            await stage.worker.reload()
+            expected = ssl.PEM_cert_to_DER_cert((pair if is_good else second).certificate.read_text())
+            assert await asyncio.to_thread(certificate_shown, stage.port) == expected
+            for options in (direct, {"sslmode": "require"}):
+                assert await tls_of(stage.dsn("admin", channel_binding="require", **options)) is True
+
+
+def certificate_shown(port: int) -> bytes | None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["postgresql"])
+    with socket.create_connection(("127.0.0.1", port), 10) as plain, context.wrap_socket(plain) as link:
+        return link.getpeercert(binary_form=True)
 
 
 @pytest.fixture(scope="module")
