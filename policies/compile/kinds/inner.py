@@ -28,7 +28,7 @@ def inner_plan(compilation: Compilation, request: Request, plan: Plan, place: tu
         raise inner.refuse(
             "0A000",
             "pgwarden/writes",
-            f"the rows that this {kind.removesuffix('Stmt').upper()} writes can't be checked inside a {plan.command}",
+            f"the rows that this {kind.removesuffix('Stmt').upper()} writes can't be checked inside {plan.command.upper()}",
             hint="Send the statement on its own.",
         )
     return found

@@ -104,3 +104,17 @@ def test_the_statement_inside_needs_its_own_grant(world: World) -> None:
 @pytest.mark.parametrize("sql", ["EXPLAIN EXECUTE q", "EXPLAIN ANALYZE EXECUTE q", "CREATE TEMP TABLE x AS EXECUTE q"])
 def test_execute_inside_another_statement_is_refused(world: World, sql: str) -> None:
     assert world.refused(sql)[0] in ("0A000", "42501")
+
+
+def test_rows_that_must_be_checked_are_not_written_by_a_prepared_statement(world: World) -> None:
+    """The check is a column that only this statement's own rows could hide."""
+    refusal = world.decide("PREPARE q AS INSERT INTO customers (id, tenant_id) VALUES ($1, $2)").refusal
+    assert refusal is not None
+    assert (refusal.sqlstate, refusal.rule) == ("0A000", "pgwarden/writes")
+    assert refusal.message == "the rows that this INSERT writes can't be checked inside PREPARE"
+    decision = world.allowed("PREPARE q (int) AS UPDATE orders SET total = 1 WHERE id = $1 RETURNING id")
+    assert decision.text == 'PREPARE q (int) AS UPDATE "shop".orders SET total = 1 WHERE id = $1 RETURNING id'
+    assert decision.plans[0].effect == Effect(prepares="q")
+    decision = world.allowed("PREPARE q AS DELETE FROM customers WHERE id = $1 RETURNING email")
+    assert "tenant_id" in decision.text
+    assert decision.plans[0].is_guarded
