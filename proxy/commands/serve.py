@@ -27,9 +27,9 @@ def serve(
 ) -> None:
     """Stands before the databases until it is told to end.
 
-    SIGTERM lets running sessions finish (30 s at most), SIGINT (Ctrl-C) ends at once, SIGHUP reads certificates and policies
-    again; they are also read again whenever a file in the folder changes. Each key of the file can be given as an
-    environment variable: PGWARDEN_AUDIT__DURABILITY=strict.
+    SIGTERM lets running sessions finish (30 s at most), SIGINT (Ctrl-C) ends at once, SIGHUP reads certificates and
+    policies again; policies are also read again whenever a file in the folder changes. Each key of the file can be
+    given as an environment variable: PGWARDEN_AUDIT__DURABILITY=strict.
 
     \b
     Examples:
