@@ -25,10 +25,11 @@ def inner_plan(compilation: Compilation, request: Request, plan: Plan, place: tu
         return plan_of(plan, compilation.draft_select(query[kind], inner.statement, is_output=False))
     found = compilation.decide(inner, plan)
     if found.hidden_columns or found.column_masks:
+        verb = kind.removesuffix("Stmt").upper()
         raise inner.refuse(
             "0A000",
             "pgwarden/writes",
-            f"the rows that this {kind.removesuffix('Stmt').upper()} writes can't be checked inside {plan.command.upper()}",
+            f"the rows that this {verb} writes can't be checked inside {plan.command.upper()}",
             hint="Send the statement on its own.",
         )
     return found
