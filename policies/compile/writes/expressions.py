@@ -14,8 +14,8 @@ from typing import Any
 from policies.compile.draft import Draft, Target
 from policies.compile.guards import quote
 from policies.compile.parse import ParseError, parse, scan
-from policies.compile.scope import Facts, UnknownNode, read_select
-from policies.compile.tree import Tree, contains, nodes_of, string_of, strings_of, without_places
+from policies.compile.scope import FromItem, Reference, UnknownNode, read_select
+from policies.compile.tree import Tree, nodes_of, string_of, strings_of, without_places
 from policies.compile.writes.meaning import SYSTEM_COLUMNS
 from policies.expressions import ExpressionError, bind_expression
 from policies.masks import MaskError, sql_form
@@ -64,9 +64,14 @@ def mask_of(draft: Draft, target: Target, name: str, alias: str) -> Lent:
 
 def lent(draft: Draft, text: str) -> Lent:
     """An expression of ours; the queries inside it are remembered as ours for `verify`."""
-    tree = value_of(text)
-    draft.lent_queries += [node for kind, node in nodes_of(tree) if kind == "SubLink"]
-    return Lent(text, tree)
+    draft.lent_queries += _queries_in(text)
+    return Lent(text, value_of(text))
+
+
+@lru_cache(maxsize=512)
+def _queries_in(text: str) -> tuple[Tree, ...]:
+    """The SubLinks of an expression."""
+    return tuple(node for kind, node in nodes_of(value_of(text)) if kind == "SubLink")
 
 
 def _unusable(draft: Draft, target: Target, error: Exception) -> Exception:
@@ -106,15 +111,8 @@ def value_of(text: str) -> Any:
         raise UnboundError("it isn't one expression")
     tree = statements[0].tree
     targets = tree.get("targetList", [])
-    if (
-        len(targets) != 1
-        or not set(tree) <= {"targetList", "limitOption", "op"}
-        or set(targets[0]["ResTarget"])
-        - {
-            "val",
-            "location",
-        }
-    ):
+    is_bare = len(targets) == 1 and set(tree) <= {"targetList", "limitOption", "op"}
+    if not is_bare or not set(targets[0]["ResTarget"]) <= {"val", "location"}:
         raise UnboundError("it isn't one expression")
     return without_places(targets[0]["ResTarget"]["val"])
 
@@ -122,14 +120,21 @@ def value_of(text: str) -> Any:
 def _bound(draft: Draft, target: Target, alias: str, expression: str) -> str:
     assert target.relation is not None
     columns = tuple(column.name for column in target.relation.columns)
-    tree = value_of(expression)
-    if not contains(tree, "SubLink"):
+    if not _queries_in(expression):
         return _qualified(expression, target.name, columns, alias)
-    _check_inside(draft, target, expression, set(columns))
-    used = _names_in(tree)
+    problem = _problem(expression, target.schema, target.name, _tables_of(draft, target, expression))
+    if problem:
+        raise UnboundError(problem)
+    return _apart(expression, target.name, columns, alias)
+
+
+@lru_cache(maxsize=512)
+def _apart(expression: str, table: str, columns: tuple[str, ...], alias: str) -> str:
+    """The expression over a row of its own FROM."""
+    used = _names_in(value_of(expression))
     listed = ", ".join(f"{quote(alias)}.{quote(name)}" for name in columns if name in used)
-    # Every part is quoted or the operator's own, which was just read as one expression.
-    return f"(SELECT {expression} FROM (SELECT {listed}) AS {quote(target.name)})"  # noqa: S608
+    # Every part is quoted or the operator's own, which was read as one expression.
+    return f"(SELECT {expression} FROM (SELECT {listed}) AS {quote(table)})"  # noqa: S608
 
 
 @lru_cache(maxsize=512)
@@ -160,32 +165,52 @@ def _reference(node: Tree, table: str, columns: tuple[str, ...], alias: str) -> 
     return f"{quote(alias)}.{quote(name)}"
 
 
-def _check_inside(draft: Draft, target: Target, expression: str, columns: set[str]) -> None:
-    """No name may be left over that a client's FROM item could catch, and no relation that a client's CTE could be."""
-    (statement,) = parse(f"{_SELECT}{expression} FROM {quote(target.schema)}.{quote(target.name)}")
+# The relations that an expression may read: schema, name, columns.
+Tables = tuple[tuple[str, str, tuple[str, ...]], ...]
+
+
+def _tables_of(draft: Draft, target: Target, expression: str) -> Tables:
+    named = [*_relations_in(expression), (target.schema, target.name)]
+    found = ((schema, name, draft.catalog.find(schema, name)) for schema, name in named)
+    return tuple((schema, name, tuple(c.name for c in one.columns) if one else ()) for schema, name, one in found)
+
+
+@lru_cache(maxsize=512)
+def _relations_in(expression: str) -> tuple[tuple[str, str], ...]:
+    found = [node for kind, node in nodes_of(value_of(expression)) if kind == "RangeVar"]
+    return tuple((node.get("schemaname", ""), node["relname"]) for node in found)
+
+
+@lru_cache(maxsize=512)
+def _problem(expression: str, schema: str, table: str, tables: Tables) -> str:
+    """Empty when no name is left over that a client's FROM item could catch, and no relation that its CTE could be."""
+    (statement,) = parse(f"{_SELECT}{expression} FROM {quote(schema)}.{quote(table)}")
     try:
         facts = read_select(statement.tree)
     except UnknownNode as unknown:
-        raise UnboundError(f"it uses {unknown.kind}") from None
+        return f"it uses {unknown.kind}"
     if any("schemaname" not in use.node for use in facts.relations):
-        raise UnboundError("it names a table without its schema")
-    aliases = {item.alias for block in facts.blocks for item in block.items}
-    known = columns | aliases | _inner_names(draft, facts, statement.tree)
-    for reference in facts.references:
-        first, last = reference.names[0], reference.names[-1]
-        is_known = first in known if len(reference.names) == 1 else reference.names[-2] in aliases
-        if not is_known and last is not None:
-            raise UnboundError(f"{last} is no column of what it reads")
+        return "it names a table without its schema"
+    columns = {(schema, name): names for schema, name, names in tables}
+    lost = (reference.names[-1] for reference in facts.references if not _is_bound(reference, columns))
+    return next((f"{name} is no column of what it reads" for name in lost if name is not None), "")
 
 
-def _inner_names(draft: Draft, facts: Facts, tree: Tree) -> set[str]:
-    """Columns that the relations and FROM items of its subqueries have."""
-    names: set[str] = set()
-    for use in facts.relations:
-        relation = draft.catalog.find(use.node["schemaname"], use.node["relname"])
-        names.update(column.name for column in (relation.columns if relation else ()))
-    for block in facts.blocks:
-        for item in block.items:
-            names.update(item.column_aliases)
-    names.update(node["name"] for kind, node in nodes_of(tree) if kind == "ResTarget" and "name" in node)
-    return names
+def _is_bound(reference: Reference, columns: dict[tuple[str, str], tuple[str, ...]]) -> bool:
+    """Whether a FROM item of the expression's own has the name, where the reference stands or further out."""
+    block = reference.block
+    while block is not None:
+        if any(_may_have(item, reference, columns) for item in block.items):
+            return True
+        block = block.parent
+    # ORDER BY and GROUP BY may name an output.
+    return reference.clause in ("sortClause", "groupClause") and len(reference.names) == 1
+
+
+def _may_have(item: FromItem, reference: Reference, columns: dict[tuple[str, str], tuple[str, ...]]) -> bool:
+    if len(reference.names) > 1 or item.alias == reference.names[0]:
+        return item.alias == reference.names[-2 if len(reference.names) > 1 else 0]
+    if item.column_aliases or item.kind != "relation":
+        return item.kind != "relation" or reference.names[0] in item.column_aliases
+    known = columns.get((item.node["schemaname"], item.node["relname"]), ())
+    return reference.names[0] is None or reference.names[0] in known or reference.names[0] in SYSTEM_COLUMNS

@@ -257,6 +257,13 @@ def test_a_filter_can_not_be_caught_by_a_clients_names(tmp_path: Path) -> None:
     )
     writing = World(tmp_path, caught)
     assert writing.refused("DELETE FROM payments USING (SELECT 1 AS gone) x", "wes") == ("42501", "rules/rows[2]")
+    elsewhere = World(
+        tmp_path,
+        caught.replace("o.id = gone)", "o.id = order_id) AND name = 'x'").replace(
+            "public.other AS o", "shop.customers AS o"
+        ),
+    )
+    assert elsewhere.refused("DELETE FROM payments USING (SELECT 'x' AS name) x", "wes") == ("42501", "rules/rows[2]")
     missing = World(
         tmp_path,
         POLICY.replace(
