@@ -47,8 +47,9 @@ def drop(compilation: Compilation, request: Request, plan: Plan) -> Plan:
         case _:
             require_grant(request, Grant.DDL)
             raise _unproven(request, "this form of DROP")
-    _require_grant(compilation, request, names)
-    dropped = [_find(compilation, request, items, kind) for items in names]
+    parts = [_parts(compilation, request, items) for items in names]
+    _require_grant(compilation, request, parts)
+    dropped = [_find(compilation, request, one, kind) for one in parts]
     qualify_objects(compilation, request, _first_name(request.statement.tree), names, [one.schema for one in dropped])
     if tree.get("behavior") == "DROP_CASCADE":
         _check_cascade(compilation, request, dropped)
@@ -64,8 +65,8 @@ def _unproven(request: Request, what: str) -> Exception:
     )
 
 
-def _require_grant(compilation: Compilation, request: Request, names: list[list[Tree]]) -> None:
-    if all(_is_temporary(compilation, strings_of(items)) for items in names):
+def _require_grant(compilation: Compilation, request: Request, names: list[tuple[str, ...]]) -> None:
+    if all(_is_temporary(compilation, parts) for parts in names):
         require_temp_tables(request)
     else:
         require_grant(request, Grant.DDL)
@@ -76,11 +77,18 @@ def _is_temporary(compilation: Compilation, names: tuple[str, ...]) -> bool:
     return names[:-1] == (TEMPORARY_SCHEMA,) or (len(names) == 1 and is_there)
 
 
-def _find(compilation: Compilation, request: Request, items: list[Tree], kind: str) -> _Dropped:
-    """What a name means. Raises Refused."""
+def _parts(compilation: Compilation, request: Request, items: list[Tree]) -> tuple[str, ...]:
+    """A name without its database. Raises Refused for another database's."""
     names = strings_of(items)
+    if len(names) == 3 and names[0] == compilation.catalog.database:
+        return names[1:]
     if len(names) > 2:
-        raise _unproven(request, "a name with a database")
+        raise request.refuse("0A000", "pgwarden/relations", "cross-database references are not possible")
+    return names
+
+
+def _find(compilation: Compilation, request: Request, names: tuple[str, ...], kind: str) -> _Dropped:
+    """What a name means. Raises Refused."""
     if _is_temporary(compilation, names):
         return _Dropped(TEMPORARY_SCHEMA, names[-1], None)
     return _permanent(compilation, request, names, kind)

@@ -17,6 +17,7 @@ from policies.compile.kinds.temporary import (
     check_temporary_name,
     require_temp_tables,
 )
+from policies.compile.rules.guard import leave_database
 from policies.compile.rules.relations import SYSTEM_SCHEMAS
 from policies.compile.scope import Facts
 from policies.compile.statements import Request, require_grant
@@ -70,6 +71,7 @@ def new_name(compilation: Compilation, request: Request, node: Tree, owner: Tree
 def named_draft(compilation: Compilation, request: Request, node: Tree, schema: str) -> Draft:
     """A draft that qualifies one name and lets it stand as it is."""
     draft = compilation.new_draft(request.statement, Facts())
+    leave_database(draft, node)
     if "schemaname" not in node:
         node["schemaname"] = schema
         at = draft.tokens[draft.token_at(node["location"])].start
@@ -89,7 +91,8 @@ def qualify_objects(
 ) -> None:
     """Names as lists of String nodes, which have no place in the tree: they are counted from the `first` word on.
 
-    Names of `bare` parts get their schema: of two parts when the last one is a column.
+    Names of `bare` parts get their schema: of two parts when the last one is a column. Those of two parts more lose
+    their database.
     """
     tokens = compilation.tokens_of(request.statement)
     draft = compilation.new_draft(request.statement, Facts())
@@ -98,7 +101,10 @@ def qualify_objects(
         count = len(items)
         if at >= len(tokens):
             raise draft.refuse("0A000", "pgwarden/splice", "this statement can't be rewritten safely")
-        if count == bare:
+        if count == bare + 2:  # with its database
+            draft.splices.append(Splice(tokens[at].start, tokens[at + 2].start, ""))
+            del items[0]
+        elif count == bare:
             draft.splices.append(Splice(tokens[at].start, tokens[at].start, f"{quote(schema)}."))
             items.insert(0, {"String": {"sval": schema}})
         at += 2 * count

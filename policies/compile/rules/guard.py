@@ -24,8 +24,17 @@ def guard_relations(draft: Draft) -> None:
             _guard(draft, target)
 
 
+def leave_database(draft: Draft, node: Tree) -> None:
+    """Takes the database out of a RangeVar's name: the server may know it by another name than its clients do."""
+    if "catalogname" in node:
+        first = draft.token_at(node["location"])
+        draft.splices.append(Splice(draft.tokens[first].start, draft.tokens[first + 2].start, ""))
+        del node["catalogname"]
+
+
 def qualify(draft: Draft, target: Target) -> None:
     """The name as resolved, so that the server's search_path has no say."""
+    leave_database(draft, target.use.node)
     if "schemaname" in target.use.node:
         return
     target.use.node["schemaname"] = target.schema

@@ -97,6 +97,12 @@ def test_the_grant_is_needed(world: World) -> None:
         ("DROP TABLE IF EXISTS nothing", 'DROP TABLE IF EXISTS "shop".nothing'),
         ("DROP MATERIALIZED VIEW IF EXISTS daily", 'DROP MATERIALIZED VIEW IF EXISTS "shop".daily'),
         ("DROP VIEW contacts", 'DROP VIEW "shop".contacts'),
+        ("DROP TABLE shop.shop.orders, orders", 'DROP TABLE shop.orders, "shop".orders'),
+        (
+            'CREATE TABLE "shop"."shop".x AS SELECT * FROM shop.shop.orders',
+            'CREATE TABLE "shop".x AS SELECT * FROM shop.orders',
+        ),
+        ("ALTER TABLE shop.shop.orders RENAME TO x", "ALTER TABLE shop.orders RENAME TO x"),
         ("DROP TABLE fresh CASCADE", 'DROP TABLE "shop".fresh CASCADE'),
         ("DROP TABLE payments", None),
         (
@@ -188,6 +194,7 @@ def test_effects(builder: Builder, sql: str, effect: Effect) -> None:
         ("DROP TABLE salaries", "42501"),
         ("DROP TABLE events_2024", "42501"),
         ("DROP TABLE orders CASCADE", None),
+        ("DROP TABLE elsewhere.shop.orders", "0A000"),
         ("DROP SCHEMA shop CASCADE", "0A000"),
         ("DROP SCHEMA public", "42501"),
         ("DROP FUNCTION safe_report", "0A000"),
