@@ -11,13 +11,13 @@ from typing import Any
 import asyncpg
 import pytest
 
+from tests.drivers.interrupt import endless, wait_until_running
 from tests.drivers.sanitized import COUNTS, on_the_copy
 from tests.fix_pgwarden import PATIENCE_S, MakePgwarden, Pgwarden, policy_text
 
 EVERYBODY = ["admin", "ada", "wes"]
 GRANTED = ["admin", "wes"]
 CUSTOMERS = "SELECT * FROM shop.customers ORDER BY id"
-SLOW = "SELECT count(*) FROM generate_series(1, 5000) AS a, generate_series(1, 1000000) AS b"
 
 
 @asynccontextmanager
@@ -177,8 +177,9 @@ async def test_types_are_looked_up(pgwarden: Pgwarden, user: str) -> None:
 @pytest.mark.parametrize("user", EVERYBODY)
 async def test_a_cancelled_task(pgwarden: Pgwarden, user: str) -> None:
     async with connected(pgwarden.dsn(user)) as connection:
-        task = asyncio.create_task(connection.fetchval(SLOW))
-        await asyncio.sleep(0.3)
+        mark = f"asyncpg of {user}"
+        task = asyncio.create_task(connection.fetchval(endless(mark)))
+        await asyncio.to_thread(wait_until_running, pgwarden, mark)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

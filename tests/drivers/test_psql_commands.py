@@ -7,16 +7,16 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Final
 
 import psycopg
 import pytest
 
+from tests.drivers.interrupt import endless, wait_until_running
 from tests.drivers.sanitized import COUNTS, on_the_copy
 from tests.drivers.test_psql import psql, rows
-from tests.fix_pgwarden import PATIENCE_S, Pgwarden, until
+from tests.fix_pgwarden import PATIENCE_S, Pgwarden
 
 EVERYBODY = ["admin", "ada", "wes"]
 GRANTED = ["admin", "wes"]
@@ -208,19 +208,14 @@ def test_passwords_cannot_be_set(pgwarden: Pgwarden, user: str) -> None:
 @pytest.mark.parametrize("user", EVERYBODY)
 def test_an_interrupt_cancels(pgwarden: Pgwarden, user: str) -> None:
     mark = f"interrupted by {user}"
-    slow = f"SELECT count(*), '{mark}' FROM generate_series(1, 5000) AS a, generate_series(1, 1000000) AS b"
     program = pgwarden.server.embedded.installation.program("psql")
     command = [str(program), "-X", "-At", "-f", "-", pgwarden.dsn(user)]
     environment = {**os.environ, "PSQLRC": os.devnull}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, env=environment, **pipes, text=True) as process:  # type: ignore[call-overload]
-        process.stdin.write(f"{slow};\n")
+        process.stdin.write(f"{endless(mark)};\n")
         process.stdin.flush()
-        with psycopg.connect(pgwarden.server.dsn(pgwarden.database), autocommit=True) as direct:
-            running = "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND strpos(query, %s) > 0"
-            other = f"{running} AND pid <> pg_backend_pid()".encode()
-            until(lambda: direct.execute(other, (mark,)).fetchone(), "the slow statement")
-        time.sleep(0.1)
+        wait_until_running(pgwarden, mark)
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate("SELECT 'after';\n", timeout=PATIENCE_S)
     assert "canceling statement due to user request" in errors

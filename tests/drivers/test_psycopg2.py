@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import select
-import threading
 import time
 from contextlib import closing
 from typing import Any
@@ -15,13 +14,13 @@ import psycopg2.extensions
 import psycopg2.extras
 import pytest
 
+from tests.drivers.interrupt import cancelled, endless
 from tests.drivers.sanitized import COUNTS, on_the_copy
 from tests.fix_pgwarden import PATIENCE_S, Pgwarden
 
 EVERYBODY = ["admin", "ada", "wes"]
 GRANTED = ["admin", "wes"]
 CUSTOMERS = "SELECT * FROM shop.customers ORDER BY id"
-SLOW = "SELECT count(*) FROM generate_series(1, 5000) AS a, generate_series(1, 1000000) AS b"
 
 
 def connected(dsn: str, **options: Any) -> Any:
@@ -180,12 +179,10 @@ def test_asynchronous_mode(pgwarden: Pgwarden, user: str) -> None:
 
 @pytest.mark.parametrize("user", EVERYBODY)
 def test_cancel(pgwarden: Pgwarden, user: str) -> None:
+    mark = f"psycopg2 of {user}"
     with connected(pgwarden.dsn(user)) as connection, connection.cursor() as cursor:
-        timer = threading.Timer(0.3, connection.cancel)
-        timer.start()
-        with pytest.raises(psycopg2.errors.QueryCanceled):
-            cursor.execute(SLOW)
-        timer.join()
+        with cancelled(pgwarden, mark, connection.cancel), pytest.raises(psycopg2.errors.QueryCanceled):
+            cursor.execute(endless(mark))
         connection.rollback()
         cursor.execute("SELECT 1")
         assert cursor.fetchone() == (1,)

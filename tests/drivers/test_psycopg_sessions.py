@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from contextlib import closing
 from typing import Any
 
@@ -13,6 +12,7 @@ from psycopg import errors
 from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
+from tests.drivers.interrupt import cancelled, endless, wait_until_running
 from tests.drivers.sanitized import COUNTS
 from tests.fix_pgwarden import PATIENCE_S, Pgwarden
 
@@ -109,24 +109,23 @@ def test_writes_in_a_pipeline(pgwarden: Pgwarden, user: str) -> None:
 
 @pytest.mark.parametrize("user", EVERYBODY)
 def test_a_cancel_within_a_transaction(pgwarden: Pgwarden, user: str) -> None:
-    slow = "SELECT count(*) FROM generate_series(1, 5000) AS a, generate_series(1, 1000000) AS b"
+    mark = f"psycopg of {user}"
     with connected(pgwarden, user) as connection:
-        timer = threading.Timer(0.3, connection.cancel_safe)
-        timer.start()
-        with pytest.raises(errors.QueryCanceled):
-            connection.execute(slow.encode())
-        timer.join()
+        with cancelled(pgwarden, mark, connection.cancel_safe), pytest.raises(errors.QueryCanceled):
+            connection.execute(endless(mark).encode())
         assert connection.info.transaction_status is TransactionStatus.INERROR
         connection.rollback()
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
 async def test_a_cancelled_task(pgwarden: Pgwarden) -> None:
-    slow = "SELECT count(*) FROM generate_series(1, 5000) AS a, generate_series(1, 1000000) AS b"
+    mark = "a task of psycopg"
     async with await psycopg.AsyncConnection.connect(pgwarden.dsn("ada")) as connection:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.3):
-                await connection.execute(slow.encode())
+        task = asyncio.create_task(connection.execute(endless(mark).encode()))
+        await asyncio.to_thread(wait_until_running, pgwarden, mark)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
         await connection.rollback()
         assert await (await connection.execute("SELECT 1")).fetchone() == (1,)
 
