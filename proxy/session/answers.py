@@ -69,17 +69,19 @@ class Answers:
 
     def _row_description(self, buffer: bytes, start: int, end: int) -> None:
         head = self._c.head_of(Kind.QUERY, Kind.EXECUTE, Kind.DESCRIBE)
+        if head.kind is not Kind.DESCRIBE and not needs_masks(head):
+            # Nobody needs the columns.
+            self._pass_description(head, buffer, start, end)
+            return
         message = decode_backend(ord("T"), buffer[start + 5 : end])
         assert isinstance(message, m.RowDescription)
         if head.kind is Kind.DESCRIBE:
             self._describe_columns(head, message.fields, buffer, start, end)
             return
-        if head.kind is Kind.EXECUTE:
-            raise Unexpected("a row description that nobody asked for")
-        require_held(self._c, head)
-        if not needs_masks(head) or head.plan is None or self._c.is_late:
-            self._show(head, buffer, start, end)
+        if head.kind is Kind.EXECUTE or head.plan is None or self._c.is_late:
+            self._pass_description(head, buffer, start, end)
             return
+        require_held(self._c, head)
         try:
             head.masks = place_masks(head.plan, message.fields, None)
             fields = shown_fields(message.fields, head.plan)
@@ -90,6 +92,12 @@ class Answers:
             self._show(head, buffer, start, end)
         elif not head.plan.is_all_hidden:
             self._c.send_client(encode(m.RowDescription(fields)))
+
+    def _pass_description(self, head: Item, buffer: bytes, start: int, end: int) -> None:
+        if head.kind is Kind.EXECUTE:
+            raise Unexpected("a row description that nobody asked for")
+        require_held(self._c, head)
+        self._show(head, buffer, start, end)
 
     def _describe_columns(self, head: Item, fields: tuple[m.Field, ...], buffer: bytes, start: int, end: int) -> None:
         """A Describe's RowDescription."""

@@ -134,9 +134,11 @@ class Conversation:
     def expect(self, item: Item) -> None:
         sent = self.sent
         item.group = self.group
-        if any(sent.track.moves(account.plan) for account in item.accounts):
-            self._moving.append(item)
-            self._note_made(item)
+        for account in item.accounts:
+            if sent.track.moves(account.plan):
+                self._moving.append(item)
+                self._note_made(item)
+                break
         self.queue.append(item)
         sent.expect(item)
         if item.kind in ENDED_BY_READY:

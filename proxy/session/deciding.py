@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from policies.decision import Decision, Effect, Plan, Refusal
+from policies.decision import NO_EFFECT, Decision, Effect, Plan, Refusal
 from policies.model import EffectivePolicy
 from proxy.session.account import Account, Reading, Run
 from proxy.session.conversation import Conversation, SessionEnds, Wait
@@ -92,6 +92,8 @@ class Decider:
         self, sql: str, decision: Decision, plans: tuple[Plan, ...], policy: EffectivePolicy, basis: Basis
     ) -> tuple[Decision, list[Account]]:
         names = self._c.sent.names
+        if all(plan.effect is NO_EFFECT for plan in plans):
+            return decision, self._account(decision, [Run(plan) for plan in plans])
         runs: list[Run] = []
         for plan in plans:
             run = self._run(plan, names, policy)

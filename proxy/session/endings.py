@@ -33,7 +33,7 @@ class Endings:
         c.pop()
         for account in head.accounts:
             c.ledger.close(account, head.sqlstate)
-        c.confirmed.end_query(head)
+        c.close_portal(c.confirmed.end_query(head))
         c.is_copying_in = False
         c.status = buffer[start + 5 : end]
         if c.is_late and not self._settle_late():

@@ -169,9 +169,10 @@ class Names:
 
     def bind(self, portal: Portal) -> None:
         self.portals[key_of(portal.name)] = portal
-        if portal.statement.declared is None:
-            # Decided anew, it may be another decision about the same text; and it is the youngest again.
-            self.prepare(portal.statement.name, portal.statement)
+        statement = portal.statement
+        if statement.declared is None and self.statement(statement.name) is not statement:
+            # Decided anew, it is another decision about the same text.
+            self.prepare(statement.name, statement)
 
     def close(self, name: bytes, is_statement: bool) -> Portal | None:
         """Forgets the name; the portal that was open under it."""
@@ -180,8 +181,16 @@ class Names:
             return None
         return _protocol_portal(self.portals.pop(key_of(name), None))
 
+    def drop_unnamed(self, with_portal: bool) -> Portal | None:
+        """Forgets the unnamed statement, and the portal if asked to; the portal."""
+        if b"" in self.statements:
+            self._forget(b"")
+        return _protocol_portal(self.portals.pop(b"", None)) if with_portal else None
+
     def run(self, effect: Effect, makes: Declared | None) -> list[Portal]:
         """What a statement of SQL has done to the names; the portals it closed."""
+        if effect is NO_EFFECT:
+            return []
         closed = self._close_by_sql(effect)
         if effect.forgets_prepared == ALL_NAMES:
             # The unnamed statement isn't in the server's table.

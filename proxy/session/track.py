@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from policies.catalog import Namespace
-from policies.decision import Effect, Plan
+from policies.decision import NO_EFFECT, Effect, Plan
 
 _CONTROL: Final = frozenset({"begin", "commit", "rollback", "savepoint", "release", "rollback to"})
 _ENDING: Final = frozenset({"commit", "rollback", "rollback to"})
@@ -57,7 +57,7 @@ class Track:
         effect = plan.effect
         if plan.command in _ENDING:
             return self._is_dirty
-        return plan.is_ddl or _changes(effect)
+        return plan.is_ddl or (effect is not NO_EFFECT and _changes(effect))
 
     @property
     def _is_dirty(self) -> bool:
@@ -93,6 +93,8 @@ class Track:
                 self._roll_back_to(effect.savepoint)
 
     def _take(self, effect: Effect) -> None:
+        if effect is NO_EFFECT:
+            return
         values = self._values
         path = self._reset_path if effect.resets_search_path else effect.search_path
         if path is not None:
@@ -134,7 +136,8 @@ class Track:
         is_expected = (is_block, is_failed) == (self._is_block, self._is_failed)
         if not is_block:
             self._commit(is_chained=False)
-            self._values = replace(self._values, made=frozenset())
+            if self._values.made:
+                self._values = replace(self._values, made=frozenset())
         elif not self._levels:
             self._levels.append(("", self._values))
         self._is_block = is_block
@@ -153,8 +156,10 @@ class Track:
 
     def _commit(self, is_chained: bool) -> None:
         values = self._values
-        # What was made stays until ReadyForQuery: the snapshot is read again then.
-        self._values = Values(values.kept_path, values.kept_path, values.temporary - values.fleeting, made=values.made)
+        if values.path is not values.kept_path or values.fleeting:
+            # What was made stays until ReadyForQuery: the snapshot is read again then.
+            left = values.temporary - values.fleeting
+            self._values = Values(values.kept_path, values.kept_path, left, made=values.made)
         self._end(is_chained)
 
     def _roll_back(self, is_chained: bool) -> None:

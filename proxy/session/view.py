@@ -53,12 +53,9 @@ class View:
                 return names.close(item.name, item.is_described)
         return None
 
-    def end_query(self, item: Item) -> None:
-        """A Query takes the unnamed statement and the unnamed portal for its own."""
-        if item.kind is Kind.QUERY:
-            self.names.close(b"", is_statement=True)
-            if item.accounts:
-                self.names.close(b"", is_statement=False)
+    def end_query(self, item: Item) -> Portal | None:
+        """A Query takes the unnamed statement and the unnamed portal for its own; the portal that was open there."""
+        return self.names.drop_unnamed(with_portal=bool(item.accounts)) if item.kind is Kind.QUERY else None
 
     def _keep_small(self, is_open: bool) -> None:
         # Under the allow-everything policy a session may use names that nobody knows; elsewhere it is refused.
@@ -68,7 +65,8 @@ class View:
     def run(self, account: Account, tag: bytes = b"") -> list[Portal]:
         """A statement has run; the portals that it closed."""
         self.track.run(account.plan, tag)
-        closed = self.names.run(account.plan.effect, account.run.makes)
         makes = account.run.makes
-        self._keep_small(makes is not None and makes.is_open)
+        closed = self.names.run(account.plan.effect, makes)
+        if makes is not None:
+            self._keep_small(makes.is_open)
         return closed
