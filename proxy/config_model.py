@@ -75,6 +75,8 @@ class Tls(_Keys):
     def _is_complete(self) -> Tls:
         if self.mode is not TlsMode.DISABLE and (self.certificate is None or self.key is None):
             raise ValueError(f"mode {self.mode.value} needs certificate and key")
+        if self.client_certificates is ClientCertificates.OPTIONAL and self.client_ca is None:
+            raise ValueError("client_certificates: optional needs client_ca, else none is ever asked for")
         return self
 
 

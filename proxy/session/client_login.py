@@ -80,7 +80,7 @@ def _checked_certificate(claim: Claim, principal: Principal) -> str:
 
 
 def _shown(subject: tuple[tuple[str, str], ...]) -> str:
-    return ",".join(f"{kind}={value}" for kind, value in subject)
+    return ",".join(f"{kind}={value}" for kind, value in subject)[:_SHOWN_CHARACTERS]
 
 
 def _require_secrecy(claim: Claim, rules: Rules) -> None:
@@ -206,6 +206,7 @@ def _matching(keys: tuple[ApiKey, ...], password: bytes) -> ApiKey | None:
     return found
 
 
+_SHOWN_CHARACTERS: Final = 300  # an authority may sign subjects of any length; records needn't keep them
 _WRONG: Final = 'password authentication failed for user "{}"'
 
 __all__ = ["Claim", "ClientLogin", "begin_login"]

@@ -183,6 +183,10 @@ def test_an_unknown_inner_key_in_the_environment_is_refused_by_its_name(tmp_path
         ("limits: {message: lots}\n", "pgwarden.yaml:1:10: limits.message: expected a size such as 64MiB"),
         ("limits: {message: 10KiB}\n", "pgwarden.yaml:1:10: limits.message: Input should be greater"),
         ("limits: {message: 2GiB}\n", "pgwarden.yaml:1:10: limits.message: Input should be less"),
+        (
+            "tls: {client_certificates: optional}\n",
+            "pgwarden.yaml:1:1: tls: client_certificates: optional needs client_ca",
+        ),
         ("tls: {client_certificates: some}\n", "pgwarden.yaml:1:7: tls.client_certificates: Input should be 'req"),
         ("workers: 2\n", "pgwarden.yaml:1:1: workers: this version runs one worker"),
         ("\nworkers: 0\n", "pgwarden.yaml:2:1: workers: this version runs one worker"),
