@@ -148,6 +148,27 @@ def test_behind_ddl_the_next_stretch_waits_for_the_new_catalog() -> None:
     assert services.records[-1].stage is Stage.OUTCOME
 
 
+def test_another_sessions_ddl_is_waited_for_once() -> None:
+    play = Play(stage()).open()
+    assert not play.session.hold_for_catalog("another database")
+    assert play.session.hold_for_catalog("shop")
+    assert not play.session.hold_for_catalog("shop")  # it waits already
+    play.client(m.Query(b"select 1"))
+    assert play.server_hears() == []
+    play.session.catalog_refreshed()
+    play.collect()
+    assert play.server_hears() == [m.Query(b"select 1")]
+
+
+def test_under_allow_everything_nobody_waits_for_a_catalog() -> None:
+    services = stage()
+    services.policy = policy_of("p1", is_everything=True)
+    play = Play(services).open()
+    play.session.hold_for_catalog("shop")
+    play.client(m.Query(b"select 1"))
+    assert play.server_hears() == [m.Query(b"select 1")]
+
+
 @pytest.mark.parametrize(("fingerprint", "is_known"), [("p1", True), ("p2", False)])
 def test_what_a_transaction_made_counts_under_its_own_policy(fingerprint: str, is_known: bool) -> None:
     services = stage()
