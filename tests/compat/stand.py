@@ -45,10 +45,14 @@ _SETTINGS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a suite expects to find. `later`: databases that it makes itself. `setup`: SQL per database."""
+    """What a suite expects to find. `later`: databases that it makes itself. `setup`: SQL per database.
+
+    `aliases`: names of databases at pgwarden for those of the server.
+    """
 
     databases: tuple[str, ...] = ()
     later: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
     setup: Mapping[str, Sequence[str]] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
 
@@ -93,9 +97,9 @@ def direct_stand(folder: Path, installation: Installation, needs: Needs) -> Iter
 def through_stand(folder: Path, installation: Installation, needs: Needs, store_dsn: str) -> Iterator[Endpoint]:
     with _server(folder, installation, needs) as server:
         certificate, key = server.directory / "server.crt", server.directory / "server.key"
-        names = dict.fromkeys([SUPERUSER, "template1", *needs.databases, *needs.later])
+        names = {name: name for name in (SUPERUSER, "template1", *needs.databases, *needs.later)} | needs.aliases
         configuration: dict[str, Any] = {
-            "databases": {name: {"upstream": _upstream(server, name)} for name in names},
+            "databases": {name: {"upstream": _upstream(server, real)} for name, real in names.items()},
             "policies": "policies",
             "audit": {"directory": "journal", "store": store_dsn},
         }

@@ -18,7 +18,12 @@ VERSION: Final = "2.9.13"
 
 class Psycopg2:
     name = "psycopg2"
-    needs = Needs(databases=("psycopg2_test",), setup={"psycopg2_test": ["CREATE EXTENSION hstore"]})
+    # libpq's clients of physical replication name a database "replication"; the server doesn't look at it.
+    needs = Needs(
+        databases=("psycopg2_test",),
+        aliases={"replication": "postgres"},
+        setup={"psycopg2_test": ["CREATE EXTENSION hstore"]},
+    )
 
     def prepare(self, sources: Sources) -> str:
         sources.sdist(f"psycopg2=={VERSION}")
