@@ -16,6 +16,8 @@ _CLASSES_KEEPING_MESSAGE: Final = frozenset(
     {"42", "25", "26", "34", "3D", "3F", "40", "53", "54", "55", "57", "08", "0A", "28"}
 )
 _DROPPED: Final = frozenset("DWHstcdnpqM")
+# A write's target stands in the statement with all its columns: "Perhaps you meant ..." could name a blocked one.
+_UNDEFINED_COLUMN: Final = "42703"
 
 
 def refusal_bytes(refusal: Refusal, severity: str = "ERROR") -> bytes:
@@ -51,7 +53,7 @@ def _scrubbed(fields: Mapping[str, bytes]) -> dict[str, bytes]:
     for letter, text in fields.items():
         if letter == "M":
             shown[letter] = text if keeps_message else sqlstate_meaning(sqlstate).encode()
-        elif letter not in _DROPPED or (letter == "H" and sqlstate[:2] == "42"):
+        elif letter not in _DROPPED or (letter == "H" and sqlstate[:2] == "42" and sqlstate != _UNDEFINED_COLUMN):
             shown[letter] = text
     return shown
 

@@ -109,6 +109,12 @@ def test_reads_of_masked_columns_are_refused(cursor: psycopg.Cursor[Any]) -> Non
         assert caught.value.diag.statement_position is not None
 
 
+def test_a_slip_is_not_told_the_names_of_blocked_columns(cursor: psycopg.Cursor[Any]) -> None:
+    with pytest.raises(errors.UndefinedColumn) as caught:
+        cursor.execute("UPDATE shop.payments SET method = card_numbe")
+    assert (caught.value.diag.message_hint, caught.value.diag.message_detail) == (None, None)
+
+
 def test_upserts(cursor: psycopg.Cursor[Any], pgwarden: Pgwarden) -> None:
     with psycopg.connect(pgwarden.direct_dsn) as direct:
         (theirs,) = direct.execute("SELECT min(id) FROM shop.orders WHERE tenant_id <> 1").fetchone() or (None,)

@@ -268,12 +268,22 @@ def test_messages_that_can_quote_data_are_replaced(code: str) -> None:
 def test_messages_that_name_objects_stay_with_their_hint() -> None:
     play = Play(guarded()).open()
     play.client(m.Query(SQL.encode()))
-    play.server(error("42703", 'column "x" does not exist', H="Perhaps y", D="canary", P="25"), READY)
+    play.server(error("42883", "function f(text) does not exist", H="You might", D="canary", P="25"), READY)
     fields = play.client_hears()[0].fields  # type: ignore[union-attr]
-    assert fields["M"] == b'column "x" does not exist'
-    assert fields["H"] == b"Perhaps y"
+    assert fields["M"] == b"function f(text) does not exist"
+    assert fields["H"] == b"You might"
     assert "D" not in fields
     assert fields["P"] == b"16"
+
+
+def test_no_hint_guesses_the_name_of_a_column() -> None:
+    """A write's target stands in the statement as it is, so the guess could be a blocked column."""
+    play = Play(guarded()).open()
+    play.client(m.Query(SQL.encode()))
+    play.server(error("42703", 'column "x" does not exist', H="Perhaps you meant y"), READY)
+    fields = play.client_hears()[0].fields  # type: ignore[union-attr]
+    assert fields["M"] == b'column "x" does not exist'
+    assert "H" not in fields
 
 
 def test_a_position_inside_an_edit_is_left_out() -> None:
