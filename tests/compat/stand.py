@@ -97,7 +97,7 @@ def direct_stand(folder: Path, installation: Installation, needs: Needs) -> Iter
 def through_stand(folder: Path, installation: Installation, needs: Needs, store_dsn: str) -> Iterator[Endpoint]:
     with _server(folder, installation, needs) as server:
         certificate, key = server.directory / "server.crt", server.directory / "server.key"
-        names = {name: name for name in (SUPERUSER, "template1", *needs.databases, *needs.later)} | needs.aliases
+        names = {name: name for name in (SUPERUSER, "template1", *needs.databases, *needs.later)} | dict(needs.aliases)
         configuration: dict[str, Any] = {
             "databases": {name: {"upstream": _upstream(server, real)} for name, real in names.items()},
             "policies": "policies",
