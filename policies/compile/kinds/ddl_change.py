@@ -118,7 +118,7 @@ def _open_target(compilation: Compilation, request: Request, node: Tree, what: s
     target = target_of(compilation, request, node)
     require_user_relation(request, target)
     require_open(request, target, what)
-    require_unread(request, target.schema, target.name)
+    require_unread(compilation, request, target.relation)
     leave_bare(target, compilation.drafts[-1][-1])
     return target
 
@@ -131,7 +131,7 @@ def truncate(compilation: Compilation, request: Request, plan: Plan) -> Plan:
     targets = targets_of(compilation, request, nodes)
     for target in targets:
         require_user_relation(request, target)
-        require_unread(request, target.schema, target.name)
+        require_unread(compilation, request, target.relation)
         if target.body or (target.rule is not None and target.rule.filters):
             raise request.refuse(
                 "42501",

@@ -11,7 +11,14 @@ from policies.compile.compilation import Compilation, plan_of
 from policies.compile.draft import Access, Draft
 from policies.compile.kinds.ddl_definitions import read_table
 from policies.compile.kinds.ddl_names import NewName, new_name
-from policies.compile.kinds.ddl_rules import changing_plan, check_definition, read_or_refuse, require_open, target_of
+from policies.compile.kinds.ddl_rules import (
+    changing_plan,
+    check_definition,
+    read_or_refuse,
+    require_open,
+    require_unread,
+    target_of,
+)
 from policies.compile.statements import Request, require_grant
 from policies.compile.tree import Tree
 from policies.decision import NO_EFFECT, Plan
@@ -80,7 +87,9 @@ def create_view(compilation: Compilation, request: Request, plan: Plan) -> Plan:
     if is_replaced:
         # Rules on its name, or inside of it, are rules on what has stood in it.
         changed = {"schemaname": made.schema, "relname": made.name, "inh": True}
-        require_open(request, target_of(compilation, request, changed), "replacing")
+        target = target_of(compilation, request, changed)
+        require_open(request, target, "replacing")
+        require_unread(compilation, request, target.relation)
     require_grant(request, Grant.SELECT)
     draft = compilation.draft_select(tree["query"]["SelectStmt"], request.statement, is_output=False)
     _require_as_it_is(request, draft, "view")

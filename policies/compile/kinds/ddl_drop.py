@@ -138,7 +138,7 @@ def _table_of_index(compilation: Compilation, schema: str, name: str) -> Relatio
 def _require_open(compilation: Compilation, request: Request, relation: Relation) -> None:
     """Raises Refused unless the policy allows the whole family as it is."""
     for member in _family(compilation, relation):
-        require_unread(request, member.schema, member.name)
+        require_unread(compilation, request, member)
         rule = resolve_table(compilation.policy, member.schema, member.name)
         if not (rule.is_allowed and rule.is_open):
             raise request.refuse(

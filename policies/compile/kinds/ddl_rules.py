@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
+from policies.catalog import Relation
 from policies.compile.builtins import ALLOWED_ON_VISIBLE, SETTING_READERS, SETTING_WRITERS
 from policies.compile.compilation import Compilation
 from policies.compile.draft import Access, Draft, Target
+from policies.compile.facts import Facts
 from policies.compile.kinds.ddl_definitions import Definition, Role
 from policies.compile.kinds.named_relations import draft_relations
 from policies.compile.kinds.temporary import TEMPORARY_SCHEMA, is_own_temporary, require_temp_tables
@@ -18,6 +20,7 @@ from policies.compile.rules.types import check_types
 from policies.compile.scope import UnknownNode, read_expressions
 from policies.compile.statements import Request, require_grant
 from policies.compile.tree import Tree, literal_text, strings_of
+from policies.compile.writes.influence import rule_reading
 from policies.decision import Effect, Plan
 from policies.model import Statement as Grant
 
@@ -102,18 +105,14 @@ def leave_bare(target: Target, draft: Draft) -> None:
     draft.lent_relations.add((target.schema, target.name))
 
 
-def require_unread(request: Request, schema: str, name: str) -> None:
-    """A table that a filter or a mask reads decides what others see: no DDL on it. Raises Refused.
-
-    Filters qualify their tables, so its name is found in their text; a name that only looks like it counts too.
-    """
-    sought = f"{schema}.{name}".casefold()
-    for policy in request.policy.policies:
-        texts = [(row.expression, row.rule) for row in policy.rows]
-        texts += [(str(mask.mask.get("expression", "")), mask.rule) for mask in policy.masks]
-        for text, rule in texts:
-            if sought in "".join(text.replace('"', "").split()).casefold():
-                raise request.refuse("42501", rule, f"{schema}.{name} can't be changed: a rule of the policy reads it")
+def require_unread(compilation: Compilation, request: Request, relation: Relation | None) -> None:
+    """A table that a filter or a mask reads decides what is seen: no DDL on it. Raises Refused."""
+    if relation is None:
+        return
+    rule = rule_reading(compilation.new_draft(request.statement, Facts()), relation)
+    if rule is not None:
+        name = f"{relation.schema}.{relation.name}"
+        raise request.refuse("42501", rule, f"{name} can't be changed: a rule of the policy reads it")
 
 
 def require_open(request: Request, target: Target, what: str) -> None:

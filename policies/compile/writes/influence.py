@@ -64,6 +64,15 @@ def check_influence(draft: Draft, target: Target, change: Change) -> None:
                 )
 
 
+def rule_reading(draft: Draft, relation: Relation) -> RuleId | None:
+    """The first rule of this policy whose expression reads the relation, by its own name, by a view or a partition."""
+    family = _family(draft, relation)
+    for reader in _readers(draft):
+        if any(read.oid in family for read, _ in _relations_read(draft, _relations_in(reader.tree))):
+            return reader.rule
+    return None
+
+
 def _family(draft: Draft, relation: Relation) -> set[int]:
     """The relation with its parents and children: a row of one is a row of the others."""
     found: set[int] = set()

@@ -251,6 +251,32 @@ def test_cascade_spares_what_is_hidden(builder: Builder) -> None:
     assert builder.sqlstate("DROP TABLE orders CASCADE") == "42501"
 
 
+@pytest.mark.parametrize("read", ["shop.orders AS o WHERE o.id = 1", "shop.totals AS t WHERE t.total > 0"])
+def test_what_rules_read_stays_as_it_is(tmp_path: Path, read: str) -> None:
+    """By its name, or behind a view."""
+    filters = '{table: shop.customers, filter: "tenant_id = {tenant_id}"}'
+    policy = POLICY.replace("[select, explain]", "[select, explain, ddl]").replace(
+        filters, f'{{table: shop.customers, filter: "EXISTS (SELECT 1 FROM {read})"}}'
+    )
+    world = World(tmp_path, policy)
+    for sql in (
+        "DROP TABLE orders",
+        "ALTER TABLE orders RENAME TO x",
+        "TRUNCATE orders",
+        "CREATE INDEX ON orders (id)",
+    ):
+        assert world.refused(sql) == ("42501", "analysts/rows[0]")
+    for sql in (
+        "CREATE OR REPLACE VIEW totals AS SELECT 1 AS total",
+        "DROP VIEW totals",
+        "ALTER VIEW totals RENAME TO x",
+    ):
+        if "totals" in read:
+            assert world.refused(sql) == ("42501", "analysts/rows[0]")
+        else:
+            world.allowed(sql)
+
+
 def test_tables_that_rules_read_stay_as_they_are(tmp_path: Path) -> None:
     policy = POLICY.replace("[select, explain]", "[select, explain, ddl]").replace(
         '{table: shop.customers, filter: "tenant_id = {tenant_id}"}',
