@@ -60,6 +60,7 @@ class Conversation:
         self._sent: View | None = self.confirmed.copy()
         self._moving: deque[Item] = deque()
         self._made_under = ""  # the policy under which the transaction made relations
+        self._filled_under = ""  # the policy under which temporary relations were filled
         self.status = b"I"
         self.is_tainted = False
         self.is_pin_broken = False
@@ -146,11 +147,15 @@ class Conversation:
         self.watch_time()
 
     def _note_made(self, item: Item) -> None:
-        if item.decision is None or not any(account.plan.effect.makes_relations for account in item.accounts):
+        effects = [account.plan.effect for account in item.accounts]
+        if item.decision is None:
             return
-        is_first = not self.sent.track.namespace.made
         fingerprint = item.decision.policy_fingerprint
-        self._made_under = fingerprint if is_first or fingerprint == self._made_under else ""
+        if any(effect.makes_relations for effect in effects):
+            is_first = not self.sent.track.namespace.made
+            self._made_under = fingerprint if is_first or fingerprint == self._made_under else ""
+        if any(effect.makes_temporary for effect in effects):
+            self._filled_under = fingerprint
 
     def pop(self) -> Item:
         item = self.take()
@@ -222,7 +227,16 @@ class Conversation:
         self.identity.principal = policy.principal
         if (self.is_tainted or self.is_pin_broken) and not policy.is_everything:
             raise SessionEnds("57P01", "policies changed; connect again")
+        if self._filled_under not in ("", policy.fingerprint):
+            self._require_no_old_data(policy)
         return policy
+
+    def _require_no_old_data(self, policy: EffectivePolicy) -> None:
+        """Temporary relations hold what another policy let through."""
+        if not self.sent.track.namespace.temporary:
+            self._filled_under = ""
+        elif not policy.is_everything:
+            raise SessionEnds("57P01", "policies changed; connect again", "Temporary tables were made under old ones.")
 
     def policy_is_open(self) -> bool:
         """Whether texts of the server that belong to no statement may be shown as they are."""

@@ -115,10 +115,14 @@ class Portal:
     result_formats: tuple[int, ...] = ()
     is_executed: bool = False
     account: Account | None = None  # open while the portal is suspended
-    rows: int = 0  # that FETCH took
+    fetched: int = 0  # rows that FETCH took
+
+    @property
+    def rows(self) -> int:
+        return self.fetched + (self.account.rows if self.account is not None else 0)
 
     def count(self, rows: int) -> None:
-        self.rows += rows
+        self.fetched += rows
 
 
 Held = Portal | Declared | Prepared

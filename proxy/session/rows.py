@@ -35,7 +35,7 @@ class Rows:
         if account.plan.is_all_hidden:
             return
         limit = account.plan.limits.rows
-        spent = account.rows + account.rows_before
+        spent = account.rows + account.rows_before + (0 if head.portal is None else head.portal.fetched)
         is_over = limit is not None and spent + count > limit
         if is_over and limit is not None:
             count = max(limit - spent, 0)

@@ -121,6 +121,22 @@ def test_a_limit_counts_the_rows_of_all_fetches() -> None:
     assert sqlstates(heard) == ["57014"]
 
 
+def test_a_limit_counts_what_fetch_and_execute_take_of_one_portal() -> None:
+    limits = Limits(rows=3)
+    services = stage(rows=3)
+    services.decisions["many"] = allow("many", limits=limits)
+    play = Play(services).open()
+    said(play, b"begin", b"BEGIN", IN_BLOCK)
+    play.client(m.Parse(b"", b"many"), m.Bind(b"p", b""), m.Execute(b"p", 2), m.Sync(), m.Query(b"fetch p"))
+    play.server(m.ParseComplete(), m.BindComplete(), PLAIN, PLAIN, m.PortalSuspended(), IN_BLOCK)
+    play.server(HEAD, PLAIN, FETCHED, IN_BLOCK)
+    play.client_hears()
+    play.client(m.Execute(b"p"), m.Sync())
+    play.server(PLAIN)
+    heard = play.client_hears()
+    assert (heard.count(PLAIN), sqlstates(heard)) == (0, ["57014"])
+
+
 @pytest.mark.parametrize(("text", "code", "words"), [("fetch", "34000", b"cursor"), ("execute", "26000", b"prepared")])
 def test_an_unknown_name_is_refused_in_the_servers_words(text: str, code: str, words: bytes) -> None:
     play = Play(stage()).open()

@@ -22,6 +22,7 @@ from tests.playbooks.stage import (
     error,
     kinds,
     policy_of,
+    sqlstates,
 )
 
 BEGUN = m.CommandComplete(b"BEGIN")
@@ -184,6 +185,19 @@ def test_what_a_transaction_made_counts_under_its_own_policy(fingerprint: str, i
     services.policy = policy_of(fingerprint)
     play.client(m.Query(b"select from new"))
     assert seen[-1] is is_known
+
+
+@pytest.mark.parametrize("is_dropped", [False, True])
+def test_temporary_data_of_another_policy_ends_the_session(is_dropped: bool) -> None:
+    services = stage()
+    play = Play(services).open()
+    said(play, b"make", b"CREATE TABLE")
+    if is_dropped:
+        said(play, b"drop", b"DROP TABLE")
+    services.policy = policy_of("p2")
+    play.client(m.Query(b"select 1"))
+    assert sqlstates(play.client_hears()) == ([] if is_dropped else ["57P01"])
+    assert play.server_hears() == ([m.Query(b"select 1")] if is_dropped else [])
 
 
 def test_a_suspended_portal_that_a_query_replaces_has_an_outcome() -> None:

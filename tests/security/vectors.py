@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.security.vector import Vector
 from tests.security.vectors_catalogs import CATALOGS
 from tests.security.vectors_columns import BLOCKED_COLUMNS, INFERENCE, ORACLES
+from tests.security.vectors_names import NAMES
 from tests.security.vectors_protocol import MESSAGES, PARAMETERS, SEVERAL, SIZES
 from tests.security.vectors_reach import FUNCTIONS, RELATIONS, STATEMENTS
 from tests.security.vectors_rows import CORNERS, NESTING, SHAPES
@@ -38,5 +39,6 @@ CONVERSATIONS: tuple[Vector, ...] = (
     *STATE,
     *TEMPORARY,
     *DEFINITIONS,
+    *NAMES,
 )
 VECTORS: tuple[Vector, ...] = (*TEXTS, *CONVERSATIONS)
