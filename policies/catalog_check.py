@@ -15,6 +15,7 @@ from policies.fields import closest
 from policies.masks import check_type
 from policies.model import ColumnName, FilterRule, MaskRule, Policy, PolicySet, RuleId, TablePattern
 from policies.subjects import ANY_DATABASE
+from policies.time_zones import session_dependent_parts
 
 # Every table has these, though no catalog lists them.
 _SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
@@ -97,6 +98,9 @@ class _Checker:
         if relation is None:
             yield self._no_table(row_filter.schema, row_filter.table, row_filter.rule)
             return
+        types = {c.name: c.type_oid for c in relation.columns}
+        for part in session_dependent_parts(row_filter.expression, types):
+            yield Problem(row_filter.rule.source, f"the filter lets clients move it: {part}")
         if expression_tables(row_filter.expression):
             return
         known = {c.name for c in relation.columns}

@@ -75,7 +75,7 @@ def check_expression(expression: str, has_column: bool = False) -> None:
 
     `has_column` tells whether ``{column}`` has a meaning here.
     """
-    _tree(expression)
+    expression_tree(expression)
     if not has_column and "column" in expression_attributes(expression, has_column=False):
         raise ExpressionError("{column} has no meaning in a row filter; name the column itself")
 
@@ -92,7 +92,7 @@ def expression_columns(expression: str) -> set[str]:
 
     For checks at load only. Columns of subqueries' own tables are among them.
     """
-    tree = _tree(expression)
+    tree = expression_tree(expression)
     names = {".".join(map(_folded, column.parts)) for column in tree.find_all(exp.Column)}
     # sqlglot reads `f(meta -> 'key')` as a lambda, whose parameter isn't a column to it.
     for function in tree.find_all(exp.Lambda):
@@ -103,7 +103,7 @@ def expression_columns(expression: str) -> set[str]:
 def expression_tables(expression: str) -> set[str]:
     """Relations that subqueries of an expression read, ``schema.table`` or ``table``; names of CTEs left
     out."""
-    tree = _tree(expression)
+    tree = expression_tree(expression)
     ctes = {_folded(cte.args["alias"].this) for cte in tree.find_all(exp.CTE)}
     tables = (table for table in tree.find_all(exp.Table) if isinstance(table.this, exp.Identifier))
     return {".".join(map(_folded, table.parts)) for table in tables} - ctes
@@ -256,7 +256,7 @@ def _apply(expression: str, splices: Sequence[_Splice]) -> str:
     return "".join([*parts, expression[end:]])
 
 
-def _tree(expression: str) -> exp.Expression:
+def expression_tree(expression: str) -> exp.Expression:
     """sqlglot's tree of the expression with NULL for every placeholder. Raises ExpressionError."""
     tokens = _read(expression)
     nulls = [_Splice(p.start, p.end, " NULL ") for p in _placeholders(tokens, expression)]

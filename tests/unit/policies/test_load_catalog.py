@@ -112,3 +112,10 @@ def test_a_tag_on_many_missing_columns_names_each() -> None:
         "column 'a1'",
         "column 'b2'",
     ]
+
+
+def test_a_filter_that_a_client_could_move_is_an_error() -> None:
+    (problem,) = found("rows: [{table: shop.customers, filter: 'born >= current_date'}]")
+    assert problem.startswith("a.yaml:6:")
+    assert "current_date depends on the client's TimeZone" in problem
+    assert not problem.startswith("warning")
