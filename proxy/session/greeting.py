@@ -100,7 +100,8 @@ def enter(startup: Startup, services: Services, identity: Identity) -> Admitted:
     """
     database = startup.database
     if not services.has_database(database):
-        raise GreetingFailed("3D000", f'database "{database}" does not exist', record=_FAILED)
+        hint = _WALSENDERS_DATABASE if startup.replication == "true" else ""
+        raise GreetingFailed("3D000", f'database "{database}" does not exist', hint, _FAILED)
     policy = _policy(services, identity)
     identity.principal = policy.principal
     if startup.replication and not may_replicate(policy):
@@ -131,5 +132,6 @@ def _policy(services: Services, identity: Identity) -> EffectivePolicy:
 
 
 _FAILED = "login failed"
+_WALSENDERS_DATABASE = 'Physical replication names its database "replication": give that name to one of `databases`.'
 
 __all__ = ["Greeted", "Greeting", "GreetingFailed", "enter", "may_replicate"]

@@ -85,7 +85,9 @@ class Session:
 
     @property
     def wants_client_data(self) -> bool:
-        """False while client bytes would only pile up."""
+        """False while client bytes would only pile up. Of one that is leaving only its end is of interest."""
+        if self._is_leaving:
+            return True
         is_waiting = self._open_session is not None and self._open_session.is_waiting
         return not is_waiting and not self._is_held()
 
@@ -195,7 +197,8 @@ class Session:
         except SessionEnds as ends:
             self._finish(ends.answer, ends.sqlstate)
         except GreetingFailed as failed:
-            self._record_failed_login(failed)
+            if failed.record:
+                self._ledger.login(False, failed.record, failed.sqlstate)
             self._finish(failed.answer, failed.sqlstate)
         except ProtocolViolation as violation:
             if self._open_session is not None:
@@ -231,7 +234,13 @@ class Session:
 
     # client side
 
+    @property
+    def _is_leaving(self) -> bool:
+        return self._c is not None and self._c.is_leaving
+
     def _client_data(self, chunk: bytes) -> None:
+        if self._is_leaving:
+            return
         self._client.feed(chunk)
         self._read_client()
 
@@ -297,10 +306,6 @@ class Session:
         self._client.set_limits(_with_large(self._limits, b"d"))
         self._phase = Phase.CONNECTING
         self._outbox.commands.append(ConnectUpstream(startup.database))
-
-    def _record_failed_login(self, failed: GreetingFailed) -> None:
-        if failed.record:
-            self._ledger.login(False, failed.record, failed.sqlstate)
 
     # server side
 
@@ -395,6 +400,3 @@ class Session:
 def _with_large(limits: FrameLimits, types: bytes) -> FrameLimits:
     """Frames of these types pass in parts, so they may be as long as PostgreSQL lets any be."""
     return FrameLimits(message_bytes=limits.message_bytes, by_type=dict.fromkeys(types, MAX_FRAME_BYTES))
-
-
-__all__ = ["Phase", "Session"]

@@ -71,6 +71,12 @@ def test_an_unknown_database_is_told_only_after_authentication() -> None:
     assert sqlstates(Play().log_in(database="elsewhere", password="x").client_hears()) == ["28P01"]
 
 
+def test_a_walsender_without_a_database_is_told_what_to_name() -> None:
+    heard = Play().log_in(database="replication", replication="true").client_hears()
+    assert sqlstates(heard) == ["3D000"]
+    assert b"one of `databases`" in heard[-1].fields["H"]  # type: ignore[union-attr]
+
+
 def test_the_database_defaults_to_the_user() -> None:
     heard = Play().log_in(database="").client_hears()
     assert b'"ada"' in heard[-1].fields["M"]  # type: ignore[union-attr]
