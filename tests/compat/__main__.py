@@ -152,9 +152,9 @@ def _tell(suite: Suite, how: str, run: Run) -> None:
 
 
 def _show(verdicts: list[Verdict]) -> None:
-    table = Table(*COLUMNS)
+    table = Table(*COLUMNS[:-1])
     for verdict in verdicts:
-        table.add_row(*row(verdict))
+        table.add_row(*row(verdict)[:-1])
     console.print(table)
     for verdict in verdicts:
         name = verdict.comparison.suite
