@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 from policies.catalog import Catalog
@@ -12,6 +13,7 @@ from proxy.dsn import Upstream
 from proxy.net.introspect import CatalogReadError, read_catalog
 
 REFRESH_S: Final = 60.0
+REQUEST_S: Final = 1.0
 PATIENCE_S: Final = 5.0  # how long a session waits for the catalog to follow its DDL
 
 log = logging.getLogger("pgwarden.net")
@@ -24,6 +26,7 @@ class Catalogs:
         self._catalogs: dict[str, Catalog] = {}
         self._problems: dict[str, str] = {}
         self._locks = {name: asyncio.Lock() for name in upstreams}
+        self._wanted = {name: asyncio.Event() for name in upstreams}
         self._waiting: dict[str, asyncio.Future[None] | None] = dict.fromkeys(upstreams)
 
     @property
@@ -57,10 +60,14 @@ class Catalogs:
             self._waiting[database] = None
             await self._read(database)
 
+    def request(self, database: str) -> None:
+        """Has the snapshot read again within a second or so: nobody waits for it."""
+        self._wanted[database].set()
+
     async def ready(self, database: str) -> None:
-        """Tries for a snapshot if there is none."""
-        if database not in self._catalogs:
-            await self.read(database)
+        """Tries for a snapshot if there is none, or if the one there is known to be old."""
+        if database not in self._catalogs or self._wanted[database].is_set():
+            await self.read_anew(database)
 
     async def read(self, database: str) -> None:
         """Reads the snapshot; a failure keeps the last one and is remembered."""
@@ -68,6 +75,7 @@ class Catalogs:
             await self._read(database)
 
     async def _read(self, database: str) -> None:
+        self._wanted[database].clear()
         previous = self._catalogs.get(database)
         try:
             upstream = await asyncio.to_thread(self._upstreams[database])
@@ -79,9 +87,14 @@ class Catalogs:
         self._catalogs[database] = fresh
 
     async def keep_reading(self, database: str) -> None:
-        """Until cancelled, on the timer: for what others change at the server."""
+        """Until cancelled: on the timer, for what others change at the server, and when it was requested."""
+        wanted = self._wanted[database]
         while True:
-            await asyncio.sleep(self._refresh_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._refresh_s):
+                    await wanted.wait()
+            if wanted.is_set():
+                await asyncio.sleep(REQUEST_S)  # a script of DDL is one reading: each costs the loop its time
             await self.read(database)
 
     def _remember(self, database: str, reason: str) -> None:

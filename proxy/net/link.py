@@ -221,7 +221,8 @@ class ClientLink(asyncio.Protocol):
 
     async def _refresh_catalog(self, database: str) -> None:
         try:
-            await self._surroundings.catalog_refreshed(database)
+            is_awaited = not self.session.wants_client_data
+            await self._surroundings.catalog_refreshed(database, is_awaited=is_awaited)
         finally:
             self.catalog_refreshed()
 

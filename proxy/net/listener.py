@@ -131,8 +131,11 @@ class Listener:
     async def catalog_ready(self, database: str) -> None:
         await self._catalogs.ready(database)
 
-    async def catalog_refreshed(self, database: str) -> None:
+    async def catalog_refreshed(self, database: str, *, is_awaited: bool) -> None:
         held = [link for link in self._links if link.hold_for_catalog(database)]
+        if not held and not is_awaited:
+            self._catalogs.request(database)
+            return
         await asyncio.gather(self._catalogs.read_anew(database), self._release(held, database))
 
     async def _release(self, held: Sequence[AnyLink], database: str) -> None:

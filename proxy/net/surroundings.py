@@ -60,8 +60,11 @@ class Surroundings(Protocol):
     async def catalog_ready(self, database: str) -> None:
         """Returns when there is a snapshot, or one was tried for."""
 
-    async def catalog_refreshed(self, database: str) -> None:
-        """Returns when the snapshot holds what was committed before the call, or when that takes too long."""
+    async def catalog_refreshed(self, database: str, *, is_awaited: bool) -> None:
+        """Returns when the snapshot holds what was committed before the call, or when that takes too long.
+
+        At once when neither the caller (`is_awaited`) nor any other session needs it: it is read a little later.
+        """
 
     def register(self, link: AnyLink, key: CancelKey) -> None: ...
 

@@ -141,9 +141,12 @@ class OpenSession:
         self.conversation.cancels = max(0, self.conversation.cancels - 1)
 
     def hold_for_catalog(self) -> bool:
-        """Has the client's messages wait, as another session has changed the catalog; False while they do already."""
+        """Has the client's messages wait, as another session has changed the catalog.
+
+        False while they do already, and under the allow-everything policy, which needs no catalog.
+        """
         c = self.conversation
-        if c.catalog_waits > 0:
+        if c.catalog_waits > 0 or c.policy_is_open():
             return False
         c.catalog_waits = 1
         return True

@@ -67,3 +67,17 @@ async def test_a_reading_that_takes_too_long_is_not_waited_for(dsn: str) -> None
     assert catalog.find("public", "v") is None
     await catalogs.read_anew("shop")
     assert catalogs.get("shop") is not catalog
+
+
+async def test_what_nobody_waits_for_is_read_when_somebody_comes(dsn: str) -> None:
+    catalogs = catalogs_of(dsn)
+    await catalogs.ready("shop")
+    run(dsn, "CREATE TABLE t (id int)")
+    await catalogs.ready("shop")
+    before = catalogs.get("shop")
+    catalogs.request("shop")
+    await catalogs.ready("shop")
+    after = catalogs.get("shop")
+    assert before is not None
+    assert after is not None
+    assert (before.find("public", "t"), after.find("public", "t") is None) == (None, False)
