@@ -168,6 +168,7 @@ class VisibleArgument:
     columns: tuple[str, ...] = ("oid",)
     cast: str = "oid"
     is_open_only: bool = False
+    is_soft: bool = False  # a name that isn't there gives NULL, no error
     result: str = ""  # what the function's first parameter takes, when that isn't the first column's type
 
 
@@ -186,6 +187,10 @@ ALLOWED_ON_VISIBLE: Mapping[str, VisibleArgument] = {
     # Takes names, not OIDs: SQLAlchemy asks it about each column with a default.
     "pg_get_serial_sequence": VisibleArgument(
         "pg_attribute", ("attrelid", "attname"), cast="regclass", result="pg_catalog.regclass::pg_catalog.text"
+    ),
+    # How Rails and Liquibase ask whether a table is there.
+    "to_regclass": VisibleArgument(
+        "pg_class", cast="regclass", is_soft=True, result="pg_catalog.regclass::pg_catalog.text"
     ),
     "pg_get_statisticsobjdef": VisibleArgument("pg_statistic_ext"),
     "pg_get_statisticsobjdef_columns": VisibleArgument("pg_statistic_ext"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from policies.compile.catalog_guards import PG_CATALOG
-from policies.compile.catalog_lists import INFORMATION_COLUMNS, PG_SEQUENCES
+from policies.compile.catalog_lists import INFORMATION_COLUMNS, PG_SEQUENCES, PG_STATIO
 from policies.compile.catalog_scope import Guard, Scope, listed, rows
 
 
@@ -93,7 +93,22 @@ def _definitions(name: str, relation: str, columns: tuple[str, ...]) -> Guard:
     return guard
 
 
+def _counters(name: str) -> Guard:
+    """Names of tables; what the server counts tells of rows and of others' work. Sequelize joins it for the names."""
+    counted = ", ".join(f"NULL::pg_catalog.int8 AS {column}" for column in PG_STATIO)
+
+    def guard(scope: Scope) -> str:
+        return (
+            f"SELECT x.relid, x.schemaname, x.relname, {counted} FROM pg_catalog.{name} AS x"
+            f" WHERE {_shown(scope, 'x.schemaname', 'x.relname')}"
+        )
+
+    return guard
+
+
 PG_VIEWS: Mapping[str, Guard] = {
+    "pg_statio_all_tables": _counters("pg_statio_all_tables"),
+    "pg_statio_user_tables": _counters("pg_statio_user_tables"),
     "pg_sequences": _pg_sequences,
     "pg_tables": rows("pg_tables", lambda s: _shown(s, "x.schemaname", "x.tablename")),
     "pg_views": _definitions("pg_views", "viewname", ("schemaname", "viewname", "viewowner", "definition")),

@@ -127,6 +127,11 @@ xact_start query_start state_change wait_event_type wait_event state backend_xid
 backend_type
 """
 )
+PG_STATIO = words(
+    """
+heap_blks_read heap_blks_hit idx_blks_read idx_blks_hit toast_blks_read toast_blks_hit tidx_blks_read tidx_blks_hit
+"""
+)
 PG_CURSORS = words("name statement is_holdable is_binary is_scrollable creation_time")
 PG_PREPARED_STATEMENTS = words(
     "name statement prepare_time parameter_types result_types from_sql generic_plans custom_plans"

@@ -86,7 +86,10 @@ def _make_look_up(rule: VisibleArgument, arguments: tuple[str, ...], scope: Scop
     names = [f'"pgwarden {number}"' for number in range(len(rule.columns))]
     listed = ", ".join(f"shown.{column} AS {name}" for column, name in zip(rule.columns, names, strict=True))
     conditions = f" WHERE {scope.is_open(f'shown.{rule.columns[0]}')}" if rule.is_open_only else ""
-    tests = [f"{names[0]} = CAST(({arguments[0]}) AS pg_catalog.{rule.cast})"]
+    given = f"CAST(({arguments[0]}) AS pg_catalog.{rule.cast})"
+    if rule.is_soft:
+        given = f"pg_catalog.to_regclass(CAST(({arguments[0]}) AS pg_catalog.text))"
+    tests = [f"{names[0]} = {given}"]
     if rule.relation == "pg_attribute":
         conditions = " WHERE NOT shown.attisdropped"
     tests += [f"{name} = ({text})" for name, text in zip(names[1:], arguments[1:], strict=True)]

@@ -77,6 +77,10 @@ QUESTIONS = {
         SELECT a.attname, pg_catalog.pg_get_serial_sequence(a.attrelid::pg_catalog.regclass::pg_catalog.text, a.attname)
         FROM pg_catalog.pg_attribute a WHERE a.attnum > 0 AND a.attrelid >= 16384 AND NOT a.attisdropped
           AND EXISTS (SELECT 1 FROM pg_class k WHERE k.oid = a.attrelid AND k.relkind = 'r')""",
+    "Rails, whether a table is there": """
+        SELECT pg_catalog.to_regclass('shop.canary_salaries'), pg_catalog.to_regclass('shop.customers')""",
+    "Sequelize, names beside counters": """
+        SELECT st.relid, st.relname, st.heap_blks_read FROM pg_catalog.pg_statio_all_tables st""",
     "definitions by number": """
         SELECT pg_catalog.pg_get_constraintdef(g::pg_catalog.oid), pg_catalog.pg_get_indexdef(g::pg_catalog.oid),
           pg_catalog.pg_get_viewdef(g::pg_catalog.oid), pg_catalog.col_description(g::pg_catalog.oid, 6)
