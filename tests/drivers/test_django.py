@@ -181,14 +181,14 @@ def test_explain(user: str) -> None:
         assert "customers" in question.explain(format="json")
 
 
-@pytest.mark.parametrize("name", EVERYBODY)
+@pytest.mark.parametrize("name", ["admin", "ada"])
 def test_inspectdb(pgwarden: Pgwarden, name: str) -> None:
     """Models made from what the catalogs say: nothing of a blocked table or column."""
     texts = []
     for alias, dsn in ((name, pgwarden.dsn(name)), ("direct", pgwarden.direct_dsn)):
         configured(alias, dsn, options="-c search_path=shop")
         out = io.StringIO()
-        call_command("inspectdb", "--include-views", "--include-partitions", database=alias, stdout=out)
+        call_command("inspectdb", "--include-views", database=alias, stdout=out)
         connections[alias].close()
         del connections[alias]
         texts.append(out.getvalue())
