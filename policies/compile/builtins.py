@@ -197,6 +197,7 @@ ALLOWED_ON_VISIBLE: Mapping[str, VisibleArgument] = {
     "pg_get_viewdef": _VIEW,
     # Source code, of functions that the policy allows.
     "pg_get_function_sqlbody": VisibleArgument("pg_proc"),
+    "pg_get_functiondef": VisibleArgument("pg_proc"),
     "obj_description": VisibleArgument("pg_description", ("objoid",)),
     "col_description": VisibleArgument("pg_attribute", ("attrelid", "attnum")),
     "pg_relation_size": _SIZE,

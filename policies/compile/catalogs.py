@@ -90,6 +90,8 @@ def _make_look_up(rule: VisibleArgument, arguments: tuple[str, ...], scope: Scop
     if rule.is_soft:
         given = f"pg_catalog.to_regclass(CAST(({arguments[0]}) AS pg_catalog.text))"
     tests = [f"{names[0]} = {given}"]
+    if rule.relation == "pg_proc":  # whose source is shown
+        conditions = " WHERE shown.prosrc IS NOT NULL"
     if rule.relation == "pg_attribute":
         conditions = " WHERE NOT shown.attisdropped"
     tests += [f"{name} = ({text})" for name, text in zip(names[1:], arguments[1:], strict=True)]
