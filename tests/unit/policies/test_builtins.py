@@ -64,7 +64,8 @@ def test_nothing_is_both_allowed_and_refused() -> None:
 
 
 def test_no_allowed_name_looks_dangerous() -> None:
-    shows_text = {"pg_get_function_sqlbody", "pg_get_functiondef"}  # of functions that the policy allows; it runs nothing
+    # Texts of functions that the policy allows; they run nothing.
+    shows_text = {"pg_get_function_sqlbody", "pg_get_functiondef"}
     assert not {name for name in GRANTED - shows_text if re.search(DANGEROUS, name)}
 
 
