@@ -377,12 +377,17 @@ def test_libpq_speaks_3_2_and_cancels_with_its_long_key(gate: Pgwarden, unix_fol
             assert connection.pgconn.full_protocol_version == int(version[0]) * 10_000 + int(version[2])
             canceller = connection.pgconn.cancel_conn()
             connection.pgconn.send_query(b"SELECT pg_sleep(30)")
+            until(lambda: sleepers(gate.server.dsn()) == 1, "the statement")
             canceller.blocking()
             canceller.finish()
             result = connection.pgconn.get_result()
             assert result is not None
             assert result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"57014"
             assert connection.pgconn.get_result() is None
+
+
+def sleepers(dsn: str) -> object:
+    return ask(dsn, "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)' AND state = 'active'")
 
 
 # drivers that bind by themselves

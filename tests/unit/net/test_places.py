@@ -40,6 +40,14 @@ async def one(connection: psycopg.AsyncConnection, query: str) -> object:
     return row and row[0]
 
 
+async def begun(dsn: str) -> None:
+    """Returns once the server works on the long statement: an earlier cancel would hit nothing."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)' AND state = 'active'"
+    async with asyncio.timeout(20), await psycopg.AsyncConnection.connect(dsn, autocommit=True) as direct:
+        while await one(direct, query) == 0:
+            await asyncio.sleep(0.05)
+
+
 # what is tried, in libpq's order
 
 
@@ -90,7 +98,7 @@ async def test_the_host_that_is_wanted_is_taken(
             expected = server15.port if answers else server18.port
             assert await one(admin, "SHOW port") == str(expected)
             running = asyncio.create_task(admin.execute("SELECT pg_sleep(30)"))
-            await asyncio.sleep(0.2)
+            await begun((server15 if answers else server18).dsn())
             await admin.cancel_safe()  # at the server that was taken, not the first of the list
             with pytest.raises(psycopg.errors.QueryCanceled):
                 await running
@@ -149,7 +157,7 @@ async def test_a_server_behind_a_unix_socket(local: tuple[EmbeddedServer, Path],
     async with worker_before(dsn, tmp_path, policies_text=OPEN) as stage, await connect(stage) as admin:
         assert await one(admin, "SELECT inet_client_addr() IS NULL") is True
         running = asyncio.create_task(admin.execute("SELECT pg_sleep(30)"))
-        await asyncio.sleep(0.2)
+        await begun(server.dsn())
         await admin.cancel_safe()
         with pytest.raises(psycopg.errors.QueryCanceled):
             await running
@@ -249,7 +257,7 @@ async def test_a_server_that_restarts(server18: TestServer, tmp_path: Path) -> N
         async with worker_before(mortal.dsn(), tmp_path / "stage", policies_text=OPEN) as stage:
             idle, busy = await connect(stage), await connect(stage)
             running = asyncio.create_task(busy.execute("SELECT pg_sleep(30)"))
-            await asyncio.sleep(0.2)
+            await begun(mortal.dsn())
             await asyncio.to_thread(mortal._pg_ctl, "restart", "-w", "-m", "fast", "-l", str(mortal.log))
             with pytest.raises(psycopg.errors.AdminShutdown, match="due to administrator command"):
                 await running
@@ -279,7 +287,7 @@ async def test_a_storm_of_cancels_is_a_trickle_at_the_server(
         key = links[0].key
         assert key is not None
         running = asyncio.create_task(admin.execute("SELECT pg_sleep(30)"))
-        await asyncio.sleep(0.2)
+        await begun(server18.dsn())
         request = encode(m.CancelRequest(key.process_id, key.secret_key))
         await asyncio.gather(*(_say(stage.port, request) for _ in range(200)))
         with pytest.raises(psycopg.errors.QueryCanceled):
