@@ -5,7 +5,9 @@ What comes back is held against a copy of the table whose hidden column holds th
 
 from __future__ import annotations
 
+import itertools
 import random
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -165,3 +167,29 @@ def test_random_pipelines(make_pgwarden: MakePgwarden, server: TestServer) -> No
                 continue
             assert told == heard(pair.copy, frames, is_stepwise=False)[0], (seed, frames)
     assert refused < WALKS // 2
+
+
+def test_random_pipelines_while_policies_change(make_pgwarden: MakePgwarden, server18: TestServer) -> None:
+    """Whatever was decided under which of them: nothing hidden comes out, and nobody waits for ever."""
+    other = POLICY.replace("kind: redact", "kind: hash").replace("b <> 'hidden'", "b <> 'hidden' AND b IS NOT NULL")
+    is_over = threading.Event()
+    with both(make_pgwarden, server18) as pair:
+
+        def change() -> None:
+            for text in itertools.cycle((other, POLICY)):
+                pair.instance.write_policies(text)
+                if is_over.wait(0.1):
+                    return
+
+        changing = threading.Thread(target=change)
+        changing.start()
+        try:
+            for seed in range(1000, 1000 + WALKS // 2):
+                frames = tuple(itertools.chain.from_iterable(walk(seed * 10 + n) for n in range(6)))
+                pair.begin()
+                told, seen = heard(pair.instance.dsn("ada"), frames, is_stepwise=True)
+                assert CANARY not in seen, seed
+                assert ("E", b"XX000") not in told, (seed, pair.instance.log_text[-3000:])
+        finally:
+            is_over.set()
+            changing.join()
