@@ -97,6 +97,18 @@ def test_writes_with_returning(pgwarden: Pgwarden, user: str, binary: bool) -> N
 
 
 @pytest.mark.parametrize("user", WRITERS)
+def test_sequences_as_object_mappers_ask_them(pgwarden: Pgwarden, user: str) -> None:
+    with connected(pgwarden, user) as connection:
+        found = connection.execute("SELECT nextval('shop.orders_id_seq')").fetchone()
+        assert connection.execute("SELECT lastval()").fetchone() == found
+        connection.execute(INSERT.encode(), ("with a number",))
+        last = "SELECT currval(pg_get_serial_sequence('shop.orders', 'id'))"
+        made = connection.execute("SELECT id FROM shop.orders WHERE note = 'with a number'").fetchone()
+        assert connection.execute(last.encode()).fetchone() == made == (found[0] + 1,)
+        connection.rollback()
+
+
+@pytest.mark.parametrize("user", WRITERS)
 def test_writes_in_a_pipeline(pgwarden: Pgwarden, user: str) -> None:
     with connected(pgwarden, user) as connection:
         with connection.pipeline():
