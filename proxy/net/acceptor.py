@@ -12,9 +12,9 @@ import ssl
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+from proxy.net.sockets import listening
 from proxy.net.tls import CLIENT_HELLO
 
-_BACKLOG: Final = 1024
 _PAUSE_S: Final = 0.5  # when no descriptor is left
 
 log = logging.getLogger("pgwarden.net")
@@ -47,7 +47,7 @@ class Acceptor:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         try:
             for family, _, _, _, address in dict.fromkeys(found):
-                self._sockets.append(_listening(family, address))
+                self._sockets.append(listening(family, address))
         except OSError:
             self.close()
             raise
@@ -99,21 +99,6 @@ class Acceptor:
             )
         else:
             await loop.connect_accepted_socket(self._make_link, accepted)
-
-
-def _listening(family: int, address: Any) -> socket.socket:
-    made = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.bind(address)
-        made.listen(_BACKLOG)
-        made.setblocking(False)
-    except BaseException:
-        made.close()
-        raise
-    return made
 
 
 async def _first_byte(accepted: socket.socket) -> bytes:

@@ -7,13 +7,32 @@ import errno
 import fcntl
 import os
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 _BACKLOG: Final = 1024
 _OURS_ALONE: Final = 0o600
+
+
+def listening(family: int, address: Any, bound: Callable[[socket.socket], None] = lambda _: None) -> socket.socket:
+    """A listening stream socket that doesn't block; `bound` is called in between. Raises OSError."""
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if family != socket.AF_UNIX:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(address)
+        bound(made)
+        made.listen(_BACKLOG)
+        made.setblocking(False)
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +111,7 @@ class UnixSocket:
     def _bind(self, permissions: int) -> socket.socket:
         if self.path.is_socket():
             self.path.unlink()
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            made.bind(str(self.path))
-            self.path.chmod(permissions)
-            made.listen(_BACKLOG)
-            made.setblocking(False)
-        except BaseException:
-            made.close()
-            raise
-        return made
+        return listening(socket.AF_UNIX, str(self.path), lambda _: self.path.chmod(permissions))
 
     def _is_answered(self) -> bool:
         """Whether a program that doesn't know our lock listens there."""
