@@ -221,7 +221,7 @@ class ClientLink(asyncio.Protocol):
 
     async def _refresh_catalog(self, database: str) -> None:
         try:
-            is_awaited = not self.session.wants_client_data
+            is_awaited = self.session.is_catalog_awaited
             await self._surroundings.catalog_refreshed(database, is_awaited=is_awaited)
         finally:
             self.catalog_refreshed()

@@ -30,6 +30,7 @@ from proxy.wire.frames import MAX_FRAME_BYTES, FrameCutter, FrameLimits
 
 log = logging.getLogger("pgwarden.session")
 
+_READ_AHEAD_BYTES: Final = 1 << 18
 GREETING_LIMITS: Final = FrameLimits(message_bytes=65_536 + 8)
 
 
@@ -85,11 +86,22 @@ class Session:
 
     @property
     def wants_client_data(self) -> bool:
-        """False while client bytes would only pile up. Of one that is leaving only its end is of interest."""
+        """False while client bytes would only pile up. Of one that is leaving only its end is of interest.
+
+        Of one that waits, a little is read ahead: its end would go unnoticed otherwise.
+        """
         if self._is_leaving:
             return True
-        is_waiting = self._open_session is not None and self._open_session.is_waiting
-        return not is_waiting and not self._is_held()
+        opened = self._open_session
+        if opened is None:
+            return not self._is_held()
+        is_reading = not opened.is_waiting and not opened.is_held
+        return is_reading or self._client.unread_bytes < _READ_AHEAD_BYTES
+
+    @property
+    def is_catalog_awaited(self) -> bool:
+        """Whether the client waits for a RefreshCatalog to be carried out."""
+        return self._c is not None and self._c.is_catalog_awaited
 
     @property
     def _c(self) -> Conversation | None:

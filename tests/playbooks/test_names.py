@@ -255,6 +255,8 @@ def test_a_bind_behind_a_parse_that_may_fail_waits_for_it() -> None:
     play.server_hears()
     play.client(m.Parse(b"s", b"select 2"), m.Sync(), m.Bind(b"", b"s"), m.Execute(b""), m.Sync())
     assert kinds(play.server_hears()) == ["Parse", "Sync"]
+    assert play.session.wants_client_data  # or nobody would notice that the client has gone
+    play.client_raw(b"d" + (300_004).to_bytes(4, "big") + b"x" * 300_000)
     assert not play.session.wants_client_data
     play.server(error("42P05"), READY)
     assert kinds(play.server_hears()) == ["Bind", "Execute", "Sync"]
