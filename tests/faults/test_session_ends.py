@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import time
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 
-from tests.fix_pgwarden import MakePgwarden, Pgwarden
+from tests.fix_pgwarden import MakePgwarden, Pgwarden, until
 from tests.fix_servers import TestServer
 from tests.security.canary_shop import connect
 from tests.security.raw_client import SYNC, RawClient, bind, execute, frame, parse, query
@@ -96,3 +98,24 @@ def test_notifications_and_settings_at_any_point(pgwarden: Pgwarden) -> None:
             assert client.receive(b"A").kinds == [b"A"]
         assert b"S" in client.simple("SET application_name TO 'changed'; SELECT 1").kinds
         assert b"bell\0copying\0" in client.seen
+
+
+def test_a_client_that_vanishes_while_its_next_message_waits(
+    pgwarden: Pgwarden, administrator: psycopg.Connection
+) -> None:
+    """Behind SET in flight the next message waits; what runs meanwhile must not run on for nobody."""
+    text = "SET search_path TO shop; SELECT count(*) AS vanished FROM generate_series(1, 1000000000)"
+    count = (
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%AS vanished%%' AND state = 'active' AND pid <> %s"
+    )
+    own = administrator.info.backend_pid
+
+    def running() -> int:
+        return int((administrator.execute(count, (own,)).fetchone() or (0,))[0])
+
+    with connect(pgwarden.dsn("ada")) as client:
+        client.send(query(text), query("SELECT 1"))
+        until(lambda: running() == 1, "the statement")
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.socket.close()
+        until(lambda: running() == 0, "its end")
