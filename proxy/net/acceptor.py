@@ -51,15 +51,15 @@ class Acceptor:
         except OSError:
             self.close()
             raise
-        self._tasks = [loop.create_task(self._accept(listening)) for listening in self._sockets]
+        self._tasks = [loop.create_task(self._accept(each)) for each in self._sockets]
         return int(self._sockets[0].getsockname()[1])
 
     def close(self) -> None:
         self._is_closed = True
         for task in self._tasks:
             task.cancel()
-        for listening in self._sockets:
-            listening.close()
+        for each in self._sockets:
+            each.close()
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
