@@ -31,7 +31,8 @@ from proxy.session.ports import (
     StartTls,
     StopTimer,
 )
-from proxy.session.session import Phase, Session
+from proxy.session.phase import Phase
+from proxy.session.session import Session
 from proxy.wire import messages as m
 from proxy.wire.codec import encode
 

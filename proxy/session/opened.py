@@ -17,7 +17,7 @@ from proxy.session.requests import Requests
 from proxy.wire import messages as m
 from proxy.wire.codec import encode
 from proxy.wire.errors import ProtocolViolation
-from proxy.wire.frames import FrameCutter, FrameLimits
+from proxy.wire.frames import MAX_FRAME_BYTES, FrameCutter, FrameLimits
 
 _PART_BYTES: Final = 262_144  # incomplete frames above this go on in parts
 _COPY_DATA: Final = ord("d")
@@ -153,3 +153,8 @@ class OpenSession:
 
     def catalog_refreshed(self) -> None:
         self.conversation.catalog_waits = max(0, self.conversation.catalog_waits - 1)
+
+
+def with_large(limits: FrameLimits, types: bytes) -> FrameLimits:
+    """Frames of these types pass in parts, so they may be as long as PostgreSQL lets any be."""
+    return FrameLimits(message_bytes=limits.message_bytes, by_type=dict.fromkeys(types, MAX_FRAME_BYTES))

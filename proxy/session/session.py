@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from enum import Enum, auto
 from typing import Final
 
 from proxy.session.client_login import Claim, ClientLogin, begin_login
 from proxy.session.conversation import Conversation, SessionEnds, Unexpected
 from proxy.session.greeting import Greeting, GreetingFailed, enter
 from proxy.session.ledger import Identity, Ledger
-from proxy.session.opened import OpenSession
+from proxy.session.opened import OpenSession, with_large
+from proxy.session.phase import Phase
 from proxy.session.ports import Channel, CloseLinks, ConnectUpstream, FinishServer, Outbox, Rules, Services, StartTls
 from proxy.session.reports import fatal_bytes
 from proxy.session.server_greeting import ServerGreeting, ServerUnfit
@@ -26,21 +26,12 @@ from proxy.session.settings import Admitted, Startup
 from proxy.session.walsender import Walsender
 from proxy.wire.codec import decode_backend
 from proxy.wire.errors import ProtocolViolation
-from proxy.wire.frames import MAX_FRAME_BYTES, FrameCutter, FrameLimits
+from proxy.wire.frames import FrameCutter, FrameLimits
 
 log = logging.getLogger("pgwarden.session")
 
 _READ_AHEAD_BYTES: Final = 1 << 18
 GREETING_LIMITS: Final = FrameLimits(message_bytes=65_536 + 8)
-
-
-class Phase(Enum):
-    STARTUP = auto()
-    LOGIN = auto()
-    CONNECTING = auto()
-    UPSTREAM_LOGIN = auto()
-    OPEN = auto()
-    ENDED = auto()
 
 
 class Session:
@@ -57,7 +48,7 @@ class Session:
         self._phase = Phase.STARTUP
         self._outbox = Outbox()
         self._client = FrameCutter(GREETING_LIMITS, startup=True)
-        self._server = FrameCutter(_with_large(self._limits, b"Dd"))
+        self._server = FrameCutter(with_large(self._limits, b"Dd"))
         self._identity = Identity(services.new_id(), client_address)
         self._ledger = Ledger(services, self._identity)
         self._greeting = Greeting(rules)
@@ -315,7 +306,7 @@ class Session:
 
     def _enter(self, startup: Startup) -> None:
         self._admitted = enter(startup, self._services, self._identity)
-        self._client.set_limits(_with_large(self._limits, b"d"))
+        self._client.set_limits(with_large(self._limits, b"d"))
         self._phase = Phase.CONNECTING
         self._outbox.commands.append(ConnectUpstream(startup.database))
 
@@ -393,7 +384,7 @@ class Session:
     def _try_next_server(self) -> None:
         """Nothing of this one's greeting was shown, so the next one can begin anew."""
         self._server_greeting = None
-        self._server = FrameCutter(_with_large(self._limits, b"Dd"))
+        self._server = FrameCutter(with_large(self._limits, b"Dd"))
         self._outbox.to_server.clear()
         self._phase = Phase.CONNECTING
         self._outbox.commands.append(ConnectUpstream(self._identity.database))
@@ -407,8 +398,3 @@ class Session:
         conversation.policy()
         self._phase = Phase.OPEN
         self._ledger.login(True, self._login.record if self._login is not None else "")
-
-
-def _with_large(limits: FrameLimits, types: bytes) -> FrameLimits:
-    """Frames of these types pass in parts, so they may be as long as PostgreSQL lets any be."""
-    return FrameLimits(message_bytes=limits.message_bytes, by_type=dict.fromkeys(types, MAX_FRAME_BYTES))

@@ -16,8 +16,9 @@ from audit.record import Record, Stage
 from policies.catalog import Catalog, Namespace
 from policies.decision import Decision, Plan, Refusal
 from policies.model import EffectivePolicy, Limits, Principal, Statement
+from proxy.session.phase import Phase
 from proxy.session.ports import Command, Gateway, Measures, Rules
-from proxy.session.session import Phase, Session
+from proxy.session.session import Session
 from proxy.wire import messages as m
 from proxy.wire.codec import decode_backend, decode_frontend, decode_startup, encode
 from proxy.wire.frames import FrameCutter, FrameLimits

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from policies.catalog import Catalog
 from policies.decision import Decision, Effect, Plan
+from proxy.session.phase import Phase
 from proxy.session.ports import RefreshCatalog
-from proxy.session.session import Phase
 from proxy.wire import messages as m
 from tests.playbooks.stage import (
     DONE,

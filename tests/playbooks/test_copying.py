@@ -7,7 +7,7 @@ import pytest
 from audit.record import Stage
 from policies.decision import Effect
 from proxy.session.copying import INTRUSION
-from proxy.session.session import Phase
+from proxy.session.phase import Phase
 from proxy.wire import messages as m
 from tests.playbooks.stage import (
     DONE,

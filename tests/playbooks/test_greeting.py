@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from policies.catalog import Catalog
+from proxy.session.phase import Phase
 from proxy.session.ports import (
     CancelOther,
     CloseLinks,
@@ -13,7 +14,6 @@ from proxy.session.ports import (
     Rules,
     StartTls,
 )
-from proxy.session.session import Phase
 from proxy.wire import messages as m
 from proxy.wire.codec import encode
 from tests.playbooks.stage import PASSWORD, READY, Play, StageServices, kinds, policy_of, sqlstates

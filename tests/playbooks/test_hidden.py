@@ -6,7 +6,7 @@ import pytest
 
 from audit.record import Stage, Verdict
 from policies.decision import CHECK_TOKEN, Decision, Plan, Refusal
-from proxy.session.session import Phase
+from proxy.session.phase import Phase
 from proxy.wire import messages as m
 from tests.playbooks.stage import POISON, READY, Play, StageServices, column, error, kinds, sqlstates
 

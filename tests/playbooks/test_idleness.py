@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.session.phase import Phase
 from proxy.session.ports import CloseLinks, Command, Rules, StartTimer, StopTimer
-from proxy.session.session import Phase
 from proxy.wire import messages as m
 from tests.playbooks.stage import DONE, FAILED, IN_BLOCK, READY, Play, extended, sqlstates
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from audit.record import Stage
+from proxy.session.phase import Phase
 from proxy.session.ports import CloseLinks
-from proxy.session.session import Phase
 from proxy.wire import messages as m
 from tests.playbooks.stage import DONE, READY, Play, StageServices, error, extended, kinds, sqlstates
 

@@ -7,8 +7,8 @@ import pytest
 from audit.record import Stage
 from policies.decision import Decision, Edit, Plan
 from policies.model import Limits, RuleId, Source
+from proxy.session.phase import Phase
 from proxy.session.ports import CancelUpstream, StartTimer, StopTimer
-from proxy.session.session import Phase
 from proxy.wire import messages as m
 from tests.playbooks.stage import (
     DONE,

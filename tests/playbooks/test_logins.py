@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from policies.model import ApiKey, Principal
+from proxy.session.phase import Phase
 from proxy.session.ports import Channel, CloseLinks, ConnectUpstream, Rules
-from proxy.session.session import Phase
 from proxy.wire import messages as m
 from proxy.wire.scram import ScramClient
 from tests.playbooks.stage import ADA, PASSWORD, READY, VERIFIER, Play, StageServices, kinds, policy_of, sqlstates

@@ -7,8 +7,8 @@ import pytest
 from policies.decision import ColumnMask, Decision, Plan
 from policies.masks import stream_form
 from policies.model import MaskSpec
+from proxy.session.phase import Phase
 from proxy.session.ports import CancelUpstream
-from proxy.session.session import Phase
 from proxy.wire import messages as m
 from tests.playbooks.stage import DONE, IN_BLOCK, POISON, READY, Play, StageServices, column, error, kinds, sqlstates
 

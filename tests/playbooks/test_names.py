@@ -8,7 +8,7 @@ from audit.record import Stage
 from policies.decision import ALL_NAMES, ColumnMask, Decision, Effect, Plan
 from policies.masks import stream_form
 from policies.model import Limits, MaskSpec
-from proxy.session.session import Phase
+from proxy.session.phase import Phase
 from proxy.wire import messages as m
 from tests.playbooks.stage import (
     DONE,

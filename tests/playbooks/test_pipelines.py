@@ -6,8 +6,8 @@ import pytest
 
 from audit.record import Stage, Verdict
 from policies.decision import Decision, Plan
+from proxy.session.phase import Phase
 from proxy.session.ports import CloseLinks
-from proxy.session.session import Phase
 from proxy.wire import messages as m
 from tests.playbooks.stage import (
     DONE,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.session.phase import Phase
 from proxy.session.ports import Channel, ConnectUpstream, Gateway
-from proxy.session.session import Phase
 from proxy.wire import messages as m
 from proxy.wire.scram import ScramServer, md5_password
 from tests.playbooks.stage import PASSWORD, READY, VERIFIER, Play, StageServices, error, kinds, sqlstates
