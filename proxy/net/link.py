@@ -17,6 +17,7 @@ from proxy.net.surroundings import CancelKey, LinkSettings, Surroundings
 from proxy.net.timers import Timers
 from proxy.net.tls import ALPN, client_channel, selected_alpn
 from proxy.net.upstream import Attempt, Route, ServerLink, UpstreamUnreachable, send_cancel
+from proxy.session.phase import Phase
 from proxy.session.ports import (
     CancelOther,
     CancelUpstream,
@@ -31,7 +32,6 @@ from proxy.session.ports import (
     StartTls,
     StopTimer,
 )
-from proxy.session.phase import Phase
 from proxy.session.session import Session
 from proxy.wire import messages as m
 from proxy.wire.codec import encode
