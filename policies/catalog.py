@@ -39,6 +39,8 @@ class Column:
     domain_oid: int = 0  # the domain's own OID, 0 when the type is no domain
     is_generated: bool = False
     generated_from: tuple[str, ...] = ()  # columns of the same table that a generated column reads
+    is_enum: bool = False
+    has_own_collation: bool = False  # neither the database's nor C
 
 
 @dataclass(frozen=True, slots=True)

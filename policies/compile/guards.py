@@ -9,12 +9,13 @@ from collections.abc import Mapping
 
 from policies.catalog import Column
 from policies.compile.draft import Access, Draft, Target
+from policies.compile.rules.fences import is_user_type
 from policies.expressions import bind_expression
 from policies.masks import sql_form
 from policies.model import FilterRule, Value
 
-_MATCHED_BY_LIKE = frozenset({17, 19, 25, 1042, 1043})  # bytea, name, text, bpchar, varchar
-_FIRST_USER_OID = 16384  # types of extensions, such as citext, have patterns too
+# Types that the planner may try a failing operator on: bytea, name, text, bpchar, varchar by LIKE, jsonb by a jsonpath.
+_TRIED = frozenset({17, 19, 25, 1042, 1043, 3802})
 
 
 def quote(name: str) -> str:
@@ -63,8 +64,7 @@ def _column(draft: Draft, target: Target, column: Column, attributes: Mapping[st
     if column.name in target.stream:
         return name
     if rule is None:
-        is_like_text = column.type_oid in _MATCHED_BY_LIKE or column.type_oid >= _FIRST_USER_OID
-        is_matched = draft.is_blind and is_like_text
+        is_matched = draft.is_blind and (column.type_oid in _TRIED or is_user_type(column))
         # The same value, but to the planner an expression that no statistics are kept of.
         return f"CASE WHEN {name} IS NULL THEN {name} ELSE {name} END AS {name}" if is_matched else name
     return f"{sql_form(rule.mask, column.type_oid, column.type_name, name, attributes)} AS {name}"

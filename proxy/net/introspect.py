@@ -67,11 +67,13 @@ WITH RECURSIVE chain AS (
 SELECT a.attrelid AS relation, a.attname AS name, a.attnum, COALESCE(d.base, a.atttypid) AS type_oid,
        pg_catalog.format_type(COALESCE(d.base, a.atttypid), COALESCE(d.modifier, a.atttypmod)) AS type_name,
        a.attnotnull AS is_not_null, COALESCE(d.domain, 0::pg_catalog.oid) AS domain_oid,
-       a.attgenerated <> '' AS is_generated
+       a.attgenerated <> '' AS is_generated, t.typtype = 'e' AS is_enum,
+       a.attcollation NOT IN (0, 100, 950) AS has_own_collation -- none, the database's, C
 FROM pg_catalog.pg_attribute AS a
 JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN domains AS d ON d.domain = a.atttypid
+JOIN pg_catalog.pg_type AS t ON t.oid = COALESCE(d.base, a.atttypid)
 WHERE a.attnum > 0 AND NOT a.attisdropped
   AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' AND {_IS_USER_SCHEMA}
 ORDER BY a.attrelid, a.attnum
@@ -366,6 +368,8 @@ def _column(row: asyncpg.Record) -> Column:
         is_not_null=row["is_not_null"],
         domain_oid=row["domain_oid"],
         is_generated=row["is_generated"],
+        is_enum=row["is_enum"],
+        has_own_collation=row["has_own_collation"],
     )
 
 

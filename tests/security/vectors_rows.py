@@ -177,4 +177,11 @@ CORNERS = (
     Vector("at_time_zone", S, SAME, "SELECT seen_at AT TIME ZONE 'Asia/Tokyo' FROM shop.customers"),
     Vector("is_document", S, CLEAN, "SELECT id FROM shop.customers WHERE xmlelement(name a, ssn) IS DOCUMENT"),
     Vector("current_of", G, CLEAN, "SELECT ssn FROM shop.customers WHERE CURRENT OF c"),
+    Vector("jsonpath_on_statistics", G, SAME,
+           """SELECT count(*) FROM shop.events WHERE payload @? '$.kind ? (@ starts with "cnry") ? (@ == $nope)'"""),
+    Vector("jsonpath_match_on_statistics", G, SAME,
+           """SELECT count(*) FROM shop.events WHERE payload @@ '$.kind starts with "cnry" && $.kind == $nope'"""),
+    Vector("collations_meet_on_a_hidden_row", G, SAME,
+           """SELECT count(*) FROM shop.order_items i, (SELECT 'a'::text COLLATE "POSIX" AS p, 'b'::text COLLATE "C" AS q) AS s
+              WHERE CASE WHEN i.remark LIKE 'cnry%' THEN coalesce(i.remark, s.p) = s.q ELSE false END"""),
 )

@@ -4,13 +4,14 @@ A subquery is no security barrier: the planner may run a client's condition befo
 condition can fail, its error tells of a hidden row. Where a condition that reads a column is made of anything but
 operators that can't fail on built-in types, no condition may enter a guard.
 
-Nor may the planner try a pattern that can fail on the statistics of hidden rows, which it looks up through a fence.
+Nor may the planner try an operator that can fail on the statistics of hidden rows, which it looks up through a fence.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from policies.catalog import Column
 from policies.compile.builtins import PATTERN_OPERATORS, SAFE_FUNCTIONS, SAFE_OPERATORS, SAFE_TYPES
 from policies.compile.draft import Access, Draft
 from policies.compile.scope import Block, Reference
@@ -36,13 +37,19 @@ _SAFE_KINDS = frozenset(
         "CaseExpr",
         "CaseWhen",
     }
-    | {"CoalesceExpr", "MinMaxExpr", "A_ArrayExpr", "SQLValueFunction", "CollateClause", "String", "Integer"}
+    | {"CoalesceExpr", "MinMaxExpr", "A_ArrayExpr", "SQLValueFunction", "String", "Integer"}
 )
 _SAFE_COMPARISONS = frozenset(
     {"AEXPR_OP", "AEXPR_OP_ANY", "AEXPR_OP_ALL", "AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT", "AEXPR_IN", "AEXPR_NULLIF"}
 )
 _RANGES = frozenset({"AEXPR_BETWEEN", "AEXPR_NOT_BETWEEN", "AEXPR_BETWEEN_SYM", "AEXPR_NOT_BETWEEN_SYM"})
 _PATTERN_KINDS = frozenset({"AEXPR_LIKE", "AEXPR_ILIKE"})
+# A jsonpath fails on a variable that it doesn't know, but only where it gets to it.
+_JSONPATH_OPERATORS = frozenset({"@?", "@@"})
+_INT8_OID = 20
+# int8 becomes oid in silence, and not every number is one.
+_OID_OIDS = frozenset({24, 26, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191})
+_FIRST_USER_OID = 16384
 
 
 def choose_fence(draft: Draft) -> None:
@@ -51,15 +58,26 @@ def choose_fence(draft: Draft) -> None:
         draft.is_fenced = (
             _has_unknown_types(draft)
             or _compares_unsafe_types(draft)
+            or _may_mix_collations(draft)
             or _calls_user_functions(draft)
             or not all(map(_is_block_safe, draft.facts.blocks))
         )
-        draft.is_blind = draft.is_fenced and any(map(_may_fail_on_statistics, nodes_of(draft.statement.tree)))
+        draft.is_blind = draft.is_fenced and (
+            any(is_user_type(column) for column in _compared_columns(draft))
+            or any(map(_may_fail_on_statistics, nodes_of(draft.statement.tree)))
+        )
+
+
+def is_user_type(column: Column) -> bool:
+    """Composite types and those of extensions: an operator of theirs may fail. An enum's can't."""
+    return column.type_oid >= _FIRST_USER_OID and not column.is_enum
 
 
 def is_condition_safe(draft: Draft, condition: Tree) -> bool:
     """Whether a part of a write's condition may be run for hidden rows: it can't fail and runs no user code."""
     if _has_unknown_types(draft) or contains(condition, "SubLink") or not _is_safe(condition):
+        return False
+    if _may_mix_collations(draft) or (_renames_columns(draft) and _compares_unsafe_types(draft)):
         return False
     names = {name for kind, node in nodes_of(condition) if kind == "ColumnRef" for name in strings_of(node["fields"])}
     called = {strings_of(node["funcname"])[-1] for kind, node in nodes_of(condition) if kind == "FuncCall"}
@@ -75,15 +93,105 @@ def _has_unknown_types(draft: Draft) -> bool:
 
 
 def _compares_unsafe_types(draft: Draft) -> bool:
-    """Operators of other types are user code or may fail; a numeric compared with a float is cast and may overflow."""
+    """Operators of other types are user code or may fail; a numeric compared with a float is cast and may overflow, an
+    int8 compared with an OID may not fit. Rows compared as a whole may hold any type.
+    """
+    types = {column.type_oid for column in _compared_columns(draft)}
+    cast = {name for kind, node in nodes_of(draft.statement.tree) if kind == "TypeCast" for name in _type_name(node)}
+    has_float = bool(types & FLOAT_OIDS) or not cast.isdisjoint(("float8", "float4"))
+    has_oid = bool(types & _OID_OIDS) or any(name == "oid" or name.startswith("reg") for name in cast)
+    has_oid = has_oid or any(target.relation is None for target in draft.targets)  # catalogs
+    is_cast = (NUMERIC_OID in types and has_float) or (_INT8_OID in types and has_oid)
+    return not types <= SAFE_TYPES or is_cast or _compares_rows(draft)
+
+
+def _type_name(cast: Tree) -> tuple[str, ...]:
+    return strings_of(cast["typeName"].get("names"))[-1:]
+
+
+def _compared_columns(draft: Draft) -> list[Column]:
+    """The columns that a condition may be about, by name; all of them where columns may have other names."""
+    columns = [column for target in draft.targets for column in target.visible_columns]
+    if _renames_columns(draft):
+        return columns
     named = {reference.names[-1] for reference in draft.facts.references if not _is_only_output(reference)}
-    types = {column.type_oid for target in draft.targets for column in target.visible_columns if column.name in named}
-    has_float = bool(types & FLOAT_OIDS) or any(
-        strings_of(node["typeName"].get("names"))[-1:] in (("float8",), ("float4",))
-        for kind, node in nodes_of(draft.statement.tree)
-        if kind == "TypeCast"
+    for kind, node in nodes_of(draft.statement.tree):
+        if kind == "JoinExpr":
+            named.update(strings_of(node.get("usingClause")))
+    return [column for column in columns if column.name in named]
+
+
+def _renames_columns(draft: Draft) -> bool:
+    """A list of names behind an alias, a set operation over a star; NATURAL compares columns that nobody names."""
+    if _has_nested_star(draft) and _has_set_operation(draft.statement.tree):
+        return True
+    for kind, node in nodes_of(draft.statement.tree):
+        has_list = bool(node.get("aliascolnames")) or bool(node.get("alias", {}).get("colnames"))
+        match kind:
+            case "JoinExpr" if has_list or node.get("isNatural"):
+                return True
+            case "RangeVar" if has_list:
+                return True
+            case "RangeSubselect" | "CommonTableExpr" if has_list and contains(node, "RangeVar"):
+                return True
+    return False
+
+
+def _has_nested_star(draft: Draft) -> bool:
+    """Outside the statement's own output; the star of EXISTS (SELECT * ...) is one, too."""
+    return any(
+        reference.names[-1] is None and not (reference.block is not None and reference.block.is_top)
+        for reference in draft.facts.references
     )
-    return not types <= SAFE_TYPES or (NUMERIC_OID in types and has_float)
+
+
+def _has_set_operation(tree: Tree) -> bool:
+    """Names its columns as its first side does."""
+    selects = [tree, *(node for kind, node in nodes_of(tree) if kind == "SelectStmt")]
+    return any(select.get("op", "SETOP_NONE") != "SETOP_NONE" for select in selects)
+
+
+def _compares_rows(draft: Draft) -> bool:
+    """A row as a value anywhere but in what the statement computes in the end."""
+    aliases = {item.alias for block in draft.facts.blocks for item in block.items}
+    for reference in draft.facts.references:
+        is_behind = reference.block is not None and reference.block.is_top and reference.clause in _AFTER_SCAN
+        if is_behind or reference.block is None:
+            continue
+        if reference.names[-1] is None and not reference.is_plain_target:
+            return True
+        if len(reference.names) == 1 and reference.names[0] in aliases and not _is_column(draft, reference):
+            return True
+    return False
+
+
+def _is_column(draft: Draft, reference: Reference) -> bool:
+    """Whether the name is a column of something in the statement, so that it may well be no row."""
+    return any(column.name == reference.names[0] for target in draft.targets for column in target.visible_columns)
+
+
+def _may_mix_collations(draft: Draft) -> bool:
+    """Where two collations meet, a comparison fails when it is run, not when it is parsed; some fail on patterns.
+
+    The database's own collation gives way to any other; C, that of names, alone can't meet another.
+    """
+    if any(column.has_own_collation for column in _compared_columns(draft)):
+        return True
+    tree, top = draft.statement.tree, draft.facts.top
+    for clause, value in tree.items():
+        is_behind = top is not None and tree is top.node and clause in ("targetList", "sortClause")
+        if is_behind and not contains(value, "SubLink"):
+            continue
+        if contains(value, "CollateClause") or _casts_to_user_type(draft, value):
+            return True
+    return False
+
+
+def _casts_to_user_type(draft: Draft, value: Any) -> bool:
+    """A domain may have a collation of its own; the enums of the statement's columns have none."""
+    enums = {c.type_name.rpartition(".")[2] for t in draft.targets for c in t.visible_columns if c.is_enum}
+    suspects = draft.catalog.user_types - enums
+    return any(kind == "TypeCast" and not suspects.isdisjoint(_type_name(node)) for kind, node in nodes_of(value))
 
 
 def _is_only_output(reference: Reference) -> bool:
@@ -172,16 +280,18 @@ def _is_pattern_safe(pattern: Any) -> bool:
 
 
 def _may_fail_on_statistics(found: tuple[str, Tree]) -> bool:
-    """A pattern not known to be whole. To guess how many rows match, the planner runs LIKE on frequent values."""
+    """A pattern not known to be whole, a jsonpath: to guess how many rows match, the planner tries frequent values."""
     kind, node = found
     match kind:
         case "A_Expr":
+            if not _JSONPATH_OPERATORS.isdisjoint(strings_of(node.get("name"))):
+                return True
             is_pattern = node.get("kind") in _PATTERN_KINDS or bool(
                 set(strings_of(node.get("name"))) & PATTERN_OPERATORS
             )
             return is_pattern and not _is_pattern_safe(node.get("rexpr"))
         case "SubLink":
-            return bool(set(strings_of(node.get("operName"))) & PATTERN_OPERATORS)
+            return bool(set(strings_of(node.get("operName"))) & (PATTERN_OPERATORS | _JSONPATH_OPERATORS))
         case "FuncCall":
             return "like" in strings_of(node["funcname"])[-1]
     return False

@@ -1,5 +1,7 @@
 """Fences stand exactly where a client's condition can fail or run user code on a row that the guard hides."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.compile_world import World
@@ -72,3 +74,48 @@ def test_fences_cover_every_place_a_condition_can_come_from(world: World, sql: s
 def test_output_expressions_run_after_the_filter(world: World) -> None:
     sql = "SELECT 1 / (id - 5), date_trunc('month', birth_date) FROM customers GROUP BY 1, 2 ORDER BY 1 / (id - 5)"
     assert "OFFSET 0" not in world.allowed(sql).text
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 1 FROM customers AS s(a, b) WHERE a = 1",
+        "SELECT 1 FROM (SELECT * FROM customers) AS s(a, b) WHERE a = 1",
+        "WITH s(a, b) AS (SELECT * FROM customers) SELECT 1 FROM s WHERE a = 1",
+        "SELECT 1 FROM (customers JOIN orders ON true) AS s(a, b) WHERE a = 1",
+        "SELECT 1 FROM customers JOIN (SELECT '{}'::text[] AS tags) s USING (tags)",
+        "SELECT 1 FROM customers NATURAL JOIN (SELECT '{}'::text[] AS tags) s",
+        "SELECT 1 FROM (SELECT 1 AS x UNION ALL SELECT * FROM customers) s WHERE x = 1",
+        "SELECT 1 FROM customers c JOIN customers d ON c = d",
+        "SELECT 1 FROM customers c JOIN customers d ON c.* = d.*",
+    ],
+)
+def test_types_are_known_by_name_only_where_columns_keep_theirs(world: World, sql: str) -> None:
+    """An array's comparison isn't known to be safe, under whatever name it is."""
+    assert "OFFSET 0" in world.allowed(sql).text
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        'SELECT 1 FROM customers, (SELECT \'a\' COLLATE "C" AS p, $1 COLLATE "POSIX" AS q) WHERE coalesce(name, p) = q',
+        "SELECT (SELECT count(*) FROM customers, (SELECT 'a' COLLATE \"C\" AS p) s WHERE coalesce(name, p) = $1)",
+        "SELECT 1 FROM customers WHERE name COLLATE \"C\" < 'x'",
+    ],
+)
+def test_collations_may_meet_on_a_hidden_row(world: World, sql: str) -> None:
+    assert "OFFSET 0" in world.allowed(sql).text
+
+
+def test_an_order_by_collation_needs_no_fence(world: World) -> None:
+    sql = "SELECT name FROM customers WHERE name = 'x' ORDER BY name COLLATE \"C\""
+    assert "OFFSET 0" not in world.allowed(sql).text
+
+
+def test_columns_with_a_collation_of_their_own_are_fenced(world: World) -> None:
+    relation = world.catalog.by_oid[101]
+    collated = tuple(replace(c, has_own_collation=c.name == "name") for c in relation.columns)
+    relations = tuple(replace(r, columns=collated) if r.oid == 101 else r for r in world.catalog.relations)
+    world.catalog = replace(world.catalog, version=2, relations=relations)
+    assert "OFFSET 0" in world.allowed("SELECT id FROM customers WHERE name = 'x'").text
+    assert "OFFSET 0" not in world.allowed("SELECT name FROM customers WHERE id = 1").text
