@@ -9,7 +9,7 @@ PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 SOURCES := proxy policies audit admin tests
 
-.PHONY: help run test test-drivers lint fmt clean
+.PHONY: help run test test-drivers compat lint fmt clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -23,6 +23,9 @@ test: $(STAMP) ## all tests, on real PostgreSQL servers
 test-drivers: $(STAMP) ## installs every client that has tests (Debian's as root, PyPI's, npm's) and runs their tests
 	@tests/drivers/install $(VENV)
 	@$(PYTHON) -m pytest -q -rs tests/drivers
+
+compat: $(STAMP) ## other projects' test suites, directly and through pgwarden, compared (45 minutes; needs Debian's -dev packages)
+	@tests/compat/run
 
 lint: $(STAMP) ## style, types and import rules
 	@$(VENV)/bin/ruff check .
