@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote
 
 VERIFYING: Final = frozenset({"verify-ca", "verify-full"})
 # What each may say; the first is what counts when nothing is said.
@@ -136,7 +136,7 @@ def check_for_store(url: str) -> None:
     """Whether asyncpg can use it as it stands. Raises DsnError."""
     parse_dsn(url)
     ours = (_OUR_OWN - {"target_session_attrs"}) & {
-        name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)
+        name for name, _ in parse_qsl(_split(url).query, keep_blank_values=True)
     }
     if ours:
         raise DsnError(f"the audit store's URL can't have {', '.join(sorted(ours))}")
@@ -176,13 +176,14 @@ def _places(given: Mapping[str, str]) -> list[tuple[str, int]]:
 
 
 def _split(url: str) -> _Parts:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise DsnError("not a URL that can be read: postgresql://user@host:5432/database") from None
-    if parts.scheme not in ("postgresql", "postgres"):
+    scheme, colon, rest = url.partition("://")
+    if not colon or scheme.lower() not in ("postgresql", "postgres"):
         raise DsnError("expected a URL that starts with postgresql://")
-    login, _, places = parts.netloc.rpartition("@")
+    # Not urlsplit: it knows one host, and some versions of Python refuse brackets around one of several.
+    whole = _REST.fullmatch(rest)
+    assert whole is not None, "every text matches"
+    netloc, path, query = whole.groups(default="")
+    login, _, places = netloc.rpartition("@")
     matches = [_PLACE.fullmatch(place) for place in places.split(",")]
     if not all(matches):
         raise DsnError("not a URL that can be read: postgresql://user@host:5432/database")
@@ -193,8 +194,8 @@ def _split(url: str) -> _Parts:
         password if colon else None,
         ",".join(match[1].strip("[]") for match in found),
         ",".join(match[2] or "" for match in found),
-        parts.path,
-        parts.query,
+        path,
+        query,
     )
 
 
@@ -208,7 +209,9 @@ class _Parts:
     query: str
 
 
-# host:port, with an IPv6 address in brackets; libpq allows a list of them, urlsplit doesn't
+# What stands behind the scheme: authority, path, query; a fragment is no part of it.
+_REST: Final = re.compile(r"([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#.*)?", re.DOTALL)
+# host:port, with an IPv6 address in brackets; libpq allows a list of them
 _PLACE: Final = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::([0-9]{0,5}))?")
 
 
