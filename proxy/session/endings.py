@@ -5,6 +5,9 @@ An error belongs to the first expected reply; what the server skips after it lea
 
 from __future__ import annotations
 
+import itertools
+from typing import Final
+
 from proxy.session.conversation import Conversation, Unexpected
 from proxy.session.copying import INTRUSION
 from proxy.session.hidden import failed_check
@@ -17,6 +20,9 @@ from proxy.session.reports import client_fields, fatal_bytes, is_fatal, refusal_
 from proxy.wire import messages as m
 from proxy.wire.codec import decode_backend, encode
 from proxy.wire.errors import PROTOCOL_VIOLATION, error_response
+
+_BEFORE_EXECUTE: Final = frozenset({Kind.PARSE, Kind.BIND, Kind.DESCRIBE})
+_FAILED_BLOCK: Final = "25P02"  # the server hasn't looked at the statement
 
 
 class Endings:
@@ -97,6 +103,8 @@ class Endings:
         if check is not None and head.account is not None:
             head.account.broken_rule = check.rule
             head.answer, sqlstate = refusal_bytes(check), check.sqlstate
+        elif sqlstate != _FAILED_BLOCK:
+            self._record_early(head, sqlstate)
         head.sqlstate = head.sqlstate or sqlstate
         c.is_copying_in = False
         if not c.is_late and not head.is_abort:
@@ -104,6 +112,14 @@ class Endings:
         c.confirmed.track.fail()
         c.forget_sent()
         self._skip_to_sync(head)
+
+    def _record_early(self, head: Item, sqlstate: str) -> None:
+        """A statement that failed before anybody asked for its execution; one that was asked for has its records."""
+        if head.kind not in _BEFORE_EXECUTE or head.decision is None or head.answer is not None:
+            return
+        behind = itertools.takewhile(lambda item: item.kind is not Kind.SYNC, self._c.queue)
+        if not any(item.accounts and item.decision is head.decision for item in behind):
+            self._c.ledger.failed(head.decision, sqlstate)
 
     def _end_intrusion(self, message: m.ErrorResponse) -> bool:
         """The COPY that was open when another message came has failed; whether that message was why.

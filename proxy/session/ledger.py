@@ -80,6 +80,13 @@ class Ledger:
         self._try_append(intent)
         self._services.count_statement(Measures(Verdict.DENY, 0, 0, 0, 0))
 
+    def failed(self, decision: Decision, sqlstate: str) -> None:
+        """What failed before it was executed: at Parse and Bind the server already plans and folds constants."""
+        for plan in decision.plans:
+            account = self._account(decision, Run(plan), self._services.now_us())
+            self._try_append(account.intent)
+            self.close(account, sqlstate)
+
     def close(self, account: Account, sqlstate: str = "", tag: bytes = b"") -> None:
         """The outcome, once."""
         if account.is_closed:

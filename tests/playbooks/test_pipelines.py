@@ -123,6 +123,26 @@ def test_several_statements_in_one_text_are_counted_apart() -> None:
     assert services.statements(Stage.INTENT) == [("select 1", ""), ("select 2", "")]
 
 
+def test_what_fails_before_it_is_executed_is_recorded() -> None:
+    """The server folds constants and looks names up at Parse and Bind already: a guess costs a record."""
+    play = Play(services := StageServices()).open()
+    play.client(m.Parse(b"", b"select 1/0", ()), m.Bind(b"", b"", (), (), ()), m.Sync())
+    play.server(m.ParseComplete(), error("22012"), READY)
+    assert services.statements(Stage.INTENT) == [("select 1/0", "")]
+    assert services.statements(Stage.OUTCOME)[-1][1] == "22012"
+    play.client(m.Parse(b"", b"select guess", ()), m.Sync())
+    play.server(error("42703"), READY)
+    assert services.statements(Stage.INTENT)[1:] == [("select guess", "")]
+
+
+def test_what_was_to_be_executed_is_recorded_once() -> None:
+    play = Play(services := StageServices()).open()
+    play.client(*extended("select guess"))
+    play.server(error("42703"), READY)
+    assert services.statements(Stage.INTENT) == [("select guess", "")]
+    assert [r.sqlstate for r in services.records if r.stage is Stage.OUTCOME] == ["42703"]
+
+
 def test_an_error_in_the_first_statement_closes_the_others() -> None:
     services = StageServices({"select 1; select 2": two_plans})
     play = Play(services).open()
@@ -257,7 +277,7 @@ def test_a_parse_that_failed_leaves_the_old_statement_under_its_name() -> None:
     play.server(error("42P05"), READY)
     play.client(m.Bind(b"", b"s"), m.Execute(b""), m.Sync())
     play.server(m.BindComplete(), ROW, DONE, READY)
-    assert services.statements(Stage.INTENT) == [("select 1", "")]
+    assert services.statements(Stage.INTENT) == [("select 2", ""), ("select 1", "")]
 
 
 def test_a_bind_that_was_sent_before_its_parse_failed_ends_the_session() -> None:
