@@ -86,6 +86,7 @@ class Catalog:
     `cast_types`: OIDs of those that the server casts to a type of its own in silence, such as citext.
     `bare_names`: names of relations that occur in the text of a user's function without a search_path of its own that
     puts pg_temp last: such a function may take another relation of that name.
+    `type_functions`: name of a user's type -> users' functions, as (schema, name), that its casts and checks run.
     `schemas`: all schema names. `search_path`: current_schemas(false) of a fresh session of the gateway's user.
     """
 
@@ -101,6 +102,7 @@ class Catalog:
     user_types: frozenset[str] = frozenset()
     cast_types: frozenset[int] = frozenset()
     bare_names: frozenset[str] = frozenset()
+    type_functions: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
 
     @cached_property
     def by_name(self) -> Mapping[tuple[str, str], Relation]:

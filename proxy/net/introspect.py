@@ -163,6 +163,23 @@ FROM pg_catalog.pg_cast AS c JOIN pg_catalog.pg_type AS t ON t.oid = c.castsourc
 WHERE c.castsource >= 16384 AND c.casttarget < 16384 AND c.castcontext = 'i'
 """
 
+# A cast from or to a type, a domain's CHECK: code that no call in a statement's text names.
+_TYPE_FUNCTIONS = """
+SELECT DISTINCT t.typname AS type, n.nspname AS schema, p.proname AS name
+FROM (SELECT pg_catalog.unnest(ARRAY[c.castsource, c.casttarget]) AS type, c.castfunc AS function
+      FROM pg_catalog.pg_cast AS c
+      UNION ALL
+      SELECT k.contypid, d.refobjid
+      FROM pg_catalog.pg_constraint AS k JOIN pg_catalog.pg_depend AS d
+        ON d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND d.objid = k.oid
+       AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+      WHERE k.contypid <> 0) AS u
+JOIN pg_catalog.pg_type AS t ON t.oid = u.type JOIN pg_catalog.pg_proc AS p ON p.oid = u.function
+JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+WHERE t.oid >= 16384 AND p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal')
+"""
+
 _VIEWS = """
 SELECT v.oid, pg_catalog.pg_get_viewdef(v.oid) AS definition
 FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS v(oid)
@@ -187,6 +204,7 @@ _PARTS = {
     "operators": _OPERATORS,
     "types": _TYPES,
     "casts": _CASTS,
+    "type_functions": _TYPE_FUNCTIONS,
 }
 
 Rows = Sequence[asyncpg.Record]
@@ -285,6 +303,7 @@ def _build(answers: _Answers, database: str, version: int) -> Catalog:
         user_types=frozenset(row["name"] for row in answers.parts["types"]),
         cast_types=frozenset(row["type"] for row in answers.parts["casts"]),
         bare_names=_bare_names(answers.parts["sources"], {relation.name for relation in relations}),
+        type_functions=_type_functions(answers.parts["type_functions"]),
     )
 
 
@@ -293,6 +312,11 @@ def _bare_names(sources: Rows, names: Iterable[str]) -> frozenset[str]:
     text = "\n".join(row["source"] for row in sources)
     words = set(_BARE_WORD.findall(text))
     return frozenset(name for name in names if (name in words if _WORD.fullmatch(name) else name.lower() in text))
+
+
+def _type_functions(rows: Rows) -> dict[str, frozenset[tuple[str, str]]]:
+    found = _grouped((row["type"], (row["schema"], row["name"])) for row in rows)
+    return {name: frozenset(functions) for name, functions in found.items()}
 
 
 def _functions(rows: Rows) -> dict[str, frozenset[str]]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from policies.compile.compilation import Compilation, plan_of
+from policies.compile.facts import Facts
 from policies.compile.kinds.expressions import draft_expressions
 from policies.compile.kinds.inner import inner_plan
 from policies.compile.kinds.session_names import naming_effect
 from policies.compile.rules.paths import require_operators_again
+from policies.compile.rules.types import check_types
 from policies.compile.statements import Request, require_grant
 from policies.decision import Plan
 
@@ -17,6 +19,8 @@ def prepare(compilation: Compilation, request: Request, plan: Plan) -> Plan:
     """PrepareStmt; the statement inside needs its own grant too."""
     require_grant(request)
     effect = naming_effect(request)
+    types = [node["TypeName"] for node in request.statement.tree.get("argtypes") or ()]
+    compilation.run_rules(compilation.new_draft(request.statement, Facts(types=types)), (check_types,))
     return replace(inner_plan(compilation, request, plan, _after_as(compilation, request)), effect=effect)
 
 

@@ -16,7 +16,7 @@ from policies.compile.rules.masks import choose_masks
 from policies.compile.rules.names import shorten_names
 from policies.compile.rules.relations import resolve_relations
 from policies.compile.rules.sequences import replace_sequence_data
-from policies.compile.rules.types import check_types
+from policies.compile.rules.types import check_casts, check_types
 from policies.compile.rules.whole_rows import type_rows
 from policies.compile.usage import narrow_guards
 from policies.compile.writes.guard import guard_writes
@@ -33,6 +33,7 @@ RULES: tuple[Callable[[Draft], None], ...] = (
     check_locking,
     check_attributes,
     check_columns,
+    check_casts,
     check_writes,
     check_influences,
     choose_masks,

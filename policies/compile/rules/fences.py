@@ -63,7 +63,7 @@ def choose_fence(draft: Draft) -> None:
             or not all(map(_is_block_safe, draft.facts.blocks))
         )
         draft.is_blind = draft.is_fenced and (
-            any(is_user_type(column) for column in _compared_columns(draft))
+            any(is_user_type(column) for column in compared_columns(draft))
             or any(map(_may_fail_on_statistics, nodes_of(draft.statement.tree)))
         )
 
@@ -96,7 +96,7 @@ def _compares_unsafe_types(draft: Draft) -> bool:
     """Operators of other types are user code or may fail; a numeric compared with a float is cast and may overflow, an
     int8 compared with an OID may not fit. Rows compared as a whole may hold any type.
     """
-    types = {column.type_oid for column in _compared_columns(draft)}
+    types = {column.type_oid for column in compared_columns(draft)}
     cast = {name for kind, node in nodes_of(draft.statement.tree) if kind == "TypeCast" for name in _type_name(node)}
     has_float = bool(types & FLOAT_OIDS) or not cast.isdisjoint(("float8", "float4"))
     has_oid = bool(types & _OID_OIDS) or any(name == "oid" or name.startswith("reg") for name in cast)
@@ -109,7 +109,7 @@ def _type_name(cast: Tree) -> tuple[str, ...]:
     return strings_of(cast["typeName"].get("names"))[-1:]
 
 
-def _compared_columns(draft: Draft) -> list[Column]:
+def compared_columns(draft: Draft) -> list[Column]:
     """The columns that a condition may be about, by name; all of them where columns may have other names."""
     columns = [column for target in draft.targets for column in target.visible_columns]
     if _renames_columns(draft):
@@ -175,7 +175,7 @@ def _may_mix_collations(draft: Draft) -> bool:
 
     The database's own collation gives way to any other; C, that of names, alone can't meet another.
     """
-    if any(column.has_own_collation for column in _compared_columns(draft)):
+    if any(column.has_own_collation for column in compared_columns(draft)):
         return True
     tree, top = draft.statement.tree, draft.facts.top
     for clause, value in tree.items():

@@ -118,3 +118,9 @@ def test_rows_that_must_be_checked_are_not_written_by_a_prepared_statement(world
     decision = world.allowed("PREPARE q AS DELETE FROM customers WHERE id = $1 RETURNING email")
     assert "tenant_id" in decision.text
     assert decision.plans[0].is_guarded
+
+
+def test_parameters_have_types_too(world: World) -> None:
+    """`($1).*` would list the columns of a hidden table."""
+    assert world.refused("PREPARE p (int, shop.salaries) AS SELECT $1")[1] == "pgwarden/types"
+    world.allowed("PREPARE p (int, shop.status) AS SELECT $1")
