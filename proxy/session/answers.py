@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from policies.decision import Refusal
-from proxy.session.account import Account
 from proxy.session.conversation import Conversation, Unexpected
 from proxy.session.endings import Endings
+from proxy.session.held import EMPTY_PLAN, Account, Portal, Prepared
 from proxy.session.hidden import description, shown_fields
-from proxy.session.names import EMPTY_PLAN, Portal, Prepared
 from proxy.session.queue import Item, Kind, MaskMismatch, place_masks
 from proxy.session.refusals import changed_result
 from proxy.session.rows import Rows, needs_masks, require_copy, require_held

@@ -9,8 +9,8 @@ from policies.catalog import Namespace
 from policies.decision import Refusal
 from policies.errors import PoliciesError
 from policies.model import EffectivePolicy
+from proxy.session.held import Basis, Declared, Origin, Portal
 from proxy.session.ledger import Identity, Ledger
-from proxy.session.names import Basis, Declared, Origin, Portal
 from proxy.session.ports import CancelUpstream, Chunk, CloseLinks, Outbox, Services, StartTimer, StopTimer
 from proxy.session.queue import ENDED_BY_READY, Item, Kind
 from proxy.session.reports import fatal_bytes, refusal_bytes

@@ -10,9 +10,9 @@ from typing import Final
 
 from policies.decision import NO_EFFECT, Decision, Effect, Plan, Refusal
 from policies.model import EffectivePolicy
-from proxy.session.account import Account, Reading, Run
 from proxy.session.conversation import Conversation, SessionEnds, Wait
-from proxy.session.names import Basis, Declared, Held, Names, Origin, Portal, Prepared
+from proxy.session.held import Account, Basis, Declared, Held, Origin, Portal, Prepared, Reading, Run
+from proxy.session.names import Names
 from proxy.session.refusals import (
     changed_cursor,
     changed_result,

@@ -11,11 +11,11 @@ from dataclasses import replace
 from audit.errors import JournalError
 from policies.decision import Decision, Plan, Refusal
 from policies.model import EffectivePolicy
-from proxy.session.account import Account
 from proxy.session.conversation import Conversation
 from proxy.session.deciding import Decider, Denied, is_same_to_server
+from proxy.session.held import Account, Declared, Origin, Portal, Prepared, ServerCopy, Told
 from proxy.session.hidden import bind_formats
-from proxy.session.names import Declared, Origin, Portal, Prepared, ServerCopy, Told, statement_of
+from proxy.session.names import statement_of
 from proxy.session.poison import poison
 from proxy.session.queue import Item, Kind
 from proxy.session.refusals import (

@@ -13,7 +13,7 @@ from audit.errors import JournalError
 from audit.record import Record, Stage, Verdict
 from policies.decision import Decision, Refusal
 from policies.model import Principal
-from proxy.session.account import Account, Run
+from proxy.session.held import Account, Run
 from proxy.session.ports import Measures, Services
 
 log = logging.getLogger("pgwarden.session")

@@ -10,12 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from policies.catalog import Namespace
 from policies.decision import ALL_NAMES, NO_EFFECT, Decision, Effect, Plan
-from proxy.session.account import Account, Reading
-from proxy.wire.messages import Field
+from proxy.session.held import Declared, Portal, Prepared, Reading, ServerCopy, Told
 
-EMPTY_PLAN: Final = Plan("empty", "")
 _LIMIT_BYTES: Final = 256 << 20
 _LIMIT_PORTALS: Final = 100_000
 _NAME_BYTES: Final = 63  # NAMEDATALEN - 1: the server's tables of names don't look further
@@ -24,108 +21,6 @@ _NAME_BYTES: Final = 63  # NAMEDATALEN - 1: the server's tables of names don't l
 def key_of(name: bytes | str) -> bytes:
     """The name as the server tells it from others."""
     return (name.encode() if isinstance(name, str) else name)[:_NAME_BYTES]
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where something was put under a name: in which stretch between two ReadyForQuery, and whether something else
-    stood there, so that an error leaves the other one."""
-
-    group: int = 0
-    is_contested: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class ServerCopy:
-    """A statement as the server has it; shared by all decisions that led to the same text. Its identity counts."""
-
-    origin: Origin = Origin()
-    fields: tuple[Field, ...] | None = None  # () when it returns no rows; None: not described yet
-    is_described: bool = False  # a Describe of ours is under way or done
-
-
-@dataclass(slots=True, eq=False)
-class Told:
-    """The output columns that the client was told of, for as long as it uses the name."""
-
-    fields: tuple[Field, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Basis:
-    """What a decision was made under. The namespace holds what its text can name, no more."""
-
-    fingerprint: str
-    catalog_version: int
-    namespace: Namespace
-
-
-@dataclass(slots=True, eq=False)
-class Declared:
-    """A cursor of DECLARE or a statement of PREPARE: what FETCH, EXECUTE, Execute or Bind of its name run.
-
-    `decision` is that of the text it stood in. `rows`: how many were read of a cursor so far, by all statements.
-    """
-
-    sql: str
-    plan: Plan
-    decision: Decision
-    basis: Basis
-    is_open: bool
-    origin: Origin
-    rows: int = 0
-
-    def count(self, rows: int) -> None:
-        if self.plan.effect.opens_cursor:
-            self.rows += rows
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Prepared:
-    """A prepared statement: the client's own text and what was decided for it. `declared`: it was made by SQL."""
-
-    name: bytes
-    sql: str
-    types: tuple[int, ...]
-    decision: Decision
-    basis: Basis
-    server: ServerCopy
-    told: Told
-    is_open: bool
-    declared: Declared | None = None
-
-    @property
-    def plan(self) -> Plan:
-        return self.decision.plans[0] if self.decision.plans else EMPTY_PLAN
-
-    @property
-    def rows(self) -> int:
-        """Each execution is counted by itself."""
-        return 0
-
-    def count(self, rows: int) -> None:
-        """Nothing: see `rows`."""
-
-
-@dataclass(slots=True, eq=False)
-class Portal:
-    name: bytes
-    statement: Prepared
-    origin: Origin
-    result_formats: tuple[int, ...] = ()
-    is_executed: bool = False
-    account: Account | None = None  # open while the portal is suspended
-    fetched: int = 0  # rows that FETCH took
-
-    @property
-    def rows(self) -> int:
-        return self.fetched + (self.account.rows if self.account is not None else 0)
-
-    def count(self, rows: int) -> None:
-        self.fetched += rows
-
-
-Held = Portal | Declared | Prepared
 
 
 @dataclass(slots=True)

@@ -12,8 +12,7 @@ from enum import Enum, auto
 
 from policies.decision import Decision, Plan
 from policies.masks import StreamMask
-from proxy.session.account import Account
-from proxy.session.names import Portal, Prepared
+from proxy.session.held import Account, Portal, Prepared
 from proxy.wire.messages import Field
 
 

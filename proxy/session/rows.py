@@ -6,8 +6,8 @@ Fails closed: rows without a plan, masks that can't be placed and rows too large
 from __future__ import annotations
 
 from policies.decision import Plan, Refusal
-from proxy.session.account import Account
 from proxy.session.conversation import Conversation, Unexpected
+from proxy.session.held import Account
 from proxy.session.queue import Item, Kind, MaskMismatch, RowMasks, place_masks
 from proxy.wire.rows import mask_rows
 

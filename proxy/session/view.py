@@ -5,8 +5,8 @@ Kept twice: as `sent`, assuming that all that is on its way succeeds, and as `co
 
 from __future__ import annotations
 
-from proxy.session.account import Account
-from proxy.session.names import Names, Portal
+from proxy.session.held import Account, Portal
+from proxy.session.names import Names
 from proxy.session.queue import ENDED_BY_READY, Item, Kind
 from proxy.session.track import Track
 

@@ -11,9 +11,9 @@ from typing import Final
 from audit.errors import JournalError
 from policies.decision import Decision, Plan
 from policies.model import EffectivePolicy
-from proxy.session.account import Run
 from proxy.session.conversation import Conversation, SessionEnds
 from proxy.session.greeting import may_replicate
+from proxy.session.held import Run
 from proxy.session.ports import RefreshCatalog
 from proxy.session.queue import Item, Kind
 from proxy.session.reports import fatal_bytes, sqlstate_of
