@@ -110,3 +110,24 @@ async def test_a_locked_view_ends_in_an_error_and_no_wait_without_end(catalog_ds
 async def test_an_unreachable_server_is_one_kind_of_error() -> None:
     with pytest.raises(CatalogReadError, match="catalog of shop"):
         await read_catalog(f"postgresql://ada@127.0.0.1:{find_free_port()}/shop", database="shop")
+
+
+async def test_what_types_bring_along(catalog_dsn: str) -> None:
+    """Enums, collations of columns, functions of casts and of domains' checks."""
+    statements = """
+        CREATE FUNCTION shop.to_pair(int) RETURNS shop.pair LANGUAGE sql AS 'SELECT ROW($1, '''')::shop.pair';
+        CREATE CAST (int AS shop.pair) WITH FUNCTION shop.to_pair(int);
+        CREATE DOMAIN shop.even AS int CHECK (shop.twice(value) > 0);
+        CREATE TABLE shop.kinds (mood shop.mood, c text COLLATE "C", p text COLLATE "POSIX", d text, n name);
+    """
+    drops = "DROP TABLE shop.kinds; DROP DOMAIN shop.even; DROP FUNCTION shop.to_pair(int) CASCADE"
+    with psycopg.connect(catalog_dsn, autocommit=True) as connection:
+        connection.execute(statements)
+        try:
+            catalog, kinds = await _relation(catalog_dsn, "kinds")
+        finally:
+            connection.execute(drops)
+    assert [c.name for c in kinds.columns if c.is_enum] == ["mood"]
+    assert [c.name for c in kinds.columns if c.has_own_collation] == ["p"]
+    wanted = {"pair": frozenset({("shop", "to_pair")}), "even": frozenset({("shop", "twice")})}
+    assert catalog.type_functions == wanted
