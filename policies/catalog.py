@@ -25,6 +25,7 @@ class Namespace:
     temporary: frozenset[str] = frozenset()
     made: frozenset[tuple[str, str]] = frozenset()
     is_dirty: bool = False
+    parameter_types: tuple[int, ...] = ()  # OIDs that Parse declared, as far as a decision may depend on them
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Catalog:
     `bare_names`: names of relations that occur in the text of a user's function without a search_path of its own that
     puts pg_temp last: such a function may take another relation of that name.
     `type_functions`: name of a user's type -> users' functions, as (schema, name), that its casts and checks run.
+    `type_names`: OID -> (schema, name) of every type outside pg_catalog, row types and arrays too.
     `schemas`: all schema names. `search_path`: current_schemas(false) of a fresh session of the gateway's user.
     """
 
@@ -103,6 +105,7 @@ class Catalog:
     cast_types: frozenset[int] = frozenset()
     bare_names: frozenset[str] = frozenset()
     type_functions: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
+    type_names: Mapping[int, tuple[str, str]] = field(default_factory=dict)
 
     @cached_property
     def by_name(self) -> Mapping[tuple[str, str], Relation]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -45,6 +46,7 @@ class Compilation:
         self.policy = policy
         self.catalog = catalog
         self._following = Following(namespace)
+        self._parameter_types = namespace.parameter_types
         self.surroundings = surroundings
         self.is_view = is_view
         self._kinds = kinds
@@ -98,6 +100,16 @@ class Compilation:
 
     # for the handlers of kinds
 
+    @contextmanager
+    def declaring(self, parameter_types: tuple[int, ...]) -> Iterator[None]:
+        """What is decided inside has parameters of these types, as PREPARE declares them."""
+        before = self._parameter_types
+        self._parameter_types = before + parameter_types
+        try:
+            yield
+        finally:
+            self._parameter_types = before
+
     def decide(self, request: Request, plan: Plan) -> Plan:
         """What the handler of the request's kind makes of it; it may stand inside another statement. Raises Refused."""
         handler = self._kinds.get(request.statement.kind)
@@ -150,6 +162,7 @@ class Compilation:
             namespace,
             self.surroundings,
         )
+        draft.parameter_types = self._parameter_types
         draft.token_index = self.token_index
         self.drafts[-1].append(draft)
         return draft

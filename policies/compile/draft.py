@@ -157,6 +157,7 @@ class Draft:
     is_fenced: bool = False
     is_blind: bool = False  # the planner must not look at statistics of columns behind guards
     token_index: dict[int, int] = field(default_factory=dict)
+    parameter_types: tuple[int, ...] = ()  # OIDs, see `parameter_types.that_matter`
 
     @property
     def has_ctes(self) -> bool:

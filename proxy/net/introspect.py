@@ -157,6 +157,12 @@ LEFT JOIN pg_catalog.pg_class AS c ON c.oid = COALESCE(NULLIF(t.typrelid, 0), e.
 WHERE t.oid >= 16384 AND (c.oid IS NULL OR c.relkind = 'c')
 """
 
+_TYPE_NAMES = """
+SELECT t.oid AS type, n.nspname AS schema, t.typname AS name
+FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
+WHERE t.oid >= 16384 AND n.nspname !~ '^pg_(toast_)?temp_' ORDER BY 1
+"""
+
 _CASTS = """
 SELECT DISTINCT pg_catalog.unnest(ARRAY[t.oid, t.typarray]) AS type
 FROM pg_catalog.pg_cast AS c JOIN pg_catalog.pg_type AS t ON t.oid = c.castsource
@@ -205,6 +211,7 @@ _PARTS = {
     "types": _TYPES,
     "casts": _CASTS,
     "type_functions": _TYPE_FUNCTIONS,
+    "type_names": _TYPE_NAMES,
 }
 
 Rows = Sequence[asyncpg.Record]
@@ -304,6 +311,7 @@ def _build(answers: _Answers, database: str, version: int) -> Catalog:
         cast_types=frozenset(row["type"] for row in answers.parts["casts"]),
         bare_names=_bare_names(answers.parts["sources"], {relation.name for relation in relations}),
         type_functions=_type_functions(answers.parts["type_functions"]),
+        type_names={row["type"]: (row["schema"], row["name"]) for row in answers.parts["type_names"]},
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from policies.compile.parameter_types import that_matter
 from policies.decision import NO_EFFECT, Decision, Effect, Plan, Refusal
 from policies.model import EffectivePolicy
 from proxy.session.conversation import Conversation, SessionEnds, Wait
@@ -52,8 +53,8 @@ class Decider:
     def __init__(self, conversation: Conversation) -> None:
         self._c = conversation
 
-    def decide(self, raw: bytes, basis: Basis | None = None) -> Decided:
-        """`basis`: the namespace of another moment. Raises Wait, SessionEnds."""
+    def decide(self, raw: bytes, basis: Basis | None = None, types: tuple[int, ...] = ()) -> Decided:
+        """`basis`: the namespace of another moment; `types`: as Parse declares them. Raises Wait, SessionEnds."""
         c = self._c
         policy = c.policy()
         sql = raw.decode("utf-8", "replace")
@@ -64,7 +65,9 @@ class Decider:
         if not policy.is_everything and sql.encode() != raw:
             refusal = Refusal("22021", "pgwarden/encoding", 'invalid byte sequence for encoding "UTF8"')
             return Decided(policy, basis, None, refusal)
-        decision = c.services.decide(sql, policy, catalog, basis.namespace)
+        matter = () if policy.is_everything else that_matter(types)
+        namespace = replace(basis.namespace, parameter_types=matter) if matter else basis.namespace
+        decision = c.services.decide(sql, policy, catalog, namespace)
         if policy.is_everything and decision.text != sql:
             raise RuntimeError("the allow-everything policy changed a text")
         return Decided(policy, basis, decision, decision.refusal)
@@ -186,7 +189,7 @@ class Decider:
             return False
         if isinstance(held, Declared) and len(held.decision.plans) != 1:
             return True
-        decided = self.decide(held.sql.encode(), then)
+        decided = self.decide(held.sql.encode(), then, _declared(held))
         decision = decided.decision
         if decided.refusal is not None or decision is None:
             return True
@@ -204,8 +207,14 @@ class Decider:
         now = self._c.basis(policy, held.sql)
         if now.namespace == held.basis.namespace:
             return False
-        decision = None if len(held.decision.plans) != 1 else self.decide(held.sql.encode(), now).decision
+        if len(held.decision.plans) != 1:
+            return True
+        decision = self.decide(held.sql.encode(), now, _declared(held)).decision
         return decision is None or decision.text != held.decision.text
+
+
+def _declared(held: Prepared | Declared) -> tuple[int, ...]:
+    return held.types if isinstance(held, Prepared) else ()
 
 
 def is_same_to_server(old: Prepared, decided: Decided, decision: Decision) -> bool:

@@ -43,7 +43,7 @@ class Extended:
         c = self._c
         message = decode_frontend(ord("P"), frame[5:])
         assert isinstance(message, m.Parse)
-        decided = self._decider.decide(message.query)
+        decided = self._decider.decide(message.query, types=message.parameter_types)
         sql = message.query.decode("utf-8", "replace")
         if decided.refusal is not None or decided.decision is None:
             self._refuse(sql, decided.decision, decided.refusal or undecided(), drops_unnamed=not message.name)
@@ -130,7 +130,7 @@ class Extended:
 
     def _renew(self, old: Prepared) -> Prepared | None:
         """The statement under the policy and catalog of now; None when it was refused."""
-        decided = self._decider.decide(old.sql.encode())
+        decided = self._decider.decide(old.sql.encode(), types=old.types)
         if decided.refusal is not None or decided.decision is None:
             self._refuse(old.sql, decided.decision, decided.refusal or undecided())
             return None

@@ -14,10 +14,10 @@ from typing import Any
 from policies.catalog import Column
 from policies.compile.builtins import PATTERN_OPERATORS, SAFE_FUNCTIONS, SAFE_OPERATORS, SAFE_TYPES
 from policies.compile.draft import Access, Draft
+from policies.compile.parameter_types import FIRST_USER_OID, FLOAT_OIDS, OID_OIDS
 from policies.compile.scope import Block, Reference
 from policies.compile.tree import Tree, contains, literal_text, node_kind, nodes_of, strings_of
 
-FLOAT_OIDS = frozenset({700, 701})
 NUMERIC_OID = 1700
 # Clauses of the statement's own block that run after every scan: they can't meet a row that a guard takes out.
 _AFTER_SCAN = frozenset({"targetList", "sortClause", "groupClause", "windowClause", "limitCount", "limitOffset"})
@@ -47,9 +47,6 @@ _PATTERN_KINDS = frozenset({"AEXPR_LIKE", "AEXPR_ILIKE"})
 # A jsonpath fails on a variable that it doesn't know, but only where it gets to it.
 _JSONPATH_OPERATORS = frozenset({"@?", "@@"})
 _INT8_OID = 20
-# int8 becomes oid in silence, and not every number is one.
-_OID_OIDS = frozenset({24, 26, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191})
-_FIRST_USER_OID = 16384
 
 
 def choose_fence(draft: Draft) -> None:
@@ -70,7 +67,7 @@ def choose_fence(draft: Draft) -> None:
 
 def is_user_type(column: Column) -> bool:
     """Composite types and those of extensions: an operator of theirs may fail. An enum's can't."""
-    return column.type_oid >= _FIRST_USER_OID and not column.is_enum
+    return column.type_oid >= FIRST_USER_OID and not column.is_enum
 
 
 def is_condition_safe(draft: Draft, condition: Tree) -> bool:
@@ -82,7 +79,7 @@ def is_condition_safe(draft: Draft, condition: Tree) -> bool:
     names = {name for kind, node in nodes_of(condition) if kind == "ColumnRef" for name in strings_of(node["fields"])}
     called = {strings_of(node["funcname"])[-1] for kind, node in nodes_of(condition) if kind == "FuncCall"}
     types = {column.type_oid for target in draft.targets for column in target.visible_columns if column.name in names}
-    has_float = bool(types & FLOAT_OIDS) or contains(condition, "TypeCast")
+    has_float = bool(types.union(draft.parameter_types) & FLOAT_OIDS) or contains(condition, "TypeCast")
     is_builtin = not called & set(draft.catalog.user_functions)
     return is_builtin and types <= SAFE_TYPES and not (NUMERIC_OID in types and has_float)
 
@@ -98,8 +95,9 @@ def _compares_unsafe_types(draft: Draft) -> bool:
     """
     types = {column.type_oid for column in compared_columns(draft)}
     cast = {name for kind, node in nodes_of(draft.statement.tree) if kind == "TypeCast" for name in _type_name(node)}
-    has_float = bool(types & FLOAT_OIDS) or not cast.isdisjoint(("float8", "float4"))
-    has_oid = bool(types & _OID_OIDS) or any(name == "oid" or name.startswith("reg") for name in cast)
+    declared = types.union(draft.parameter_types)
+    has_float = bool(declared & FLOAT_OIDS) or not cast.isdisjoint(("float8", "float4"))
+    has_oid = bool(declared & OID_OIDS) or any(name == "oid" or name.startswith("reg") for name in cast)
     has_oid = has_oid or any(target.relation is None for target in draft.targets)  # catalogs
     is_cast = (NUMERIC_OID in types and has_float) or (_INT8_OID in types and has_oid)
     return not types <= SAFE_TYPES or is_cast or _compares_rows(draft)

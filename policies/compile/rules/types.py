@@ -15,9 +15,15 @@ from policies.resolve import is_function_allowed
 
 
 def check_types(draft: Draft) -> None:
-    """Raises Refused for the first type name that means the row type of a relation that isn't shown as a whole."""
+    """Raises Refused for the first type name that means the row type of a relation that isn't shown as a whole.
+
+    A parameter's type may be declared by its number, beside the text.
+    """
     for node in draft.facts.types:
         check_type(draft, node)
+    for oid in draft.parameter_types:
+        if oid in draft.catalog.type_names:
+            check_type(draft, {"names": [{"String": {"sval": part}} for part in draft.catalog.type_names[oid]]})
 
 
 def check_type(draft: Draft, node: Tree) -> None:

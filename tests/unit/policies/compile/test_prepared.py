@@ -124,3 +124,9 @@ def test_parameters_have_types_too(world: World) -> None:
     """`($1).*` would list the columns of a hidden table."""
     assert world.refused("PREPARE p (int, shop.salaries) AS SELECT $1")[1] == "pgwarden/types"
     world.allowed("PREPARE p (int, shop.status) AS SELECT $1")
+
+
+def test_declared_parameters_are_fenced_like_casts(world: World) -> None:
+    query = "AS SELECT id FROM customers WHERE balance > $1"
+    assert "OFFSET 0" not in world.allowed(f"PREPARE p(numeric) {query}").text
+    assert "OFFSET 0" in world.allowed(f"PREPARE p(float8) {query}").text
