@@ -154,10 +154,14 @@ def test_the_allow_everything_policy_changes_no_byte(world: World) -> None:
 def test_thousands_of_statements_cost_in_proportion(world: World) -> None:
     """Four times the statements cost about four times as much; sixteen times would block everybody else."""
 
-    def cost(count: int) -> float:
+    def once(count: int, blanks: int) -> float:
         begun = time.process_time()
-        world.allowed("SELECT id FROM customers WHERE id = 1;" * count)
+        world.allowed("SELECT id FROM customers WHERE id = 1;" * count + " " * blanks)
         return time.process_time() - begun
+
+    def cost(count: int) -> float:
+        """The best of three: a collection of the whole test run's garbage may fall into one."""
+        return min(once(count, blanks) for blanks in range(3))
 
     cost(10)
     assert cost(1_600) < 10 * cost(400)
