@@ -131,13 +131,19 @@ def require_grant(request: Request, *others: Grant) -> None:
     wanted = others or (grant_of(request.statement),)
     if not policy.statements.isdisjoint((*wanted, Grant.ALL)):
         return
+    rule, detail, hint = missing_grant(policy, wanted)
+    message = f"{command_of(request.statement)} statements are not allowed for {policy.principal.user}"
+    raise request.refuse("42501", rule, message, detail=detail, hint=hint)
+
+
+def missing_grant(policy: EffectivePolicy, wanted: tuple[Grant, ...]) -> tuple[RuleId | str, str, str]:
+    """Rule, detail and hint of a refusal for want of any of these grants."""
+    detail = "" if policy.statements_rule else "No policy of this user allows any statement."
     names = " or ".join(grant.value for grant in wanted)
-    raise request.refuse(
-        "42501",
+    return (
         policy.statements_rule or "pgwarden/default",
-        f"{command_of(request.statement)} statements are not allowed for {policy.principal.user}",
-        detail="" if policy.statements_rule else "No policy of this user allows any statement.",
-        hint=f"Let a policy of this user list {names} under statements.",
+        detail,
+        f"Let a policy of this user list {names} under statements.",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from policies.compile.draft import Access, Draft, Target
 from policies.compile.facts import Write
 from policies.compile.rules.relations import SYSTEM_SCHEMAS, TEMPORARY_SCHEMA
+from policies.compile.statements import missing_grant
 from policies.compile.writes.meaning import meaning_of
 from policies.model import Statement as Grant
 
@@ -68,14 +69,9 @@ def _require(draft: Draft, write: Write, grant: Grant, why: str = "") -> None:
     policy = draft.policy
     if policy.statements & {grant, Grant.ALL}:
         return
-    raise draft.refuse(
-        "42501",
-        policy.statements_rule or "pgwarden/default",
-        f"{why}{grant.value} statements are not allowed for {policy.principal.user}",
-        detail="" if policy.statements_rule else "No policy of this user allows any statement.",
-        hint=f"Let a policy of this user list {grant.value} under statements.",
-        at=write.use.location,
-    )
+    rule, detail, hint = missing_grant(policy, (grant,))
+    message = f"{why}{grant.value} statements are not allowed for {policy.principal.user}"
+    raise draft.refuse("42501", rule, message, detail=detail, hint=hint, at=write.use.location)
 
 
 def _reads(draft: Draft) -> bool:
