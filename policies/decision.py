@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from policies.masks import StreamMask
-from policies.model import Limits
+from policies.model import Limits, RuleId
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,15 @@ class ColumnMask:
     attnum: int
     count: int
     mask: StreamMask
+
+
+@dataclass(frozen=True, slots=True)
+class RawColumn:
+    """A masked column whose real values a statement compares, joins or groups by, as its mask's `use` allows."""
+
+    column: str  # "shop.customers.email"
+    probes_per_hour: int | None
+    rule: RuleId
 
 
 # What stands before the name of a table in the text that a failing check of ours casts to a number: see `Plan.check`.
@@ -86,7 +95,7 @@ class Plan:
     policy. `hidden_columns`: so many columns at the end of the rows are ours and never reach the client; they hold
     the check that a written row stays within the filters. A row that doesn't makes the server fail with 22P02 and
     CHECK_TOKEN in its message; the client reads `check` with 42501 instead. `is_all_hidden`: it has no other columns,
-    so the client sees a statement without rows.
+    so the client sees a statement without rows. `raw_columns`: each is recorded, and its use counted per principal.
     """
 
     command: str
@@ -106,6 +115,7 @@ class Plan:
     is_all_hidden: bool = False
     check: Refusal | None = None
     shape: str = ""  # hex digest of the statement with its literals taken out
+    raw_columns: tuple[RawColumn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -133,21 +133,54 @@ class FilterRule:
     rule: RuleId
 
 
+class RawUse(StrEnum):
+    """What a statement may do with a masked column's real values, while its output stays masked."""
+
+    EQUALITY = "equality"  # =, <>, IN, IS DISTINCT FROM against values that aren't columns
+    JOIN = "join"  # = against a column of another relation
+    GROUP = "group"  # GROUP BY, DISTINCT
+
+
 @dataclass(frozen=True, slots=True)
 class MaskRule:
+    """`uses` of the column's real values are allowed, at most `probes_per_hour` statements with any of them per
+    principal and column (None: without end)."""
+
     column: ColumnName
     mask: MaskSpec
     rule: RuleId
+    uses: frozenset[RawUse] = frozenset()
+    probes_per_hour: int | None = None
+
+
+class AtCap(StrEnum):
+    """What happens when a statement reaches its limit of rows or bytes."""
+
+    ERROR = "error"  # 57014
+    TRUNCATE = "truncate"  # the rows so far, a NOTICE, and success
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """None means no limit."""
+    """None means no limit. `cost` is in the currency of the prices, estimated before a statement runs.
+
+    `bytes` counts what a statement sends to the client. `concurrent` and `statements_per_minute` count a principal's
+    statements on a database.
+    """
 
     rows: int | None = None
     runtime_s: float | None = None
+    bytes: int | None = None
+    concurrent: int | None = None
+    statements_per_minute: int | None = None
+    cost: float | None = None
+    at_cap: AtCap = AtCap.ERROR
     rows_rule: RuleId | None = None
     runtime_rule: RuleId | None = None
+    bytes_rule: RuleId | None = None
+    concurrent_rule: RuleId | None = None
+    statements_per_minute_rule: RuleId | None = None
+    cost_rule: RuleId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +192,33 @@ class Subjects:
     teams: tuple[str, ...] = ()
     tenants: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
+
+
+class Mode(StrEnum):
+    ENFORCE = "enforce"
+    SHADOW = "shadow"  # decided and recorded, nothing changes
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """Under which circumstances a policy counts; every part that is given must hold.
+
+    `cidr`: networks as written, ("10.0.0.0/8", "::1/128"). `hours`: minutes of the day, first and behind the last; the
+    second may be smaller: over midnight. `days`: 0 is Monday. Hours and days are those of `timezone` (an IANA name).
+    """
+
+    cidr: tuple[str, ...] = ()
+    hours: tuple[int, int] | None = None
+    days: frozenset[int] = frozenset()
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What `When` is held against: the client's address ("" over a unix socket) and an aware moment."""
+
+    address: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +241,9 @@ class Policy:
     functions_allow: tuple[str, ...] | None = None  # "schema.name", "schema.*", "*"
     functions_allow_rule: RuleId | None = None
     limits: Limits = Limits()
+    statements_deny: tuple[tuple[Statement, RuleId], ...] = ()
+    when: When | None = None
+    mode: Mode = Mode.ENFORCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +289,8 @@ class TableRule:
 class EffectivePolicy:
     """What all matching policies together mean for one principal on one database.
 
-    `is_everything` is the allow-everything policy: bytes pass unchanged and are recorded.
+    `is_everything` is the allow-everything policy: bytes pass unchanged and are recorded. `shadow`: what it would be
+    with the policies in shadow mode enforced too; None when there are none.
     """
 
     principal: Principal
@@ -239,3 +303,4 @@ class EffectivePolicy:
     limits: Limits
     fingerprint: str
     is_everything: bool
+    shadow: EffectivePolicy | None = None
