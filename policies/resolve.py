@@ -185,7 +185,7 @@ def _stronger(known: MaskRule | None, other: MaskRule) -> MaskRule:
 def _limits(policies: Sequence[Policy]) -> Limits:
     rows, rows_rule = _minimum((p.limits.rows, p.limits.rows_rule) for p in policies)
     runtime_s, runtime_rule = _minimum((p.limits.runtime_s, p.limits.runtime_rule) for p in policies)
-    return Limits(rows, runtime_s, rows_rule, runtime_rule)
+    return Limits(rows=rows, runtime_s=runtime_s, rows_rule=rows_rule, runtime_rule=runtime_rule)
 
 
 def _minimum(limits: Iterable[tuple[T | None, RuleId | None]]) -> tuple[T | None, RuleId | None]:
