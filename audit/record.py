@@ -35,6 +35,15 @@ class Verdict(StrEnum):
     HOLD = "hold"
 
 
+class ShadowDecision(StrEnum):
+    """What the policies in shadow mode would have decided; FAILED when they could not be asked."""
+
+    ALLOW = "allow"
+    REWRITE = "rewrite"
+    DENY = "deny"
+    FAILED = "failed"
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One line of the memory. Journals fill `id`, `prev_hash`, `hash`, and `at` where it is 0.
 
@@ -43,6 +52,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     "schema.table.column". For an event, `shape` is its name ("login", "policy_load") and `sql_text` one
     sentence about it; `decision` says allow or deny where the event is a decision (a failed login is a deny).
     An intent without a `statement_id` takes its own id, which its outcome must then repeat.
+
+    `server_error` is what the server said and the client didn't read; `raw_columns` are masked columns whose real
+    values the statement compared; `plan_units` is the planner's estimate in its own units.
     """
 
     id: str = ""
@@ -74,9 +86,18 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     sqlstate: str = ""
     prev_hash: str = ""
     hash: str = ""
+    # Behind the first release's fields: see `body_of`.
+    server_error: str = ""
+    shadow_decision: ShadowDecision | None = None
+    shadow_rule_ids: tuple[str, ...] = ()
+    raw_columns: tuple[str, ...] = ()
+    plan_units: int | None = None
 
 
 FIELD_NAMES: tuple[str, ...] = Record.__struct_fields__
+# What msgpack makes of the later fields while they say nothing: "", nil, [], [], nil.
+_LATER_EMPTY = b"\xa0\xc0\x90\x90\xc0"
+_FIRST_HEADER = b"\xdc" + (len(FIELD_NAMES) - len(_LATER_EMPTY)).to_bytes(2, "big")  # an array of the first ones
 
 
 class RecordHead(msgspec.Struct, frozen=True, array_like=True):
@@ -103,15 +124,31 @@ def completed(record: Record, record_id: str, at: int) -> Record:
 
 
 def body_of(record: Record) -> bytes:
-    """The canonical bytes of a record, without its hashes. Journal and store both hash exactly these."""
+    """The canonical bytes of a record, without its hashes. Journal and store both hash exactly these.
+
+    A record whose later fields say nothing is encoded without them: byte for byte as before there were any, so that
+    what was hashed then still verifies.
+    """
     if record.prev_hash or record.hash:
         record = msgspec.structs.replace(record, prev_hash="", hash="")
     try:
         body = _ENCODER.encode(record)
     except UnicodeEncodeError:  # lone surrogates: the client's text wasn't UTF-8
-        return _ENCODER.encode(_with_storable_texts(record))
-    # PostgreSQL's text can't hold NUL: such a record would stop the shipper for ever.
-    return body if not _has_nul(record) else _ENCODER.encode(_with_storable_texts(record))
+        body = _ENCODER.encode(_with_storable_texts(record))
+    else:
+        # PostgreSQL's text can't hold NUL: such a record would stop the shipper for ever.
+        body = body if not _has_nul(record) else _ENCODER.encode(_with_storable_texts(record))
+    return body if _has_later(record) else _FIRST_HEADER + body[3 : -len(_LATER_EMPTY)]
+
+
+def _has_later(record: Record) -> bool:
+    return bool(
+        record.server_error
+        or record.shadow_decision is not None
+        or record.shadow_rule_ids
+        or record.raw_columns
+        or record.plan_units is not None
+    )
 
 
 def hash_of(prev_hash: bytes, body: bytes) -> bytes:
@@ -154,6 +191,7 @@ def _has_nul(record: Record) -> bool:
         or "\0" in record.database
         or "\0" in record.workload
         or "\0" in record.trace_id
+        or "\0" in record.server_error
     )
 
 

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from audit.cost import rounded_cost
-from audit.record import FIELD_NAMES, Record, Stage, Verdict, at_datetime, microseconds_of
+from audit.record import FIELD_NAMES, Record, ShadowDecision, Stage, Verdict, at_datetime, microseconds_of
 
 COLUMNS: tuple[str, ...] = ("chain", "sequence", *FIELD_NAMES)
-_LISTS = ("rule_ids", "tables", "filtered_tables", "masked_columns")
+_LISTS = ("rule_ids", "tables", "filtered_tables", "masked_columns", "shadow_rule_ids", "raw_columns")
 
 
 class Row(Protocol):
@@ -47,6 +47,8 @@ def chained_record_of(row: Row) -> ChainedRecord:
     values["id"] = row["id"].hex
     values["stage"] = Stage(row["stage"])
     values["decision"] = Verdict(row["decision"]) if row["decision"] is not None else None
+    shadow = row["shadow_decision"]
+    values["shadow_decision"] = ShadowDecision(shadow) if shadow is not None else None
     values["at"] = microseconds_of(row["at"])
     values["cost"] = rounded_cost(row["cost"]) if row["cost"] is not None else None
     values.update({name: tuple(row[name]) for name in _LISTS})

@@ -8,6 +8,7 @@ from audit.record import (
     FIELD_NAMES,
     NO_HASH,
     Record,
+    ShadowDecision,
     Stage,
     Verdict,
     at_datetime,
@@ -24,7 +25,8 @@ def test_fields_are_those_of_the_design_in_its_order() -> None:
     names = (
         "id stage statement_id at tenant team user database session client_address application workload trace_id "
         "shape sql_text decision rule_ids policy_version tables filtered_tables masked_columns rows bytes_out "
-        "duration_us cost currency sqlstate prev_hash hash"
+        "duration_us cost currency sqlstate prev_hash hash server_error shadow_decision shadow_rule_ids raw_columns "
+        "plan_units"
     )
     assert " ".join(FIELD_NAMES) == names
 
@@ -44,13 +46,61 @@ def test_every_field_is_hashed() -> None:
     plain = completed(intent("s1"), "ab" * 16, START_US)
     others = {
         "stage": Stage.EVENT, "decision": Verdict.DENY, "cost": Decimal("1.000000000"), "at": 1,
-        "rows": 1, "bytes_out": 1, "duration_us": 1,
+        "rows": 1, "bytes_out": 1, "duration_us": 1, "shadow_decision": ShadowDecision.DENY, "plan_units": 1,
     }  # fmt: skip
-    for name in FIELD_NAMES[:-2]:
+    for name in [name for name in FIELD_NAMES if name not in ("prev_hash", "hash")]:
         value = getattr(plain, name)
         other = others.get(name, (*value, "x") if isinstance(value, tuple) else "x")
         edited = Record(**{**{field: getattr(plain, field) for field in FIELD_NAMES}, name: other})
         assert body_of(edited) != body_of(plain), name
+
+
+# Written by the first release: the samples' intent and outcome, each with its hash.
+FIRST_RELEASE = (
+    (
+        "dc001dd9206162616261626162616261626162616261626162616261626162616261626162a6696e74656e74a27331cf0006"
+        "379da05d4240a461636d65a766696e616e6365a3616461a473686f70a0a0a0a0a0a0bd73656c6563742069642066726f6d20"
+        "73686f702e637573746f6d657273a77265777269746591af616e616c797374732f726f77732f31a091ae73686f702e637573"
+        "746f6d65727391ae73686f702e637573746f6d65727391b473686f702e637573746f6d6572732e656d61696cc0c0c0c0a0a0"
+        "a0a0",
+        "fb8a1a3c27fc4b23605466f162eece3e67a9ee87d6c45d9d1686c46a9f07f35f",
+    ),
+    (
+        "dc001dd9206364636463646364636463646364636463646364636463646364636463646364a76f7574636f6d65a27331cf00"
+        "06379da05d4240a461636d65a0a3616461a0a0a0a0a0a0a0a0c090a09090900378cd05dcab312e353030303030303030a355"
+        "5344a0a0a0",
+        "c4745265f68e553e5d6c120bcb6fd4ba7c7eb414c27928944c73207c9633bcef",
+    ),
+)
+
+
+@pytest.mark.parametrize(("written", "own_hash"), FIRST_RELEASE)
+def test_records_of_the_first_release_hash_as_they_did(written: str, own_hash: str) -> None:
+    body = bytes.fromhex(written)
+    record = record_of(body, NO_HASH, bytes.fromhex(own_hash))
+    assert hash_of(NO_HASH, body_of(record)).hex() == own_hash
+    assert body_of(record) == body
+    assert (record.server_error, record.shadow_decision, record.raw_columns, record.plan_units) == ("", None, (), None)
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        {"server_error": "what it said"},
+        {"shadow_decision": ShadowDecision.FAILED},
+        {"shadow_rule_ids": ("trial/tables",)},
+        {"raw_columns": ("shop.customers.email",)},
+        {"plan_units": 0},
+        # Its bytes end as those of the empty fields do.
+        {"plan_units": 0xA0C09090C0},
+    ],
+)
+def test_later_fields_come_back(later: dict[str, object]) -> None:
+    record = completed(intent("s1", **later), "ab" * 16, START_US)
+    back = record_of(body_of(record), NO_HASH, NO_HASH)
+    assert {name: getattr(back, name) for name in later} == later
+    assert body_of(back) == body_of(record)
+    assert len(body_of(record)) > len(body_of(completed(intent("s1"), "ab" * 16, START_US)))
 
 
 def test_an_intent_without_statement_takes_its_own_id() -> None:
