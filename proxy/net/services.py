@@ -96,6 +96,9 @@ class WorkerServices:
             return sql
         return "sha256:" + hashlib.sha256(sql.encode("utf-8", "replace")).hexdigest()
 
+    def kept_error(self, text: str) -> str:
+        return text if self.is_text_kept else ""
+
     def count_added(self, added_us: int) -> None:
         self.metrics.added_seconds.observe(added_us / 1e6)
 

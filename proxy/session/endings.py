@@ -6,17 +6,27 @@ An error belongs to the first expected reply; what the server skips after it lea
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import Final
 
 from proxy.session.conversation import Conversation, Unexpected
 from proxy.session.copying import INTRUSION
+from proxy.session.held import Account
 from proxy.session.hidden import failed_check
 from proxy.session.parameters import note_parameter
 from proxy.session.poison import POISON_QUERY
 from proxy.session.ports import RefreshCatalog
 from proxy.session.queue import ENDED_BY_READY, Item, Kind
 from proxy.session.refusals import aborted
-from proxy.session.reports import client_fields, fatal_bytes, is_fatal, refusal_bytes, sqlstate_of
+from proxy.session.reports import (
+    client_fields,
+    fatal_bytes,
+    has_foreign_context,
+    is_fatal,
+    refusal_bytes,
+    sqlstate_of,
+    taken_out,
+)
 from proxy.wire import messages as m
 from proxy.wire.codec import decode_backend, encode
 from proxy.wire.errors import PROTOCOL_VIOLATION, error_response
@@ -104,7 +114,7 @@ class Endings:
             head.account.broken_rule = check.rule
             head.answer, sqlstate = refusal_bytes(check), check.sqlstate
         elif sqlstate != _FAILED_BLOCK:
-            self._record_early(head, sqlstate)
+            self._record_early(head, sqlstate, message.fields)
         head.sqlstate = head.sqlstate or sqlstate
         c.is_copying_in = False
         if not c.is_late and not head.is_abort:
@@ -113,13 +123,14 @@ class Endings:
         c.forget_sent()
         self._skip_to_sync(head)
 
-    def _record_early(self, head: Item, sqlstate: str) -> None:
+    def _record_early(self, head: Item, sqlstate: str, fields: Mapping[str, bytes]) -> None:
         """A statement that failed before anybody asked for its execution; one that was asked for has its records."""
         if head.kind not in _BEFORE_EXECUTE or head.decision is None or head.answer is not None:
             return
         behind = itertools.takewhile(lambda item: item.kind is not Kind.SYNC, self._c.queue)
         if not any(item.accounts and item.decision is head.decision for item in behind):
-            self._c.ledger.failed(head.decision, sqlstate)
+            said = taken_out(fields, self._client_fields(fields, head))
+            self._c.ledger.failed(head.decision, sqlstate, said)
 
     def _end_intrusion(self, message: m.ErrorResponse) -> bool:
         """The COPY that was open when another message came has failed; whether that message was why.
@@ -178,13 +189,38 @@ class Endings:
     def _show_report(
         self, message: m.ErrorResponse | m.NoticeResponse, head: Item | None, buffer: bytes, start: int, end: int
     ) -> None:
-        c = self._c
-        is_guarded = not c.policy_is_open() if head is None else head.is_guarded
-        shown = client_fields(message.fields, None if head is None else head.decision, is_guarded)
+        shown = self._client_fields(message.fields, head)
         if shown is message.fields:
-            c.forward(buffer, start, end)
-        else:
-            c.send_client(encode(type(message)(shown)))
+            self._c.forward(buffer, start, end)
+            return
+        self._c.send_client(encode(type(message)(shown)))
+        said = taken_out(message.fields, shown)
+        if said:
+            self._keep(said, message, head)
+
+    def _client_fields(self, fields: Mapping[str, bytes], head: Item | None) -> Mapping[str, bytes]:
+        is_guarded = not self._c.policy_is_open() if head is None else head.is_guarded
+        if not is_guarded and head is not None and not head.is_open:
+            is_guarded = has_foreign_context(fields)
+        return client_fields(fields, None if head is None else head.decision, is_guarded)
+
+    def _keep(self, said: str, message: m.ErrorResponse | m.NoticeResponse, head: Item | None) -> None:
+        """The original of what was shown goes into a record."""
+        c = self._c
+        account = None if head is None else self._account_for(head)
+        if account is not None:
+            account.note(said)
+        elif head is None or head.kind not in _BEFORE_EXECUTE or head.decision is None:
+            c.ledger.said(sqlstate_of(message.fields), said)
+        elif isinstance(message, m.NoticeResponse):
+            c.ledger.failed(head.decision, sqlstate_of(message.fields), said)
+
+    def _account_for(self, head: Item) -> Account | None:
+        """Whose record tells of it: the statement that runs, or the one that is being prepared and will be run."""
+        if head.account is not None or head.kind not in _BEFORE_EXECUTE:
+            return head.account
+        behind = itertools.takewhile(lambda item: item.kind is not Kind.SYNC, self._c.queue)
+        return next((item.account for item in behind if item.account and item.decision is head.decision), None)
 
     def parameter_status(self, buffer: bytes, start: int, end: int) -> None:
         message = decode_backend(ord("S"), buffer[start + 5 : end])

@@ -16,6 +16,16 @@ from proxy.wire.messages import Field
 
 EMPTY_PLAN: Final = Plan("empty", "")
 
+_TEXT_BYTES: Final = 8192
+
+
+def joined_texts(first: str, second: str) -> str:
+    """Both, cut off where a record's field ends."""
+    if len(first) >= _TEXT_BYTES or not second:
+        return first
+    joined = f"{first}\n{second}" if first else second
+    return joined.encode("utf-8", "replace")[:_TEXT_BYTES].decode("utf-8", "ignore")
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -148,11 +158,16 @@ class Account:
     masked_cells: int = 0
     is_closed: bool = False
     is_verified: bool = False  # what it reads by name is what was decided
-    broken_rule: str = ""  # the rule whose check the statement failed
+    broken_rule: str = ""  # the rule whose check the statement failed, or whose limit cut it off
+    server_error: str = ""  # what the server said and the client didn't read
 
     @property
     def plan(self) -> Plan:
         return self.run.plan
+
+    def note(self, said: str) -> None:
+        """Keeps what the client doesn't read, up to the size of a record's field."""
+        self.server_error = joined_texts(self.server_error, said)
 
     def count_read(self) -> None:
         """At its end: what it read belongs to the cursor's count."""

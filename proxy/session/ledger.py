@@ -13,7 +13,7 @@ from audit.errors import JournalError
 from audit.record import Record, Stage, Verdict
 from policies.decision import Decision, Refusal
 from policies.model import Principal
-from proxy.session.held import Account, Run
+from proxy.session.held import Account, Run, joined_texts
 from proxy.session.ports import Measures, Services
 
 log = logging.getLogger("pgwarden.session")
@@ -80,10 +80,11 @@ class Ledger:
         self._try_append(intent)
         self._services.count_statement(Measures(Verdict.DENY, 0, 0, 0, 0))
 
-    def failed(self, decision: Decision, sqlstate: str) -> None:
+    def failed(self, decision: Decision, sqlstate: str, server_error: str = "") -> None:
         """What failed before it was executed: at Parse and Bind the server already plans and folds constants."""
         for plan in decision.plans:
             account = self._account(decision, Run(plan), self._services.now_us())
+            account.note(server_error)
             self._try_append(account.intent)
             self.close(account, sqlstate)
 
@@ -115,6 +116,7 @@ class Ledger:
             cost=cost_of(prices, server_time_us=duration_us, bytes_out=account.bytes_out),
             currency=prices.currency,
             sqlstate=sqlstate,
+            server_error=self._services.kept_error(account.server_error) if account.server_error else "",
             **self._identity.record_fields(),
         )
         self._try_append(outcome)
@@ -132,6 +134,18 @@ class Ledger:
         )
         self._try_append(event)
         self._services.count_login(is_ok)
+
+    def said(self, sqlstate: str, server_error: str) -> None:
+        """What the server said beside any statement, and the client didn't read: a constraint that was deferred."""
+        event = Record(
+            stage=Stage.EVENT,
+            shape="server_report",
+            sql_text="the server reported what no statement stands for",
+            sqlstate=sqlstate,
+            server_error=self._services.kept_error(joined_texts("", server_error)),
+            **self._identity.record_fields(),
+        )
+        self._try_append(event)
 
     def _account(self, decision: Decision, run: Run, now: int) -> Account:
         plan = run.plan

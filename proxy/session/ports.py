@@ -177,6 +177,9 @@ class Services(Protocol):
     def kept_text(self, sql: str) -> str:
         """What a record keeps of a statement's text."""
 
+    def kept_error(self, text: str) -> str:
+        """What a record keeps of the server's texts that no client reads: they may quote data."""
+
     def count_added(self, added_us: int) -> None: ...
 
     def count_statement(self, measures: Measures) -> None: ...

@@ -62,6 +62,7 @@ class StageServices:
     paths: list[tuple[str, ...]] = field(default_factory=list)
     gateway_password: str | None = None
     is_journal_full: bool = False
+    keeps_texts: bool = True
     ticks: int = 0
     ids: int = 0
 
@@ -113,6 +114,9 @@ class StageServices:
 
     def kept_text(self, sql: str) -> str:
         return sql
+
+    def kept_error(self, text: str) -> str:
+        return text if self.keeps_texts else ""
 
     def count_added(self, added_us: int) -> None:
         assert added_us > 0

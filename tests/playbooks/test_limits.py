@@ -280,7 +280,7 @@ def test_no_hint_guesses_the_name_of_a_column() -> None:
     """A write's target stands in the statement as it is, so the guess could be a blocked column."""
     play = Play(guarded()).open()
     play.client(m.Query(SQL.encode()))
-    play.server(error("42703", 'column "x" does not exist', H="Perhaps you meant y"), READY)
+    play.server(error("42703", 'column "x" does not exist', H="Perhaps you meant y", P="8"), READY)
     fields = play.client_hears()[0].fields  # type: ignore[union-attr]
     assert fields["M"] == b'column "x" does not exist'
     assert "H" not in fields
