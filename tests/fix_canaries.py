@@ -90,10 +90,15 @@ def _insert(connection: psycopg.Connection[tuple[object, ...]], table: TableRows
         cursor.executemany(statement, table.rows)
 
 
-def sanitize(connection: psycopg.Connection[tuple[object, ...]], catalog: Catalog, policy: EffectivePolicy) -> None:
+def sanitize(
+    connection: psycopg.Connection[tuple[object, ...]],
+    catalog: Catalog,
+    policy: EffectivePolicy,
+    not_in_copy: tuple[str, ...] = _NOT_IN_COPY,
+) -> None:
     """Applies the policy to the data. Filters first, children before parents, since filters read other tables."""
     connection.execute("SET timezone = 'UTC'")
-    for thing in _NOT_IN_COPY:
+    for thing in not_in_copy:
         connection.execute(sql.SQL("DROP " + thing + " CASCADE"))
     tables = [r for r in catalog.relations if r.kind in "rp" and r.schema == "shop" and r.name != "salaries"]
     rules = [(table, resolve_table(policy, table.schema, table.name)) for table in tables]
