@@ -11,6 +11,7 @@ from proxy.commands import audit
 from proxy.commands.api_key import api_key
 from proxy.commands.check import check
 from proxy.commands.demo import demo
+from proxy.commands.diff import diff
 from proxy.commands.explain import explain
 from proxy.commands.outcome import print_out
 from proxy.commands.serve import serve
@@ -33,6 +34,7 @@ app = typer.Typer(
       pgwarden api-key --id ci                          a key for a program, and its hash for the policies
       pgwarden serve --config pgwarden.yaml             stand before your databases
       pgwarden explain -c FILE --user ada --sql '...'   what would ada get, and by which rules?
+      pgwarden diff -c FILE policies/ next/             what would these policies change for what was asked?
       pgwarden audit query -c FILE --since 1h           who asked what, what was decided, what it cost
 
     \b
@@ -43,6 +45,7 @@ app.command()(serve)
 app.command()(demo)
 app.command()(check)
 app.command()(explain)
+app.command()(diff)
 app.command()(verifier)
 app.command()(api_key)
 app.add_typer(audit.app, name="audit")

@@ -1,0 +1,217 @@
+"""`pgwarden diff`: what would another policy folder change for the statements that were really asked?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from audit.query import Filters, parse_moment
+from audit.record import Record, Stage
+from audit.store import Store
+from policies.catalog import Catalog, Namespace
+from policies.compile import Compiler
+from policies.difference import NO_SUCH_USER, Differences, Exposure, changes, exposure
+from policies.load import load_folder
+from policies.model import PolicySet
+from policies.resolve import resolve
+from proxy.commands.options import ConfigOption, read_config
+from proxy.commands.outcome import CommandError, ExitCode, clear_errors, print_error, print_out
+from proxy.commands.snapshots import catalog_of, database_names
+from proxy.config import Config
+from proxy.places import store_dsn
+
+_DEFAULT_LIMIT = 10_000
+_EXAMPLE_CHARACTERS = 100
+# Records that keep no text: it was too much to remember, or only its digest was wanted.
+_DIGEST = "sha256:"
+
+
+class FailOn(StrEnum):
+    OPENED = "opened"
+    REFUSED = "refused"
+    ANY = "any"
+
+
+# (user, database, text) and how often it was asked.
+Asked = Counter[tuple[str, str, str]]
+
+
+def diff(
+    old: Annotated[Path, typer.Argument(help="The policy folder as it is.")],
+    new: Annotated[Path, typer.Argument(help="The policy folder as it would be.")],
+    config: ConfigOption = None,
+    statements: Annotated[
+        Path | None,
+        typer.Option(help="JSON lines as `audit query --json` prints them; left out: the audit store is asked."),
+    ] = None,
+    since: Annotated[str, typer.Option(help="Of the store: an age (90s, 1h, 7d) or an ISO 8601 time.")] = "7d",
+    user: Annotated[str | None, typer.Option("--user", "-u", help="Only this user's statements.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many records of the store, the newest.")] = (
+        _DEFAULT_LIMIT
+    ),
+    fail_on: Annotated[
+        FailOn | None,
+        typer.Option(help="End with 3 when something is opened, newly refused, or different at all."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Decides recorded statements under both folders, and tells per user what would be newly refused or allowed,
+    masked or unmasked, filtered or unfiltered. Nothing is run; the databases are only asked for their catalogs.
+
+    Names without a schema are looked up in the database's usual search_path.
+
+    \b
+    Examples:
+      pgwarden diff -c pgwarden.yaml policies/ ../next/policies/ --since 7d
+      pgwarden diff -c pgwarden.yaml old/ new/ --statements asked.jsonl --fail-on opened
+    """
+    with clear_errors():
+        read = read_config(config)
+        names = database_names(read)
+        sets = load_folder(old, os.environ, names), load_folder(new, os.environ, names)
+        asked = _asked(statements, read, since, user, limit)
+        found = _differences(sets, asked, read)
+    print_out(json.dumps(_data(found), ensure_ascii=False) if as_json else "\n".join(_lines(found)))
+    if _is_failing(found, fail_on):
+        raise typer.Exit(ExitCode.FINDINGS)
+
+
+def _is_failing(found: Differences, fail_on: FailOn | None) -> bool:
+    match fail_on:
+        case FailOn.OPENED:
+            return found.has_openings
+        case FailOn.REFUSED:
+            return found.has_refusals
+        case FailOn.ANY:
+            return bool(found.tallies)
+    return False
+
+
+# what was asked
+
+
+def _asked(file: Path | None, config: Config, since: str, user: str | None, limit: int) -> Asked:
+    asked = Counter(_from_file(file) if file is not None else _from_store(config, since, user, limit))
+    if user is not None:
+        asked = Counter({key: times for key, times in asked.items() if key[0] == user})
+    kept = Counter({key: times for key, times in asked.items() if not key[2].startswith(_DIGEST)})
+    if len(kept) < len(asked):
+        print_error(f"{asked.total() - kept.total()} records hold no text, only its digest: left out")
+    return kept
+
+
+def _from_file(file: Path) -> Iterator[tuple[str, str, str]]:
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{file} can't be read: {error}") from None
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield from _from_line(file, number, line)
+
+
+def _from_line(file: Path, number: int, line: str) -> Iterator[tuple[str, str, str]]:
+    try:
+        record: dict[str, Any] = json.loads(line)
+        if record.get("stage", Stage.INTENT) == Stage.INTENT:
+            yield str(record["user"]), str(record["database"]), str(record["sql_text"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        wanted = 'a JSON object with "user", "database" and "sql_text"'
+        raise CommandError(f"{file}:{number}: {wanted} was expected") from None
+
+
+def _from_store(config: Config, since: str, user: str | None, limit: int) -> Iterator[tuple[str, str, str]]:
+    moment = parse_moment(since, datetime.now(UTC))
+    filters = Filters(user=user, stage=Stage.INTENT, since=moment, limit=limit)
+    with store_dsn(config) as dsn:
+        records = asyncio.run(_query(dsn, filters))
+    if len(records) == limit:
+        print_error(f"only the newest {limit} records were read; --limit reads more")
+    for record in records:
+        yield record.user, record.database, record.sql_text
+
+
+async def _query(dsn: str, filters: Filters) -> list[Record]:
+    store = Store(dsn)
+    try:
+        return await store.query(filters)
+    finally:
+        await store.close()
+
+
+# decided twice
+
+
+def _differences(sets: tuple[PolicySet, PolicySet], asked: Asked, config: Config) -> Differences:
+    found = Differences()
+    known = set(database_names(config))
+    unknown = sorted({database for _, database, _ in asked} - known)
+    if unknown:
+        print_error(f"statements of databases that aren't configured are left out: {', '.join(unknown)}")
+    for name in sorted({database for _, database, _ in asked} & known):
+        catalog = catalog_of(config, name)
+        compiler = Compiler()
+        for (user, database, sql), times in asked.items():
+            if database == name:
+                before, after = (_exposure(compiler, each, user, catalog, name, sql) for each in sets)
+                found.add(sql, changes(user, name, before, after), times)
+    return found
+
+
+def _exposure(
+    compiler: Compiler, policies: PolicySet, user: str, catalog: Catalog, database: str, sql: str
+) -> Exposure:
+    policy = resolve(policies, user, database)
+    if policy is None:
+        return NO_SUCH_USER
+    namespace = Namespace(catalog.search_path, catalog.search_path)
+    return exposure(compiler.decide(sql, policy, catalog, namespace), policy)
+
+
+# what is told
+
+
+def _data(found: Differences) -> dict[str, Any]:
+    return {
+        "statements": found.statements,
+        "same": found.same,
+        "changes": [
+            {
+                "user": change.user,
+                "database": change.database,
+                "kind": change.kind.value,
+                "is_opening": change.kind.is_opening,
+                "subject": change.subject,
+                "statements": tally.statements,
+                "example": tally.example,
+            }
+            for change, tally in sorted(found.tallies.items())
+        ],
+    }
+
+
+def _lines(found: Differences) -> Iterable[str]:
+    yield f"{found.statements} statements, {found.same} as before"
+    user = ""
+    for change, tally in sorted(found.tallies.items()):
+        if change.user != user:
+            user = change.user
+            yield ""
+            yield user
+        sign = "!" if change.kind.is_opening else " "
+        yield f" {sign}{change.kind.value}: {change.subject}  [{tally.statements} on {change.database}]"
+        yield f"      {_shortened(tally.example)}"
+
+
+def _shortened(sql: str) -> str:
+    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in " ".join(sql.split()))
+    return text if len(text) <= _EXAMPLE_CHARACTERS else text[: _EXAMPLE_CHARACTERS - 1] + "…"
