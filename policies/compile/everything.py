@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from policies.compile.builtins import ALLOWED, ALLOWED_ON_VISIBLE, SETTING_READERS
+from policies.compile.builtins import ALLOWED_ON_VISIBLE, SETTING_READERS
 from policies.compile.effects import effect_of
+from policies.compile.function_table import ALLOWED_NAMES
 from policies.compile.parse import ParseError, Statement, parse
 from policies.compile.shape import shape_of
 from policies.compile.statements import command_of
@@ -35,7 +36,7 @@ _NO_DDL = _PLAIN | {
     "CheckPointStmt",
 }
 
-_STATELESS = ALLOWED | SETTING_READERS | ALLOWED_ON_VISIBLE.keys()
+_STATELESS = ALLOWED_NAMES | SETTING_READERS | ALLOWED_ON_VISIBLE.keys()
 
 
 def decide_everything(sql: str, policy: EffectivePolicy, version: int) -> Decision:

@@ -12,8 +12,9 @@ from __future__ import annotations
 from typing import Any
 
 from policies.catalog import Column
-from policies.compile.builtins import PATTERN_OPERATORS, SAFE_FUNCTIONS, SAFE_OPERATORS, SAFE_TYPES
+from policies.compile.builtins import PATTERN_OPERATORS, SAFE_OPERATORS, SAFE_TYPE_NAMES, SAFE_TYPES
 from policies.compile.draft import Access, Draft
+from policies.compile.function_table import is_pure
 from policies.compile.parameter_types import FIRST_USER_OID, FLOAT_OIDS, OID_OIDS
 from policies.compile.scope import Block, Reference
 from policies.compile.tree import Tree, contains, literal_text, node_kind, nodes_of, strings_of
@@ -81,7 +82,7 @@ def is_condition_safe(draft: Draft, condition: Tree) -> bool:
     types = {column.type_oid for target in draft.targets for column in target.visible_columns if column.name in names}
     has_float = bool(types.union(draft.parameter_types) & FLOAT_OIDS) or contains(condition, "TypeCast")
     is_builtin = not called & set(draft.catalog.user_functions)
-    return is_builtin and types <= SAFE_TYPES and not (NUMERIC_OID in types and has_float)
+    return is_builtin and types <= SAFE_TYPES.keys() and not (NUMERIC_OID in types and has_float)
 
 
 def _has_unknown_types(draft: Draft) -> bool:
@@ -100,7 +101,7 @@ def _compares_unsafe_types(draft: Draft) -> bool:
     has_oid = bool(declared & OID_OIDS) or any(name == "oid" or name.startswith("reg") for name in cast)
     has_oid = has_oid or any(target.relation is None for target in draft.targets)  # catalogs
     is_cast = (NUMERIC_OID in types and has_float) or (_INT8_OID in types and has_oid)
-    return not types <= SAFE_TYPES or is_cast or _compares_rows(draft)
+    return not types <= SAFE_TYPES.keys() or is_cast or _compares_rows(draft)
 
 
 def _type_name(cast: Tree) -> tuple[str, ...]:
@@ -299,4 +300,5 @@ def _is_call_safe(node: Tree) -> bool:
     names = strings_of(node["funcname"])
     is_builtin = len(names) == 1 or names[0] == "pg_catalog"
     extras = [node.get(part) for part in ("args", "agg_filter", "agg_order", "over")]
-    return is_builtin and names[-1] in SAFE_FUNCTIONS and all(map(_is_safe, extras))
+    count = len(node.get("args") or ())
+    return is_builtin and is_pure(names[-1], count, SAFE_TYPE_NAMES) and all(map(_is_safe, extras))

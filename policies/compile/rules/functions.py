@@ -6,7 +6,6 @@ Attribute notation calls functions too: ``('/etc/passwd'::text).pg_read_file`` i
 from __future__ import annotations
 
 from policies.compile.builtins import (
-    ALLOWED,
     ALLOWED_ON_VISIBLE,
     CHANNEL_FUNCTIONS,
     SETTING_READABLE,
@@ -16,18 +15,13 @@ from policies.compile.builtins import (
     SETTINGS_SETTABLE,
 )
 from policies.compile.draft import Draft, Target
+from policies.compile.function_table import is_allowed, refusal_of, signatures
 from policies.compile.rules.sequence_functions import SEQUENCE_FUNCTIONS, guard_sequence
 from policies.compile.rules.settings import path_set_by
 from policies.compile.scope import FromItem, Reference
 from policies.compile.tree import Tree, is_node, literal_text, string_of, strings_of
 from policies.model import Statement
 from policies.resolve import is_function_allowed
-
-# Arithmetic over arrays and type modifiers that JDBC's metadata queries call.
-_INFORMATION_FUNCTIONS = frozenset(
-    {"_pg_expandarray", "_pg_truetypid", "_pg_truetypmod", "_pg_char_max_length", "_pg_numeric_precision"}
-    | {"_pg_numeric_scale", "_pg_datetime_precision", "_pg_char_octet_length", "_pg_numeric_precision_radix"}
-)
 
 
 def check_functions(draft: Draft) -> None:
@@ -47,13 +41,14 @@ def check_attributes(draft: Draft) -> None:
         _check_reference(draft, reference)
     for name, node in draft.facts.attributes:
         if not (_may_be_attribute(draft, name) or _is_column_of_argument(draft, name, node)):
-            raise _refused(draft, name, node.get("location", -1))
+            raise _refused(draft, (name,), node.get("location", -1), 1)
 
 
 def _check_call(draft: Draft, call: Tree) -> None:
     *schema, name = strings_of(call["funcname"])
     location = call.get("location", -1)
-    is_builtin = schema == ["pg_catalog"] or (not schema and name not in draft.catalog.user_functions)
+    definers = draft.catalog.user_functions.get(name, frozenset())
+    is_builtin = not definers if not schema else schema == ["pg_catalog"] and "pg_catalog" not in definers
     if is_builtin and name in SETTING_READERS | SETTING_WRITERS:
         _check_setting(draft, call, name)
     elif is_builtin and name in CHANNEL_FUNCTIONS:
@@ -62,25 +57,32 @@ def _check_call(draft: Draft, call: Tree) -> None:
         guard_sequence(draft, call)
     elif is_builtin and name in ALLOWED_ON_VISIBLE:
         return  # rules/arguments looks after it
-    elif not _is_allowed(draft, schema[-1] if schema else None, name):
-        raise _refused(draft, ".".join((*schema, name)), location)
+    elif not _is_allowed(draft, schema[-1] if schema else None, name, _arguments_of(call)):
+        raise _refused(draft, (*schema, name), location, _arguments_of(call))
 
 
-def _is_allowed(draft: Draft, schema: str | None, name: str) -> bool:
-    if schema == "pg_catalog":
-        is_shadowed = "pg_catalog" in draft.catalog.user_functions.get(name, frozenset())
-        return name in ALLOWED and (not is_shadowed or _is_granted(draft, schema, name))
-    if schema is not None:
-        return _is_granted(draft, schema, name)
+def _arguments_of(call: Tree) -> int | None:
+    """How many arguments the server matches; None when names or VARIADIC leave it open which they are."""
+    given = call.get("args") or []
+    if call.get("func_variadic") or any(is_node(argument, "NamedArgExpr") for argument in given):
+        return None
+    return len(given) + (len(call.get("agg_order") or ()) if call.get("agg_within_group") else 0)
+
+
+def _is_allowed(draft: Draft, schema: str | None, name: str, count: int | None) -> bool:
+    """Without a schema, the server may choose any function of the name that stands on the path: all must be allowed.
+
+    A function that a user made in pg_catalog has a number of a user's, and is a user's.
+    """
     definers = draft.catalog.user_functions.get(name, frozenset())
-    if not all(_is_granted(draft, definer, name) for definer in definers):
+    if schema is not None:
+        definers &= {schema}
+    if not all(is_function_allowed(draft.policy, definer, name) for definer in definers):
         return False
-    return name in ALLOWED or bool(definers)
-
-
-def _is_granted(draft: Draft, schema: str, name: str) -> bool:
-    is_known = schema == "information_schema" and name in _INFORMATION_FUNCTIONS
-    return is_known or is_function_allowed(draft.policy, schema, name)
+    if schema in (None, "pg_catalog", "information_schema"):
+        builtin = schema or "pg_catalog"
+        return is_allowed(name, count, builtin) or (bool(definers) and not signatures(name, count, builtin))
+    return is_function_allowed(draft.policy, schema, name)
 
 
 def _check_setting(draft: Draft, call: Tree, name: str) -> None:
@@ -159,7 +161,7 @@ def _check_operator(draft: Draft, name: str, location: int) -> None:
 
 def _may_be_attribute(draft: Draft, name: str) -> bool:
     """Whether ``x.name`` is harmless even if it is a call."""
-    return _is_allowed(draft, None, name) or (
+    return _is_allowed(draft, None, name, 1) or (
         name not in draft.catalog.function_names and name not in draft.catalog.user_functions
     )
 
@@ -169,7 +171,7 @@ def _check_reference(draft: Draft, reference: Reference) -> None:
     if len(reference.names) < 2 or name is None or _may_be_attribute(draft, name):
         return
     if not _is_column_of_alias(draft, reference.names[-2] or "", name):
-        raise _refused(draft, name, reference.location)
+        raise _refused(draft, (name,), reference.location, 1)
 
 
 def _is_column_of_alias(draft: Draft, alias: str, name: str) -> bool:
@@ -230,12 +232,16 @@ def _target_names(targets: list[Tree] | None) -> set[str]:
     return names
 
 
-def _refused(draft: Draft, name: str, location: int) -> Exception:
+def _refused(draft: Draft, names: tuple[str, ...], location: int, count: int | None) -> Exception:
+    """A built-in says what is wrong with it; a policy can't allow that. A user's function only has to be allowed."""
+    does, hint = refusal_of(names[-1], count) if names[:-1] in ((), ("pg_catalog",)) else ("", "")
+    rule = "pgwarden/functions" if does else draft.policy.functions_rule or "pgwarden/functions"
+    known = isinstance(rule, str)
     return draft.refuse(
         "42501",
-        draft.policy.functions_rule or "pgwarden/functions",
-        f"function {name} is not allowed",
-        detail="" if draft.policy.functions_rule else "Only reviewed built-in functions run under a policy.",
-        hint="A policy can allow functions of its own schemas under functions.allow, as schema.name.",
+        rule,
+        f"function {'.'.join(names)} is not allowed" + (f": it {does}" if does else ""),
+        detail="Only reviewed built-in functions run under a policy." if known else "",
+        hint=hint or "A policy can allow functions of its own schemas under functions.allow, as schema.name.",
         at=location,
     )

@@ -1,5 +1,7 @@
 """Functions by allow-list, in every notation in which one can be called."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.compile_world import World
@@ -111,3 +113,65 @@ def test_look_ups_by_oid_go_through_the_guarded_catalogs(world: World) -> None:
     sql = f"SELECT col_description({arguments}) FROM pg_catalog.pg_attribute"
     assert '"pgwarden 1" = (pg_attribute.attnum)' in world.allowed(sql).text
     assert world.refused("SELECT pg_get_constraintdef(constraint_oid => 1)")[0] == "0A000"
+
+
+def _with_functions(world: World, functions: dict[str, frozenset[str]]) -> World:
+    world.catalog = replace(world.catalog, version=2, user_functions=functions)
+    return world
+
+
+def test_a_users_overload_is_not_the_built_in(world: World) -> None:
+    """Whatever its arguments are: the server would choose it for them, wherever on the path it stands."""
+    _with_functions(world, {"lower": frozenset({"public"}), "count": frozenset({"pg_catalog"})})
+    assert world.refused("SELECT lower(name) FROM customers")[0] == "42501"
+    assert world.refused("SELECT c.lower FROM customers c")[0] == "42501"
+    assert world.refused("SELECT public.lower(name) FROM customers")[0] == "42501"
+    assert "OFFSET 0" not in world.allowed("SELECT pg_catalog.upper(name) FROM customers WHERE id = 1").text
+    world.allowed("SELECT pg_catalog.lower(name) FROM customers")
+    for name in ("count", "pg_catalog.count"):  # one that a user made in pg_catalog
+        assert world.refused(f"SELECT {name}(*) FROM customers")[0] == "42501"
+
+
+def test_a_granted_function_lends_its_name_to_no_built_in(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    policy = """
+principals: [{user: ada, roles: [a]}]
+policies:
+  - name: p
+    subjects: {any: true}
+    statements: [select]
+    tables: {allow: ["shop.*"]}
+    functions: {allow: ["*"]}
+"""
+    world = _with_functions(World(tmp_path, policy), {"pg_read_file": frozenset({"shop"}), "ok": frozenset({"shop"})})
+    world.allowed("SELECT shop.pg_read_file('x'), ok(1)")
+    assert world.refused("SELECT pg_read_file('x')")[0] == "42501"
+
+
+def test_the_number_of_arguments_chooses_among_overloads(world: World) -> None:
+    world.allowed("SELECT ts_rewrite('a'::tsquery, 'a'::tsquery, 'b'::tsquery)")
+    for call in (
+        "ts_rewrite('a', 'SELECT t, s FROM shop.salaries')",
+        "ts_rewrite('a', VARIADIC 'x')",
+        "ts_rewrite(query => 'a')",
+    ):
+        assert world.refused(f"SELECT {call}")[0] == "42501", call
+    world.allowed("SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY total) FROM orders")
+    world.allowed("SELECT make_interval(days => 3), concat_ws(',', 'a', 'b', 'c', VARIADIC '{d}')")
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ("pg_read_file('x')", "reads or lists files"),
+        ("query_to_xml('x', true, true, '')", "runs SQL"),
+        ("pg_catalog.setval('x', 1)", "changes the state"),
+        ("pg_stat_get_live_tuples(1)", "statistics"),
+        ("int4pl(1, 2)", "plumbing"),
+    ],
+)
+def test_a_refusal_names_what_the_function_does(world: World, call: str, words: str) -> None:
+    refusal = world.decide(f"SELECT {call}").refusal
+    assert refusal is not None
+    assert words in refusal.message
+    assert refusal.hint
+    assert "functions.allow" not in refusal.hint  # no policy can allow them there
