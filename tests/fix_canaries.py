@@ -105,7 +105,7 @@ def sanitize(
     for table, rule in sorted(rules, key=lambda pair: pair[0].name != "order_items"):
         for condition in rule.filters:
             bound = bind_expression(condition.expression, policy.principal.attributes, None)
-            connection.execute(f"DELETE FROM shop.{table.name} WHERE ({bound}) IS NOT TRUE".encode())
+            connection.execute(f'DELETE FROM shop."{table.name}" WHERE ({bound}) IS NOT TRUE'.encode())
     for table, rule in rules:
         _sanitize_columns(connection, table, rule, policy)
     connection.execute("ANALYZE")  # the planner tries conditions on values that statistics hold
@@ -117,20 +117,20 @@ def _sanitize_columns(
     hidden = set(rule.blocked_columns) | set(rule.masks)
     generated = [column.name for column in table.columns if hidden & set(column.generated_from)]
     for name in {*generated, *rule.blocked_columns}:
-        connection.execute(f'ALTER TABLE shop.{table.name} DROP COLUMN IF EXISTS "{name}" CASCADE'.encode())
+        connection.execute(f'ALTER TABLE shop."{table.name}" DROP COLUMN IF EXISTS "{name}" CASCADE'.encode())
     if not rule.masks:
         return
     constraints = connection.execute(
         "SELECT conname FROM pg_constraint WHERE conrelid = %s AND contype IN ('c', 'u')", (table.oid,)
     ).fetchall()
-    found = connection.execute("SELECT to_regclass(%s)::oid", (f"shop.{table.name}",)).fetchone()
+    found = connection.execute("SELECT to_regclass(%s)::oid", (f'shop."{table.name}"',)).fetchone()
     assert found == (table.oid,)
     for (constraint,) in constraints:
-        connection.execute(f'ALTER TABLE shop.{table.name} DROP CONSTRAINT "{constraint}"'.encode())
+        connection.execute(f'ALTER TABLE shop."{table.name}" DROP CONSTRAINT "{constraint}"'.encode())
     changes = ", ".join(
         f'"{name}" = {_masked(table, name, mask_rule.mask, policy)}' for name, mask_rule in rule.masks.items()
     )
-    connection.execute(f"UPDATE shop.{table.name} SET {changes}".encode())
+    connection.execute(f'UPDATE shop."{table.name}" SET {changes}'.encode())
 
 
 def _masked(table: Relation, name: str, mask: MaskSpec, policy: EffectivePolicy) -> str:

