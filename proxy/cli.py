@@ -14,6 +14,7 @@ from proxy.commands.demo import demo
 from proxy.commands.diff import diff
 from proxy.commands.explain import explain
 from proxy.commands.outcome import print_out
+from proxy.commands.policy_tests import run_tests
 from proxy.commands.serve import serve
 from proxy.commands.verifier import verifier
 
@@ -30,6 +31,7 @@ app = typer.Typer(
     Start here:
       pgwarden demo                                     see it at work; needs nothing prepared
       pgwarden check policies/                          is this policy folder good?
+      pgwarden test tests/ -c FILE                      does it do what its authors say?
       pgwarden verifier                                 a principal's password, as policies keep it
       pgwarden api-key --id ci                          a key for a program, and its hash for the policies
       pgwarden serve --config pgwarden.yaml             stand before your databases
@@ -44,6 +46,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(demo)
 app.command()(check)
+app.command("test")(run_tests)
 app.command()(explain)
 app.command()(diff)
 app.command()(verifier)

@@ -51,7 +51,7 @@ def test_help_teaches_with_examples_and_exit_codes() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["serve", "demo", "check", "explain", "diff", "verifier", "api-key", "audit query", "audit verify"]
+    "command", ["serve", "demo", "check", "test", "explain", "diff", "verifier", "api-key", "audit query", "audit verify"]
 )
 def test_each_command_shows_an_example(command: str) -> None:
     result = run(*command.split(), "--help")
