@@ -40,11 +40,16 @@ class ColumnMask:
 
 @dataclass(frozen=True, slots=True)
 class RawColumn:
-    """A masked column whose real values a statement compares, joins or groups by, as its mask's `use` allows."""
+    """A masked column whose real values a statement compares, joins or groups by, as its mask's `use` allows.
+
+    `probes`: each of the client's values that the column is held against is one, so that a list is no way around the
+    cap; a statement that only joins or groups counts one.
+    """
 
     column: str  # "shop.customers.email"
     probes_per_hour: int | None
     rule: RuleId
+    probes: int = 1
 
 
 # What stands before the name of a table in the text that a failing check of ours casts to a number: see `Plan.check`.

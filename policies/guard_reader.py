@@ -14,8 +14,8 @@ from policies.errors import PoliciesError
 from policies.expressions import bind_expression, check_expression, expression_attributes
 from policies.fields import Fields, closest, kind_of
 from policies.known import Known
-from policies.masks import check_spec
-from policies.model import ColumnName, FilterRule, MaskRule, MaskSpec, Principal, RuleId
+from policies.masks import check_spec, is_streamable
+from policies.model import ColumnName, FilterRule, MaskRule, MaskSpec, Principal, RawUse, RuleId
 from policies.names import parse_column, parse_table
 from policies.outside import read_secret
 from policies.yaml_nodes import Mapping as MappingNode
@@ -23,6 +23,7 @@ from policies.yaml_nodes import Node, Scalar
 from policies.yaml_nodes import Sequence as SequenceNode
 
 _QUOTED_PLACEHOLDER = re.compile(r"'\{([A-Za-z_][A-Za-z0-9_]*)\}'")
+MAX_PROBES = 1_000_000_000
 _SECRET_PARAMETERS = frozenset({"salt", "key"})
 
 
@@ -96,7 +97,9 @@ class GuardReader:
         rules: list[MaskRule] = []
         direct: dict[ColumnName, int] = {}
         for index, item in enumerate(self._fields.items(node, "'masks'") or ()):
-            entries = self._fields.mapping(item, "an entry of 'masks'", ("column", "tag", "mask"))
+            entries = self._fields.mapping(
+                item, "an entry of 'masks'", ("column", "tag", "mask", "use", "probes_per_hour")
+            )
             if entries is None:
                 continue
             spec = self._mask(self._fields.require(entries, "mask", "an entry of 'masks'", item))
@@ -104,8 +107,30 @@ class GuardReader:
             if "column" in entries:
                 self._report_repeated(columns, direct, item)
             rule = RuleId(f"{self._name}/masks[{index}]", item.source)
-            rules += [MaskRule(column, spec, rule) for column in columns if spec]
+            uses = self._uses(entries.get("use"), spec)
+            cap = self._probes(entries, item)
+            rules += [MaskRule(column, spec, rule, uses, cap) for column in columns if spec]
         return tuple(rules)
+
+    def _uses(self, node: Node | None, spec: MaskSpec | None) -> frozenset[RawUse]:
+        """``{equality: raw, join: raw, group: raw}``, any of them; `masked` is what an absent one means."""
+        if node is None:
+            return frozenset()
+        entries = self._fields.mapping(node, "'use'", tuple(RawUse))
+        if entries is not None and spec is not None and not is_streamable(spec):
+            self._fields.report(node, f"'use' needs a mask that works on rows on their way; {spec.kind} doesn't")
+        values = {name: self._fields.text(value, f"{name!r} in 'use'") for name, value in (entries or {}).items()}
+        for name, value in values.items():
+            if value not in ("raw", "masked", None):
+                self._fields.report((entries or {})[name], f"{name!r} in 'use' must be raw or masked")
+        return frozenset(RawUse(name) for name, value in values.items() if value == "raw")
+
+    def _probes(self, entries: dict[str, Node], node: Node) -> int | None:
+        if "probes_per_hour" not in entries:
+            return None
+        if "use" not in entries:
+            self._fields.report(node, "'probes_per_hour' counts what 'use' allows, and there is none")
+        return self._fields.whole_number(entries["probes_per_hour"], "'probes_per_hour'", MAX_PROBES)
 
     def _report_repeated(self, columns: Iterable[ColumnName], direct: dict[ColumnName, int], node: Node) -> None:
         for column in columns:

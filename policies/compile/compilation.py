@@ -211,6 +211,7 @@ def plan_of(plan: Plan, draft: Draft) -> Plan:
         is_rewritten=plan.is_rewritten or bool(draft.splices),
         is_guarded=plan.is_guarded or bool(guarded),
         column_masks=(*plan.column_masks, *draft.column_masks),
+        raw_columns=(*plan.raw_columns, *draft.raw_columns),
         masked_columns=_united(plan.masked_columns, masked | draft.inner.masked_columns),
         tables=_united(plan.tables, tables | draft.inner.tables),
         filtered_tables=_united(plan.filtered_tables, filtered | draft.inner.filtered_tables),

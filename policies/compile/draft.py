@@ -11,7 +11,7 @@ from policies.catalog import Catalog, Column, Namespace, Relation
 from policies.compile.parse import Statement, Token
 from policies.compile.scope import Block, Facts, FromItem, RelationUse
 from policies.compile.visibility import Visibility
-from policies.decision import ColumnMask, Plan, Refusal
+from policies.decision import ColumnMask, Plan, RawColumn, Refusal
 from policies.model import EffectivePolicy, FilterRule, MaskRule, RuleId
 
 
@@ -146,6 +146,7 @@ class Draft:
     targets_by_item: dict[int, Target] = field(default_factory=dict)  # by the FROM item's identity
     splices: list[Splice] = field(default_factory=list)
     column_masks: list[ColumnMask] = field(default_factory=list)
+    raw_columns: list[RawColumn] = field(default_factory=list)
     templates: list[Any] = field(default_factory=list)
     lent_relations: set[tuple[str, str]] = field(default_factory=set)  # read by look-ups of our own
     lent_queries: list[Any] = field(default_factory=list)  # SubLinks in filters and masks that stand in a write

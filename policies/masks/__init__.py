@@ -7,13 +7,14 @@ the source. This package must not know sessions, statements or policies, only on
 from policies.masks.fit import check_type
 from policies.masks.source import sql_form
 from policies.masks.spec import MaskError, check_spec, stronger
-from policies.masks.stream import StreamMask, stream_form
+from policies.masks.stream import StreamMask, is_streamable, stream_form
 
 __all__ = [
     "MaskError",
     "StreamMask",
     "check_spec",
     "check_type",
+    "is_streamable",
     "sql_form",
     "stream_form",
     "stronger",

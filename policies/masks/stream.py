@@ -60,6 +60,11 @@ def stream_form(spec: MaskSpec, type_oid: int, type_name: str) -> StreamMask | N
             return None
 
 
+def is_streamable(spec: MaskSpec) -> bool:
+    """Whether the mask has a stream form on any type at all."""
+    return kind_of(spec) is not Kind.SQL and spec.get("unit") is None
+
+
 def _constant_mask(target: Target, value: constants.Constant) -> StreamMask:
     if target.family is Family.BYTEA:
         return ByteaMask(lambda _: value.binary)

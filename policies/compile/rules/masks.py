@@ -1,78 +1,55 @@
-"""Chooses where each masked column is masked: in the stream when it is certainly only put out, else in the guard.
+"""Chooses where each masked column is masked: in the stream when it is certainly only put out or used as its mask's
+`use` allows, else in the guard.
 
-The test is by name and conservative. Whatever it doesn't recognise is masked at the source.
+The test is by name and conservative. Whatever it doesn't recognise is masked at the source, for the whole statement.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+
 from policies.catalog import Column
 from policies.compile.draft import Access, Draft, Target
-from policies.compile.scope import Block, Reference
-from policies.compile.tree import is_node, node_kind, strings_of
+from policies.compile.rules.choice import Candidate, Choice
+from policies.compile.rules.output_order import shuffle
+from policies.compile.scope import Block
 from policies.compile.usage import is_used_as_row
-from policies.decision import ColumnMask
+from policies.decision import ColumnMask, RawColumn
 from policies.masks import MaskError, StreamMask, stream_form
+from policies.model import MaskRule, RawUse
 
 # The stream form of these prints as ISO and UTC; the source form prints as the session asked.
 _PRINTED_BY_SESSION = frozenset({1082, 1114, 1184})
 
 
 def choose_masks(draft: Draft) -> None:
-    """Sets `target.stream` for the columns that go out raw, and adds their ColumnMasks."""
+    """Sets `target.stream` for the columns that go out raw, and adds their ColumnMasks and RawColumns."""
     top = draft.facts.top
-    if top is None or not _puts_rows_out_as_they_are(top):
+    if top is None or top.node.get("valuesLists"):
         return
+    candidates = list(_candidates(draft, top))
+    if not candidates:
+        return
+    chosen = Choice(draft, top, candidates).made()
+    for one in chosen:
+        one.target.stream |= {one.column.name}
+        _add_mask(draft, one)
+    _add_raw(draft, chosen)
+    if any(held.use is not RawUse.EQUALITY for one in chosen for held in one.held):
+        shuffle(draft, top)
+
+
+def _candidates(draft: Draft, top: Block) -> Iterator[Candidate]:
     for target in draft.targets_in(top):
         if target.access is Access.GUARDED and not target.body and _stands_plainly(target):
-            _choose(draft, top, target)
-
-
-def _choose(draft: Draft, top: Block, target: Target) -> None:
-    assert target.relation is not None
-    assert target.rule is not None
-    if is_used_as_row(draft, target):
-        return
-    chosen = set()
-    for column in target.visible_columns:
-        mask = _stream_mask(target, column)
-        if mask is not None and _is_only_put_out(draft, top, target, column.name):
-            count = _count(draft, top, target, column.name)
-            if count:
-                chosen.add(column.name)
-                _add(draft, ColumnMask(target.relation.oid, column.attnum, count, mask))
-    target.stream = frozenset(chosen)
-
-
-def _stream_mask(target: Target, column: Column) -> StreamMask | None:
-    assert target.rule is not None
-    rule = target.rule.masks.get(column.name)
-    if rule is None or column.type_oid in _PRINTED_BY_SESSION:
-        return None
-    try:
-        return stream_form(rule.mask, column.type_oid, column.type_name)
-    except MaskError:
-        return None  # it has no form at all: the guard refuses
-
-
-def _add(draft: Draft, mask: ColumnMask) -> None:
-    """A table that stands twice in FROM has one entry per column: the fields can't tell which one they came from."""
-    for index, other in enumerate(draft.column_masks):
-        if (other.table_oid, other.attnum) == (mask.table_oid, mask.attnum):
-            draft.column_masks[index] = ColumnMask(mask.table_oid, mask.attnum, other.count + mask.count, mask.mask)
-            return
-    draft.column_masks.append(mask)
-
-
-def _puts_rows_out_as_they_are(top: Block) -> bool:
-    node = top.node
-    if any(node.get(clause) for clause in ("distinctClause", "groupClause", "havingClause", "valuesLists")):
-        return False
-    return not any(is_node(_sorted_by(entry), "A_Const") for entry in node.get("sortClause") or ())
-
-
-def _sorted_by(entry: object) -> object:
-    assert isinstance(entry, dict)
-    return entry["SortBy"].get("node")
+            assert target.rule is not None
+            masked = [column for column in target.visible_columns if column.name in target.rule.masks]
+            if masked and not is_used_as_row(draft, target):
+                for column in masked:
+                    mask = _stream_mask(target, column)
+                    if mask is not None:
+                        yield Candidate(target, column, target.rule.masks[column.name], mask)
 
 
 def _stands_plainly(target: Target) -> bool:
@@ -83,35 +60,37 @@ def _stands_plainly(target: Target) -> bool:
     return not any("alias" in join or "join_using_alias" in join or join.get("isNatural") for join in use.joins)
 
 
-def _is_only_put_out(draft: Draft, top: Block, target: Target, column: str) -> bool:
-    if any(column in strings_of(join.get("usingClause")) for join in target.use.joins):
-        return False
-    renamed = set()
-    for reference in draft.facts.references:
-        if reference.names[-1] != column:
-            continue
-        if not reference.is_plain_target or reference.block is not top:
-            return False
-        renamed.add(reference.output_name)
-    return not any(_orders_by(top, name) for name in renamed if name)
+def _stream_mask(target: Target, column: Column) -> StreamMask | None:
+    assert target.rule is not None
+    if column.type_oid in _PRINTED_BY_SESSION:
+        return None
+    try:
+        return stream_form(target.rule.masks[column.name].mask, column.type_oid, column.type_name)
+    except MaskError:
+        return None  # it has no form at all: the guard refuses
 
 
-def _orders_by(top: Block, name: str) -> bool:
-    for entry in top.node.get("sortClause") or ():
-        expression = _sorted_by(entry)
-        if node_kind(expression) == "ColumnRef" and strings_of(expression["ColumnRef"]["fields"]) == (name,):  # type: ignore[index]
-            return True
-    return False
+def _add_mask(draft: Draft, one: Candidate) -> None:
+    """A table that stands twice in FROM has one entry per column: the fields can't tell which one they came from."""
+    if not one.count or one.target.relation is None:
+        return
+    place = (one.target.relation.oid, one.column.attnum)
+    for index, other in enumerate(draft.column_masks):
+        if (other.table_oid, other.attnum) == place:
+            draft.column_masks[index] = ColumnMask(*place, other.count + one.count, other.mask)
+            return
+    draft.column_masks.append(ColumnMask(*place, one.count, one.mask))
 
 
-def _count(draft: Draft, top: Block, target: Target, column: str) -> int:
-    return sum(_puts_out(reference, target, column) for reference in draft.facts.references if reference.block is top)
-
-
-def _puts_out(reference: Reference, target: Target, column: str) -> bool:
-    if not reference.is_plain_target:
-        return False
-    *qualifier, last = reference.names
-    if last is not None and last != column:
-        return False
-    return not qualifier or qualifier[-1] == target.item.alias
+def _add_raw(draft: Draft, chosen: list[Candidate]) -> None:
+    """One entry for a column, however often its table stands in FROM."""
+    rules: dict[str, MaskRule] = {}
+    probes: Counter[str] = Counter()
+    for one in chosen:
+        name = f"{one.target.schema}.{one.target.name}.{one.column.name}"
+        if one.held:
+            rules.setdefault(name, one.rule)
+            probes[name] += sum(held.probes or 1 for held in one.held if held.use is RawUse.EQUALITY)
+    draft.raw_columns += [
+        RawColumn(name, rule.probes_per_hour, rule.rule, max(probes[name], 1)) for name, rule in rules.items()
+    ]

@@ -12,7 +12,7 @@ from policies.compile.draft import Access, Draft, MergedRule, Target
 from policies.compile.facts import Reference, RelationUse
 from policies.compile.rules.paths import require_operators
 from policies.compile.tree import Tree, is_node, strings_of
-from policies.masks import stronger
+from policies.mask_rules import merge_masks
 from policies.model import MaskRule, RuleId, TableRule
 from policies.resolve import resolve_table
 
@@ -199,9 +199,7 @@ def merged_rule(draft: Draft, relation: Relation, use: RelationUse) -> MergedRul
     masks: dict[str, MaskRule] = {}
     for rule in rules:
         for name, mask in rule.masks.items():
-            other = masks.get(name)
-            if other is None or stronger(other.mask, mask.mask) != other.mask:
-                masks[name] = mask
+            masks[name] = merge_masks(masks.get(name), mask)
     filters = tuple(one for rule in rules for one in rule.filters)
     merged = MergedRule(blocked, filters, {name: mask for name, mask in masks.items() if name not in blocked})
     _spread_to_generated(relation, merged)
