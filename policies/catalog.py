@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
 
 
@@ -42,6 +43,7 @@ class Column:
     generated_from: tuple[str, ...] = ()  # columns of the same table that a generated column reads
     is_enum: bool = False
     has_own_collation: bool = False  # neither the database's nor C
+    generation: str | None = None  # a generated column's expression; names outside pg_catalog are qualified
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,13 @@ class ForeignKey:
     columns: tuple[str, ...]
     referenced: int  # OID
     referenced_columns: tuple[str, ...]
+
+
+class ViewAccess(Enum):
+    """How reading a relation with a view owner's rights differs from reading it with the gateway's."""
+
+    RIGHTS = "one of them has no SELECT there"
+    ROWS = "row-level security shows them different rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,10 @@ class Relation:
     referenced_by: tuple[int, ...] = ()  # tables with a foreign key to it, OIDs
     foreign_keys: tuple[ForeignKey, ...] = ()
     owned_by: tuple[int, str] | None = None  # a sequence's table (OID) and column: serial, identity, OWNED BY
+    owner: int = 0  # a role's OID
+    reads: tuple[int, ...] = ()  # relations that a view's or materialized view's definition reads, OIDs
+    is_invoker: bool = False  # a view with security_invoker
+    is_selectable: bool = True  # False for a view that the gateway's login may not read
 
     def column(self, name: str) -> Column | None:
         return next((c for c in self.columns if c.name == name), None)
@@ -89,6 +102,7 @@ class Catalog:
     puts pg_temp last: such a function may take another relation of that name.
     `type_functions`: name of a user's type -> users' functions, as (schema, name), that its casts and checks run.
     `type_names`: OID -> (schema, name) of every type outside pg_catalog, row types and arrays too.
+    `view_access`: (OID of a view's owner, OID of a relation that views read) where the owner's reading differs.
     `schemas`: all schema names. `search_path`: current_schemas(false) of a fresh session of the gateway's user.
     """
 
@@ -106,6 +120,7 @@ class Catalog:
     bare_names: frozenset[str] = frozenset()
     type_functions: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
     type_names: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    view_access: Mapping[tuple[int, int], ViewAccess] = field(default_factory=dict)
 
     @cached_property
     def by_name(self) -> Mapping[tuple[str, str], Relation]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from policies.catalog import Catalog, Relation
+from policies.catalog import Catalog, Relation, ViewAccess
 from policies.compile.draft import Draft
 from policies.compile.scope import RelationUse
 from policies.compile.visibility import Visibility, visibility_of
@@ -12,24 +12,35 @@ from policies.model import EffectivePolicy
 
 # Views of views: deeper than any sane schema, shallow enough to stay quick.
 MAX_VIEW_DEPTH = 16
+_WITHOUT_DEFINITION = "Its definition could not be read."
+_TOO_DEEP = f"Views stand in views more than {MAX_VIEW_DEPTH} levels deep."
+_HINTS = {
+    ViewAccess.RIGHTS: "Let both have SELECT on {table} and USAGE of its schema, or make the view security_invoker.",
+    ViewAccess.ROWS: "Let both bypass row-level security on {table}, or make the view security_invoker.",
+}
 
 
 class StatementSurroundings:
-    """`compile_view` compiles a view's definition in place of a statement; None when nothing in it is edited."""
+    """`compile_view` compiles a view's definition in place of a statement; None when nothing in it is edited.
+
+    `owner`: the role whose rights the server would read with here, OID; 0 for the gateway's own.
+    """
 
     def __init__(
         self,
         policy: EffectivePolicy,
         catalog: Catalog,
-        compile_view: Callable[[Relation, StatementSurroundings, Draft], str | None],
+        compile_view: Callable[[Relation, StatementSurroundings, Draft, int], str | None],
         visibilities: dict[tuple[str, int], Visibility],
         depth: int = 0,
+        owner: int = 0,
     ) -> None:
         self.policy = policy
         self.catalog = catalog
         self.depth = depth
         self.visibilities = visibilities
         self._compile_view = compile_view
+        self._owner = owner
 
     def visibility(self) -> Visibility:
         """What this principal may see of the catalogs, made once for a policy and a catalog version."""
@@ -48,7 +59,51 @@ class StatementSurroundings:
                 "0A000",
                 "pgwarden/views",
                 f"view {view.schema}.{view.name} can't be expanded",
+                detail=_WITHOUT_DEFINITION if view.view_definition is None else _TOO_DEEP,
+                hint="Read the tables that it is made of.",
                 at=use.location,
             )
-        inner = StatementSurroundings(self.policy, self.catalog, self._compile_view, self.visibilities, self.depth + 1)
-        return self._compile_view(view, inner, draft)
+        owner = self._owner if view.is_invoker else view.owner
+        inner = StatementSurroundings(
+            self.policy, self.catalog, self._compile_view, self.visibilities, self.depth + 1, owner
+        )
+        body = self._compile_view(view, inner, draft, use.location)
+        if body is not None:
+            self._require_same_access(draft, view, owner, use)
+        return body
+
+    def _require_same_access(self, draft: Draft, view: Relation, owner: int, use: RelationUse) -> None:
+        """The server would read the view's relations as `owner`, the expansion reads them as the gateway's login."""
+        if not view.is_selectable and not self._owner:
+            raise draft.refuse(
+                "42501",
+                "pgwarden/views",
+                f"permission denied for view {view.schema}.{view.name}",
+                hint=f"Grant SELECT on {view.schema}.{view.name} to the login that pgwarden uses.",
+                at=use.location,
+            )
+        found = self._other_access(view, owner) if owner else None
+        if found is not None:
+            base, access = found
+            raise draft.refuse(
+                "0A000",
+                "pgwarden/views",
+                f"view {view.schema}.{view.name} can't be expanded: it reads {base.schema}.{base.name} "
+                "with its owner's rights",
+                detail=f"The login that pgwarden uses and the view's owner differ there: {access.value}.",
+                hint=_HINTS[access].format(table=f"{base.schema}.{base.name}"),
+                at=use.location,
+            )
+
+    def _other_access(self, view: Relation, owner: int) -> tuple[Relation, ViewAccess] | None:
+        """The first relation that `owner` reads otherwise; a view with security_invoker inside hands the rights on."""
+        for oid in view.reads:
+            base = self.catalog.by_oid.get(oid)
+            if base is None:
+                continue
+            access = self.catalog.view_access.get((owner, oid))
+            if access is not None:
+                return base, access
+            if base.is_invoker and (found := self._other_access(base, owner)) is not None:
+                return found
+        return None

@@ -17,14 +17,19 @@ def _select(compilation: Compilation, request: Request, plan: Plan) -> Plan:
     return plan_of(plan, compilation.draft_select(statement.tree, statement, is_output=False))
 
 
-def compile_view(view: Relation, surroundings: StatementSurroundings, outer: Draft) -> str | None:
-    """A view's definition with guards inside, None when there is nothing to guard. Raises Refused."""
+def compile_view(view: Relation, surroundings: StatementSurroundings, outer: Draft, at: int) -> str | None:
+    """A view's definition with guards inside, None when there is nothing to guard. Raises Refused.
+
+    `at`: where the outer text names the view, in bytes: what is wrong inside is wrong there.
+    """
     definition = (view.view_definition or "").strip().rstrip(";")
     compilation = Compilation(
         definition,
         surroundings.policy,
         surroundings.catalog,
-        outer.namespace,  # its names are qualified; the operators in guards go by the session's path
+        # Its names are qualified, and an unqualified one is the system's own, whatever the session made meanwhile;
+        # the operators in guards go by the session's path.
+        replace(outer.namespace, temporary=frozenset(), made=frozenset(), parameter_types=()),
         surroundings,
         {"SelectStmt": _select},
         is_view=True,
@@ -34,7 +39,7 @@ def compile_view(view: Relation, surroundings: StatementSurroundings, outer: Dra
     except Refused as refused:
         inner = refused.refusal
         message = f"view {view.schema}.{view.name}: {inner.message}"
-        raise Refused(replace(inner, message=message, position=0)) from None
+        raise Refused(replace(inner, message=message, position=outer.character(at))) from None
     drafts = [draft for each in compilation.drafts for draft in each]
     for plan in decision.plans:
         outer.inner.add(plan)

@@ -16,7 +16,8 @@ from typing import TypeVar
 
 import asyncpg
 
-from policies.catalog import Catalog, Column, ForeignKey, Relation
+from policies.catalog import Catalog, Column, ForeignKey, Relation, ViewAccess
+from proxy.net.catalog_queries import PARTS, SESSION, VIEWS
 
 CONNECT_TIMEOUT_S = 10.0
 QUERY_TIMEOUT_S = 60.0
@@ -33,186 +34,9 @@ SERVER_SETTINGS = {
 # pg_get_viewdef locks what the view reads until its transaction ends, and the lock table is small.
 VIEWS_PER_QUERY = 200
 
-# Objects with an OID from here on were made by users (FirstNormalObjectId in access/transam.h).
-_IS_USER_SCHEMA = """n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
-    AND n.nspname !~ '^pg_(toast_)?temp_'"""
-
-_SESSION = """
-SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS server_version,
-       pg_catalog.current_schemas(false)::pg_catalog.text[] AS search_path,
-       ARRAY(SELECT n.nspname::pg_catalog.text FROM pg_catalog.pg_namespace AS n
-             WHERE n.nspname !~ '^pg_(toast_)?temp_') AS schemas,
-       ARRAY(SELECT DISTINCT p.proname::pg_catalog.text FROM pg_catalog.pg_proc AS p) AS function_names
-"""
-
-_RELATIONS = f"""
-SELECT c.oid, n.nspname AS schema, c.relname AS name, c.relkind::pg_catalog.text AS kind
-FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' AND {_IS_USER_SCHEMA}
-ORDER BY c.oid
-"""
-
-# A domain over a domain ends at the last one's base type and modifier, as in getBaseTypeAndTypmod.
-_COLUMNS = f"""
-WITH RECURSIVE chain AS (
-    SELECT t.oid AS domain, t.typbasetype AS base, t.typtypmod AS modifier
-    FROM pg_catalog.pg_type AS t WHERE t.typtype = 'd'
-    UNION ALL
-    SELECT d.domain, t.typbasetype, t.typtypmod
-    FROM chain AS d JOIN pg_catalog.pg_type AS t ON t.oid = d.base WHERE t.typtype = 'd'
-), domains AS (
-    SELECT d.domain, d.base, d.modifier FROM chain AS d
-    JOIN pg_catalog.pg_type AS t ON t.oid = d.base WHERE t.typtype <> 'd'
-)
-SELECT a.attrelid AS relation, a.attname AS name, a.attnum, COALESCE(d.base, a.atttypid) AS type_oid,
-       pg_catalog.format_type(COALESCE(d.base, a.atttypid), COALESCE(d.modifier, a.atttypmod)) AS type_name,
-       a.attnotnull AS is_not_null, COALESCE(d.domain, 0::pg_catalog.oid) AS domain_oid,
-       a.attgenerated <> '' AS is_generated, t.typtype = 'e' AS is_enum,
-       a.attcollation NOT IN (0, 100, 950) AS has_own_collation -- none, the database's, C
-FROM pg_catalog.pg_attribute AS a
-JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
-JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-LEFT JOIN domains AS d ON d.domain = a.atttypid
-JOIN pg_catalog.pg_type AS t ON t.oid = COALESCE(d.base, a.atttypid)
-WHERE a.attnum > 0 AND NOT a.attisdropped
-  AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' AND {_IS_USER_SCHEMA}
-ORDER BY a.attrelid, a.attnum
-"""
-
-# The dependency belongs to the default's pg_attrdef row, or to the column itself on older minor versions.
-_GENERATED = """
-SELECT a.attrelid AS relation, a.attnum, d.refobjsubid AS reads
-FROM pg_catalog.pg_attribute AS a
-JOIN pg_catalog.pg_attrdef AS f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
-JOIN pg_catalog.pg_depend AS d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
-  AND d.refobjid = a.attrelid AND d.refobjsubid > 0 AND d.refobjsubid <> a.attnum
-  AND ((d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = f.oid)
-    OR (d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-        AND d.objid = a.attrelid AND d.objsubid = a.attnum))
-WHERE a.attgenerated <> '' AND a.attrelid >= 16384
-ORDER BY a.attrelid, a.attnum, d.refobjsubid
-"""
-
-# GROUP BY takes a functional dependency only from a primary key that isn't deferrable.
-_KEYS = """
-SELECT k.conrelid AS relation, k.conkey::pg_catalog.int4[] AS attnums FROM pg_catalog.pg_constraint AS k
-WHERE k.contype = 'p' AND NOT k.condeferrable AND k.conrelid >= 16384
-"""
-
-_INHERITS = """
-SELECT i.inhrelid AS child, i.inhparent AS parent FROM pg_catalog.pg_inherits AS i ORDER BY i.inhseqno, 1
-"""
-
-_INDEXES = """
-SELECT i.indrelid AS relation, i.indexrelid AS index, x.relname AS name
-FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid
-WHERE i.indrelid >= 16384 ORDER BY 1, 2
-"""
-
-_REFERENCES = """
-SELECT DISTINCT k.confrelid AS relation, k.conrelid AS referencing FROM pg_catalog.pg_constraint AS k
-WHERE k.contype = 'f' AND k.confrelid >= 16384 AND k.conrelid <> k.confrelid ORDER BY 1, 2
-"""
-
-_FOREIGN_KEYS = """
-SELECT k.conrelid AS relation, k.confrelid AS referenced, k.conkey::pg_catalog.int4[] AS attnums,
-       k.confkey::pg_catalog.int4[] AS referenced_attnums
-FROM pg_catalog.pg_constraint AS k
-WHERE k.contype = 'f' AND k.convalidated AND k.conrelid >= 16384 ORDER BY 1, 2, k.conname
-"""
-
-_OWNED = """
-SELECT d.objid AS sequence, d.refobjid AS relation, d.refobjsubid AS attnum
-FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_class AS c ON c.oid = d.objid AND c.relkind = 'S'
-WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
-  AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid >= 16384 ORDER BY 1
-"""
-
-# A body that was parsed when it was made holds OIDs. pg_temp comes first unless the path names it.
-_SOURCES = """
-SELECT pg_catalog.lower(p.prosrc) AS source
-FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
-WHERE p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal') AND p.prosqlbody IS NULL
-  AND NOT EXISTS (SELECT 1 FROM pg_catalog.unnest(p.proconfig) AS s(setting)
-                  WHERE s.setting ~ '^search_path=.*pg_temp')
-"""
-
-_FUNCTIONS = """
-SELECT DISTINCT p.proname AS name, n.nspname AS schema
-FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
-WHERE p.oid >= 16384 AND n.nspname !~ '^pg_(toast_)?temp_'
-"""
-
-_OPERATORS = """
-SELECT DISTINCT o.oprname AS name FROM pg_catalog.pg_operator AS o
-JOIN pg_catalog.pg_proc AS p ON p.oid = o.oprcode JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
-WHERE o.oid >= 16384 AND l.lanname NOT IN ('c', 'internal')
-"""
-
-# Every table has a row type and an array of it: those are no names a user chose for a type.
-_TYPES = """
-SELECT DISTINCT t.typname AS name FROM pg_catalog.pg_type AS t
-LEFT JOIN pg_catalog.pg_type AS e ON e.oid = t.typelem AND t.typcategory = 'A'
-LEFT JOIN pg_catalog.pg_class AS c ON c.oid = COALESCE(NULLIF(t.typrelid, 0), e.typrelid)
-WHERE t.oid >= 16384 AND (c.oid IS NULL OR c.relkind = 'c')
-"""
-
-_TYPE_NAMES = """
-SELECT t.oid AS type, n.nspname AS schema, t.typname AS name
-FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
-WHERE t.oid >= 16384 AND n.nspname !~ '^pg_(toast_)?temp_' ORDER BY 1
-"""
-
-_CASTS = """
-SELECT DISTINCT pg_catalog.unnest(ARRAY[t.oid, t.typarray]) AS type
-FROM pg_catalog.pg_cast AS c JOIN pg_catalog.pg_type AS t ON t.oid = c.castsource
-WHERE c.castsource >= 16384 AND c.casttarget < 16384 AND c.castcontext = 'i'
-"""
-
-# A cast from or to a type, a domain's CHECK: code that no call in a statement's text names.
-_TYPE_FUNCTIONS = """
-SELECT DISTINCT t.typname AS type, n.nspname AS schema, p.proname AS name
-FROM (SELECT pg_catalog.unnest(ARRAY[c.castsource, c.casttarget]) AS type, c.castfunc AS function
-      FROM pg_catalog.pg_cast AS c
-      UNION ALL
-      SELECT k.contypid, d.refobjid
-      FROM pg_catalog.pg_constraint AS k JOIN pg_catalog.pg_depend AS d
-        ON d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND d.objid = k.oid
-       AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-      WHERE k.contypid <> 0) AS u
-JOIN pg_catalog.pg_type AS t ON t.oid = u.type JOIN pg_catalog.pg_proc AS p ON p.oid = u.function
-JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
-JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
-WHERE t.oid >= 16384 AND p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal')
-"""
-
-_VIEWS = """
-SELECT v.oid, pg_catalog.pg_get_viewdef(v.oid) AS definition
-FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS v(oid)
-"""
-
 _WORD = re.compile(r"[a-z_\x80-\U0010ffff][a-z0-9_$\x80-\U0010ffff]*")
 # Not behind a dot: that name has its schema.
 _BARE_WORD = re.compile(rf"""(?<!\.)(?<!\.")(?<![a-z0-9_$\x80-\U0010ffff]){_WORD.pattern}""")
-
-_PARTS = {
-    "relations": _RELATIONS,
-    "columns": _COLUMNS,
-    "generated": _GENERATED,
-    "keys": _KEYS,
-    "inherits": _INHERITS,
-    "indexes": _INDEXES,
-    "references": _REFERENCES,
-    "foreign_keys": _FOREIGN_KEYS,
-    "owned": _OWNED,
-    "sources": _SOURCES,
-    "functions": _FUNCTIONS,
-    "operators": _OPERATORS,
-    "types": _TYPES,
-    "casts": _CASTS,
-    "type_functions": _TYPE_FUNCTIONS,
-    "type_names": _TYPE_NAMES,
-}
 
 Rows = Sequence[asyncpg.Record]
 K = TypeVar("K")
@@ -228,7 +52,7 @@ class _Answers:
     """What the server said, query by query."""
 
     session: asyncpg.Record
-    parts: Mapping[str, Rows]  # by the names of _PARTS
+    parts: Mapping[str, Rows]  # by the names of PARTS
     views: Mapping[int, str]
 
 
@@ -266,10 +90,10 @@ async def _ask(dsn: str, password: str | None) -> _Answers:
 
 async def _read_all(connection: asyncpg.Connection[asyncpg.Record]) -> _Answers:
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        session = await connection.fetchrow(_SESSION)
+        session = await connection.fetchrow(SESSION)
         # Names in format_type's and pg_get_viewdef's texts are qualified when nothing is on the path.
         await connection.execute("SET LOCAL search_path = ''")
-        parts: dict[str, Rows] = {name: await connection.fetch(query) for name, query in _PARTS.items()}
+        parts: dict[str, Rows] = {name: await connection.fetch(query) for name, query in PARTS.items()}
     if session is None:
         raise asyncpg.InterfaceError("the server described no session")
     views = [row["oid"] for row in parts["relations"] if row["kind"] in ("v", "m")]
@@ -281,7 +105,7 @@ async def _read_views(connection: asyncpg.Connection[asyncpg.Record], oids: Sequ
     await connection.execute("SET search_path = ''")
     found: dict[int, str] = {}
     for start in range(0, len(oids), VIEWS_PER_QUERY):
-        rows = await connection.fetch(_VIEWS, oids[start : start + VIEWS_PER_QUERY])
+        rows = await connection.fetch(VIEWS, oids[start : start + VIEWS_PER_QUERY])
         found.update((row["oid"], row["definition"]) for row in rows if row["definition"] is not None)
     return found
 
@@ -312,6 +136,7 @@ def _build(answers: _Answers, database: str, version: int) -> Catalog:
         bare_names=_bare_names(answers.parts["sources"], {relation.name for relation in relations}),
         type_functions=_type_functions(answers.parts["type_functions"]),
         type_names={row["type"]: (row["schema"], row["name"]) for row in answers.parts["type_names"]},
+        view_access=_view_access(answers.parts["access"]),
     )
 
 
@@ -325,6 +150,17 @@ def _bare_names(sources: Rows, names: Iterable[str]) -> frozenset[str]:
 def _type_functions(rows: Rows) -> dict[str, frozenset[tuple[str, str]]]:
     found = _grouped((row["type"], (row["schema"], row["name"])) for row in rows)
     return {name: frozenset(functions) for name, functions in found.items()}
+
+
+def _view_access(rows: Rows) -> dict[tuple[int, int], ViewAccess]:
+    """Of the pairs that differ; where both may not read, the server refuses either way."""
+    found: dict[tuple[int, int], ViewAccess] = {}
+    for row in rows:
+        if row["is_owner_allowed"] != row["is_login_allowed"]:
+            found[row["role"], row["relation"]] = ViewAccess.RIGHTS
+        elif row["is_row_different"]:
+            found[row["role"], row["relation"]] = ViewAccess.ROWS
+    return found
 
 
 def _functions(rows: Rows) -> dict[str, frozenset[str]]:
@@ -348,6 +184,7 @@ def _relations(answers: _Answers) -> tuple[Relation, ...]:
         for row in answers.parts["owned"]
         for name in _names(columns.get(row["relation"], ()), (row["attnum"],))
     }
+    reads = _grouped((row["view"], row["reads"]) for row in answers.parts["reads"])
     foreign_keys = _grouped((row["relation"], _foreign_key(columns, row)) for row in answers.parts["foreign_keys"])
     return tuple(
         Relation(
@@ -365,6 +202,10 @@ def _relations(answers: _Answers) -> tuple[Relation, ...]:
             index_oids=tuple(indexes.get(oid, ())),
             index_names=tuple(index_names.get(oid, ())),
             view_definition=answers.views.get(oid),
+            owner=row["owner"],
+            reads=tuple(reads.get(oid, ())),
+            is_invoker=row["is_invoker"],
+            is_selectable=row["is_selectable"],
         )
         for row in answers.parts["relations"]
     )
@@ -383,11 +224,15 @@ def _columns(answers: _Answers) -> dict[int, list[Column]]:
     columns: dict[int, list[Column]] = defaultdict(list)
     for row in answers.parts["columns"]:
         columns[row["relation"]].append(_column(row))
+    expressions = {(row["relation"], row["attnum"]): row["expression"] for row in answers.parts["generated"]}
     reads = _grouped(((row["relation"], row["attnum"]), row["reads"]) for row in answers.parts["generated"])
     for (relation, attnum), attnums in reads.items():
         own = columns.get(relation, [])
         sources = _names(own, attnums)
-        columns[relation] = [replace(c, generated_from=sources) if c.attnum == attnum else c for c in own]
+        text = expressions[relation, attnum]
+        columns[relation] = [
+            replace(c, generated_from=sources, generation=text) if c.attnum == attnum else c for c in own
+        ]
     return columns
 
 

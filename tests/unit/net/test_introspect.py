@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from catalog_servers import catalog_dsn
 
-from policies.catalog import Catalog, ForeignKey, Relation
+from policies.catalog import Catalog, ForeignKey, Relation, ViewAccess
 from proxy.embedded import find_free_port
 from proxy.net.introspect import CatalogReadError, read_catalog
 
@@ -131,3 +131,35 @@ async def test_what_types_bring_along(catalog_dsn: str) -> None:
     assert [c.name for c in kinds.columns if c.has_own_collation] == ["p"]
     wanted = {"pair": frozenset({("shop", "to_pair")}), "even": frozenset({("shop", "twice")})}
     assert catalog.type_functions == wanted
+
+
+async def test_generated_columns_have_their_expressions(catalog_dsn: str) -> None:
+    _, customers = await _relation(catalog_dsn, "customers")
+    generated = customers.column("upper_name")
+    assert generated is not None
+    assert generated.generation == "upper(name)"
+
+
+async def test_views_tell_what_they_read_and_by_whose_rights(catalog_dsn: str) -> None:
+    statements = """
+        CREATE ROLE view_owner; GRANT USAGE ON SCHEMA shop TO view_owner; GRANT SELECT ON shop.parts TO view_owner;
+        CREATE TABLE shop.guarded (id int); ALTER TABLE shop.guarded ENABLE ROW LEVEL SECURITY;
+        GRANT SELECT ON shop.guarded TO view_owner;
+        CREATE VIEW shop.owned AS SELECT p.id FROM shop.parts p, shop.customers c, shop.guarded g;
+        ALTER VIEW shop.owned OWNER TO view_owner;
+    """
+    undo = "DROP VIEW shop.owned; DROP TABLE shop.guarded; DROP OWNED BY view_owner; DROP ROLE view_owner"
+    with psycopg.connect(catalog_dsn, autocommit=True) as connection:
+        connection.execute(statements.encode())
+        try:
+            catalog, owned = await _relation(catalog_dsn, "owned")
+        finally:
+            connection.execute(undo.encode())
+    names = {catalog.by_oid[oid].name: oid for oid in owned.reads}
+    assert sorted(names) == ["customers", "guarded", "parts"]
+    assert {key: found for key, found in catalog.view_access.items() if key[1] in owned.reads} == {
+        (owned.owner, names["customers"]): ViewAccess.RIGHTS,
+        (owned.owner, names["guarded"]): ViewAccess.ROWS,
+    }
+    assert owned.is_selectable
+    assert not owned.is_invoker
