@@ -8,7 +8,7 @@ in it would silently not apply. Places are given as file names relative to the f
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from policies.catalog_check import check_against_catalog
@@ -128,6 +128,7 @@ class _Loader:
         tags = self._tags()
         prices = self._prices()
         policies = self._policies(Known(tuple(principals.values()), tags, self._databases, self._outside.environment))
+        self._check_costs(policies, prices)
         fingerprint = fingerprint_of(principals, policies, tags, prices)
         return PolicySet(principals, policies, tags, prices, fingerprint)
 
@@ -192,6 +193,13 @@ class _Loader:
             if key != "currency"
         }
         return Prices(**amounts, currency=self._currency((entries or {}).get("currency")))
+
+    def _check_costs(self, policies: Iterable[Policy], prices: Prices) -> None:
+        """Without a price every estimate would be 0: a limit that never holds anything back."""
+        for policy in policies:
+            rule = policy.limits.cost_rule
+            if rule is not None and not prices.per_million_plan_units:
+                self._fields.report(rule.source, "'limits.cost' needs 'prices.per_million_plan_units' above 0")
 
     def _currency(self, node: Node | None) -> str:
         currency = self._fields.text(node, "'currency'")

@@ -290,7 +290,8 @@ class EffectivePolicy:
     """What all matching policies together mean for one principal on one database.
 
     `is_everything` is the allow-everything policy: bytes pass unchanged and are recorded. `shadow`: what it would be
-    with the policies in shadow mode enforced too; None when there are none.
+    with the policies in shadow mode enforced too; None when there are none. `waiting`: policies that would count too,
+    but whose `when` doesn't hold; refusals name them.
     """
 
     principal: Principal
@@ -304,3 +305,4 @@ class EffectivePolicy:
     fingerprint: str
     is_everything: bool
     shadow: EffectivePolicy | None = None
+    waiting: tuple[Policy, ...] = ()

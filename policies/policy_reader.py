@@ -7,15 +7,15 @@ written.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 
 from policies.errors import PoliciesError
 from policies.fields import Fields, closest
 from policies.guard_reader import GuardReader
 from policies.known import Known
+from policies.limits_reader import read_limits
 from policies.model import (
-    Limits,
+    Mode,
     Policy,
     RuleId,
     Statement,
@@ -25,6 +25,7 @@ from policies.model import (
 from policies.names import parse_column, parse_function_pattern, parse_table_pattern
 from policies.principals import read_name
 from policies.subjects import ANY_DATABASE, is_for_principal
+from policies.when_reader import read_when
 from policies.yaml_nodes import Mapping as MappingNode
 from policies.yaml_nodes import Node, Scalar, Sequence
 
@@ -40,18 +41,17 @@ KEYS = (
     "masks",
     "functions",
     "limits",
+    "when",
+    "mode",
 )
-LATER_KEYS = ("when", "mode")
-LIMIT_KEYS = ("rows", "runtime")
-LATER_LIMIT_KEYS = ("bytes", "concurrent", "statements_per_minute", "cost")
+STATEMENT_KEYS = ("allow", "deny")
+TABLE_KEYS = ("allow", "block")
+COLUMN_KEYS = ("block",)
+FUNCTION_KEYS = ("allow",)
 SUBJECT_KEYS = ("any", "users", "teams", "tenants", "roles")
 
-MAX_ROWS = 2**63 - 1
-MAX_RUNTIME_MS = 2**31 - 1  # statement_timeout is a 32-bit number of milliseconds
 RESERVED_NAME = "pgwarden"  # built-in rules are called pgwarden/…
 
-_RUNTIME = re.compile(r"([0-9]{1,12})\s*(ms|s|min|m|h)\Z", re.ASCII)
-_UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "min": 60_000, "h": 3_600_000}
 _NAME = re.compile(r"[^\s/\[\]](?:[^/\[\]\t\n\r]*[^\s/\[\]])?\Z")
 
 
@@ -68,7 +68,7 @@ def read_policy_name(fields: Fields, node: Node | None) -> str | None:
 
 def read_policy(fields: Fields, node: Node, known: Known) -> Policy | None:
     """One policy, or None when it has no usable name or no subjects."""
-    entries = fields.mapping(node, "a policy", KEYS, LATER_KEYS)
+    entries = fields.mapping(node, "a policy", KEYS)
     if entries is None:
         return None
     name = read_policy_name(fields, fields.require(entries, "name", "a policy", node))
@@ -91,17 +91,18 @@ class _Reader:
     def policy(self, subjects: Subjects, except_: Subjects | None, node: Node) -> Policy:
         matching = tuple(p for p in self._known.principals if is_for_principal(subjects, except_, p))
         guards = GuardReader(self._fields, self._name, self._known, matching)
-        tables = self._group("tables", ("allow", "block"))
-        columns = self._group("columns", ("block",))
-        functions = self._group("functions", ("allow",))
+        statements_allow, statements_deny = self._statement_nodes()
+        tables = self._group("tables", TABLE_KEYS)
+        columns = self._group("columns", COLUMN_KEYS)
+        functions = self._group("functions", FUNCTION_KEYS)
         return Policy(
             name=self._name,
             database=self._database(),
             subjects=subjects,
             source=node.source,
             except_=except_,
-            statements=self._statements(self._entries.get("statements")),
-            statements_rule=self._rule("statements", self._entries.get("statements")),
+            statements=self._statements(statements_allow),
+            statements_rule=self._rule("statements", statements_allow),
             tables_allow=self._patterns(tables.get("allow")),
             tables_allow_rule=self._rule("tables.allow", tables.get("allow")),
             tables_block=self._listed("tables.block", tables.get("block"), parse_table_pattern),
@@ -110,7 +111,10 @@ class _Reader:
             masks=guards.masks(self._entries.get("masks")),
             functions_allow=self._functions(functions.get("allow")),
             functions_allow_rule=self._rule("functions.allow", functions.get("allow")),
-            limits=self._limits(),
+            limits=read_limits(self._fields, self._name, self._entries.get("limits")),
+            statements_deny=self._listed("statements.deny", statements_deny, _statement),
+            when=read_when(self._fields, self._entries.get("when")),
+            mode=self._mode(),
         )
 
     def _rule(self, part: str, node: Node | None) -> Any:
@@ -165,6 +169,24 @@ class _Reader:
 
     # Statements, tables, columns, functions
 
+    def _statement_nodes(self) -> tuple[Node | None, Node | None]:
+        """A list allows; a mapping may also deny, which no other policy can make good."""
+        node = self._entries.get("statements")
+        if not isinstance(node, MappingNode):
+            return node, None
+        entries = self._fields.mapping(node, "'statements'", STATEMENT_KEYS) or {}
+        if not entries:
+            self._fields.report(node, "'statements' needs 'allow' or 'deny'")
+        return entries.get("allow"), entries.get("deny")
+
+    def _mode(self) -> Mode:
+        node = self._entries.get("mode")
+        text = self._fields.text(node, "'mode'")
+        if node is not None and text is not None and text not in list(Mode):
+            self._fields.report(node, f"unknown mode {text!r}{closest(text, Mode)} (known: {', '.join(Mode)})")
+            return Mode.ENFORCE
+        return Mode(text) if text is not None else Mode.ENFORCE
+
     def _statements(self, node: Node | None) -> frozenset[Statement] | None:
         if node is None:
             return None
@@ -188,31 +210,6 @@ class _Reader:
             (value, RuleId(f"{self._name}/{part}[{places.get(id(item), 0)}]", item.source))
             for item, value in self._fields.parsed(node, f"'{part}'", parse)
         )
-
-    # Limits
-
-    def _limits(self) -> Limits:
-        node = self._entries.get("limits")
-        entries = self._fields.mapping(node, "'limits'", LIMIT_KEYS, LATER_LIMIT_KEYS) if node else None
-        limits = Limits()
-        if entries and (rows_node := entries.get("rows")):
-            rows = self._fields.whole_number(rows_node, "'limits.rows'", MAX_ROWS)
-            limits = replace(limits, rows=rows, rows_rule=self._rule("limits.rows", rows_node))
-        if entries and (runtime_node := entries.get("runtime")):
-            runtime_s = self._runtime_s(runtime_node)
-            rule = self._rule("limits.runtime", runtime_node)
-            limits = replace(limits, runtime_s=runtime_s, runtime_rule=rule)
-        return limits
-
-    def _runtime_s(self, node: Node) -> float | None:
-        value = node.value if isinstance(node, Scalar) else None
-        match = _RUNTIME.match(value) if isinstance(value, str) else None
-        runtime_ms = int(match[1]) * _UNIT_MS[match[2]] if match else 0
-        if 1 <= runtime_ms <= MAX_RUNTIME_MS:
-            return runtime_ms / 1000
-        form = "must be a time with its unit, such as 500ms, 30s, 5m or 1h, above 0 and below 24 days"
-        self._fields.report(node, f"'limits.runtime' {form}")
-        return None
 
 
 class _UnknownStatementError(PoliciesError):

@@ -1,23 +1,25 @@
 """Several policies to one effective policy for a principal on a database; then what it says of a table. Pure.
 
 The most restrictive of each part wins: allow lists intersect, blocks unite, filters are ANDed, limits take the
-minimum, the stronger mask wins. A part that a policy leaves out is no opinion; a part that no policy has allows
-nothing.
+minimum, the stronger mask wins, a kind of statement that anybody denies is denied. A part that a policy leaves out is
+no opinion; a part that no policy has allows nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Sequence, Set
 
+from policies.circumstances import holds
 from policies.errors import MissingAttributeError
 from policies.expressions import expression_attributes
 from policies.fingerprint import fingerprint_of
-from policies.masks import stronger
+from policies.least_limits import is_limited, least
+from policies.mask_rules import merge_masks
 from policies.model import (
+    Circumstances,
     EffectivePolicy,
-    Limits,
     MaskRule,
+    Mode,
     Policy,
     PolicySet,
     Principal,
@@ -28,21 +30,50 @@ from policies.model import (
 )
 from policies.subjects import is_for
 
-T = TypeVar("T", int, float)
-
 ALL_STATEMENTS = frozenset(Statement) - {Statement.REPLICATION}
 ALL_FUNCTIONS = "*"
 
 
-def resolve(policies: PolicySet, user: str, database: str) -> EffectivePolicy | None:
-    """The effective policy, or None for an unknown user.
+def resolve(
+    policies: PolicySet, user: str, database: str, circumstances: Circumstances | None = None
+) -> EffectivePolicy | None:
+    """The effective policy, or None for an unknown user. Without circumstances no `when` holds.
 
     Raises MissingAttributeError when a filter or mask that applies needs an attribute which the principal lacks.
     """
     principal = policies.principals.get(user)
     if principal is None:
         return None
-    matching = tuple(policy for policy in policies.policies if is_for(policy, principal, database))
+    concerned = [policy for policy in policies.policies if is_for(policy, principal, database)]
+    holding = {policy.name for policy in concerned if _holds(policy, circumstances)}
+    enforced = [policy for policy in concerned if policy.mode is Mode.ENFORCE]
+    shadow = None
+    if any(policy.mode is Mode.SHADOW and policy.name in holding for policy in concerned):
+        shadow = _united(principal, database, concerned, holding, None)
+    return _united(principal, database, enforced, holding, shadow)
+
+
+def depends_on_circumstances(policies: PolicySet, user: str, database: str) -> bool:
+    """Whether any policy for this principal on this database has a `when`."""
+    principal = policies.principals.get(user)
+    return principal is not None and any(
+        policy.when is not None and is_for(policy, principal, database) for policy in policies.policies
+    )
+
+
+def _holds(policy: Policy, circumstances: Circumstances | None) -> bool:
+    return policy.when is None or (circumstances is not None and holds(policy.when, circumstances))
+
+
+def _united(
+    principal: Principal,
+    database: str,
+    concerned: Sequence[Policy],
+    holding: Set[str],
+    shadow: EffectivePolicy | None,
+) -> EffectivePolicy:
+    matching = tuple(policy for policy in concerned if policy.name in holding)
+    waiting = tuple(policy for policy in concerned if policy.name not in holding)
     _check_attributes(matching, principal)
     statements, statements_rule = _statements(matching)
     functions, functions_rule = _functions(matching)
@@ -54,9 +85,11 @@ def resolve(policies: PolicySet, user: str, database: str) -> EffectivePolicy | 
         statements_rule=statements_rule,
         functions_allow=functions,
         functions_rule=functions_rule,
-        limits=_limits(matching),
-        fingerprint=_fingerprint(principal, database, matching),
+        limits=least([policy.limits for policy in matching]),
+        fingerprint=_fingerprint(principal, database, matching, waiting, shadow),
         is_everything=_is_everything(matching, statements, functions),
+        shadow=shadow,
+        waiting=waiting,
     )
 
 
@@ -78,6 +111,10 @@ def resolve_table(policy: EffectivePolicy, schema: str, table: str) -> TableRule
 
 def statement_denied_by(policy: EffectivePolicy, kind: Statement) -> RuleId | None:
     """The first rule that leaves `kind` out; None when it is allowed or no policy names any statement."""
+    for part in policy.policies:
+        for denied, rule in part.statements_deny:
+            if denied in (kind, Statement.ALL):
+                return rule
     for part in policy.policies:
         if part.statements is not None and kind not in _expanded(part.statements):
             return part.statements_rule
@@ -113,7 +150,12 @@ def _statements(policies: Sequence[Policy]) -> tuple[frozenset[Statement], RuleI
         narrowed = own if allowed is None else own & allowed
         if narrowed != allowed:
             allowed, rule = narrowed, policy.statements_rule
-    return allowed or frozenset(), rule
+    denied = {kind: by for policy in policies for kind, by in policy.statements_deny}
+    if allowed is None or not denied:
+        return allowed or frozenset(), rule
+    # Whoever asks for `all` instead of a kind must not find it any more.
+    left = frozenset() if Statement.ALL in denied else allowed - denied.keys() - {Statement.ALL}
+    return left, rule
 
 
 def _functions(policies: Sequence[Policy]) -> tuple[tuple[str, ...], RuleId | None]:
@@ -171,30 +213,8 @@ def _masks(policies: Sequence[Policy], schema: str, table: str) -> dict[str, Mas
         for rule in policy.masks:
             column = rule.column
             if (column.schema, column.table) == (schema, table):
-                masks[column.column] = _stronger(masks.get(column.column), rule)
+                masks[column.column] = merge_masks(masks.get(column.column), rule)
     return masks
-
-
-def _stronger(known: MaskRule | None, other: MaskRule) -> MaskRule:
-    """Of equal masks the first rule is named."""
-    if known is None:
-        return other
-    return known if stronger(known.mask, other.mask) == known.mask else other
-
-
-def _limits(policies: Sequence[Policy]) -> Limits:
-    rows, rows_rule = _minimum((p.limits.rows, p.limits.rows_rule) for p in policies)
-    runtime_s, runtime_rule = _minimum((p.limits.runtime_s, p.limits.runtime_rule) for p in policies)
-    return Limits(rows=rows, runtime_s=runtime_s, rows_rule=rows_rule, runtime_rule=runtime_rule)
-
-
-def _minimum(limits: Iterable[tuple[T | None, RuleId | None]]) -> tuple[T | None, RuleId | None]:
-    least: T | None = None
-    least_rule: RuleId | None = None
-    for value, rule in limits:
-        if value is not None and (least is None or value < least):
-            least, least_rule = value, rule
-    return least, least_rule
 
 
 def _check_attributes(policies: Sequence[Policy], principal: Principal) -> None:
@@ -214,13 +234,20 @@ def _expressions(policies: Sequence[Policy]) -> Iterable[tuple[str, RuleId]]:
                 yield expression, mask.rule
 
 
-def _fingerprint(principal: Principal, database: str, policies: Sequence[Policy]) -> str:
-    """Covers all that a plan or a refusal is made from, so also the places that refusals quote.
+def _fingerprint(
+    principal: Principal,
+    database: str,
+    matching: Sequence[Policy],
+    waiting: Sequence[Policy],
+    shadow: EffectivePolicy | None,
+) -> str:
+    """Covers all that a plan, a refusal or a shadow's verdict is made from, so also the places that refusals quote.
 
     The SCRAM verifier is left out: a changed password doesn't change a decision.
     """
     identity = (principal.user, principal.tenant, principal.team, tuple(sorted(principal.roles)))
-    return fingerprint_of(identity, principal.attributes, database, tuple(policies), with_places=True)
+    beside = (tuple(waiting), shadow.fingerprint if shadow else None)
+    return fingerprint_of(identity, principal.attributes, database, tuple(matching), beside, with_places=True)
 
 
 def _is_everything(policies: Sequence[Policy], statements: frozenset[Statement], functions: tuple[str, ...]) -> bool:
@@ -240,6 +267,6 @@ def _is_every_table(policies: Sequence[Policy]) -> bool:
 
 
 def _narrows(policy: Policy) -> bool:
-    limits = policy.limits
-    has_limit = limits.rows is not None or limits.runtime_s is not None
-    return has_limit or bool(policy.tables_block or policy.columns_block or policy.rows or policy.masks)
+    """What a policy takes away besides what it doesn't allow."""
+    takes = (policy.tables_block, policy.columns_block, policy.rows, policy.masks, policy.statements_deny)
+    return is_limited(policy.limits) or any(takes)

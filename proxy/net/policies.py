@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from watchfiles import awatch
@@ -14,18 +16,19 @@ from policies.catalog import Catalog
 from policies.catalog_check import check_against_catalog
 from policies.errors import PoliciesError, PolicyFileError, Severity
 from policies.load import load_folder
-from policies.model import EffectivePolicy, PolicySet, Principal
-from policies.resolve import resolve
+from policies.model import Circumstances, EffectivePolicy, PolicySet, Principal
+from policies.resolve import depends_on_circumstances, resolve
 from proxy.wire.scram import DEFAULT_ITERATIONS, Verifier
 
 log = logging.getLogger("pgwarden.policies")
 
 _DEBOUNCE_MS = 200
 _RETRY_S = 1.0
+_MAX_TIMED = 10_000  # principals × databases × addresses; each is cheap to make anew
 
 
 class PolicyHolder:
-    """`on_load` hears of every attempt: whether it went well and one sentence about it."""
+    """`on_load` hears of every attempt: whether it went well and one sentence about it. `now_s`: the wall clock."""
 
     def __init__(
         self,
@@ -34,6 +37,7 @@ class PolicyHolder:
         databases: Collection[str],
         catalogs: Callable[[], Mapping[str, Catalog]],
         on_load: Callable[[bool, str], None],
+        now_s: Callable[[], float] = time.time,
     ) -> None:
         self._folder = folder
         self._environment = environment
@@ -41,7 +45,9 @@ class PolicyHolder:
         self._catalogs = catalogs
         self._on_load = on_load
         self._current: PolicySet | None = None
-        self._effective: dict[tuple[str, str], EffectivePolicy | None] = {}
+        self._now_s = now_s
+        self._effective: dict[tuple[str, str], EffectivePolicy] = {}  # of those for whom no policy has a `when`
+        self._timed: dict[tuple[str, str, str], tuple[int, EffectivePolicy | None]] = {}
         self._lock = asyncio.Lock()
         self.problem = "no policies are loaded"
         self.usual_iterations = DEFAULT_ITERATIONS  # of SCRAM: what most principals' verifiers have
@@ -59,12 +65,34 @@ class PolicyHolder:
     def principal(self, user: str) -> Principal | None:
         return self.current.principals.get(user)
 
-    def effective(self, user: str, database: str) -> EffectivePolicy | None:
-        """Raises PoliciesError if it can't be made, at each use anew."""
-        key = user, database
-        if key not in self._effective:
-            self._effective[key] = resolve(self.current, user, database)
-        return self._effective[key]
+    def effective(self, user: str, database: str, address: str = "") -> EffectivePolicy | None:
+        """Of now and for a client at `address`. Raises PoliciesError if it can't be made, at each use anew."""
+        found = self._effective.get((user, database))
+        return found if found is not None else self._effective_now(user, database, address)
+
+    def _effective_now(self, user: str, database: str, address: str) -> EffectivePolicy | None:
+        """A `when` can change its answer at full minutes only, so one look a minute is enough."""
+        now_s = self._now_s()
+        minute = int(now_s // 60)
+        key = user, database, address
+        known_minute, policy = self._timed.get(key, (None, None))
+        if known_minute == minute:
+            return policy
+        fresh = resolve(self.current, user, database, Circumstances(address, datetime.fromtimestamp(now_s, UTC)))
+        if fresh is not None and policy is not None and fresh.fingerprint == policy.fingerprint:
+            fresh = policy
+        self._keep(key, minute, fresh)
+        return fresh
+
+    def _keep(self, key: tuple[str, str, str], minute: int, policy: EffectivePolicy | None) -> None:
+        user, database, _ = key
+        if not depends_on_circumstances(self.current, user, database):
+            if policy is not None:
+                self._effective[user, database] = policy
+            return
+        if len(self._timed) >= _MAX_TIMED:
+            self._timed.clear()
+        self._timed[key] = minute, policy
 
     async def load(self) -> None:
         """Swaps the folder's content in. Raises PolicyFileError; the last good set stays then."""
@@ -110,6 +138,7 @@ class PolicyHolder:
         is_same = self._current is not None and self._current.fingerprint == fresh.fingerprint
         self._current = fresh
         self._effective = {}
+        self._timed = {}
         self.problem = ""
         self.usual_iterations = _usual_iterations(fresh)
         if not is_same:
