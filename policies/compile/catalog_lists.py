@@ -95,7 +95,7 @@ DROPPED = {
     "atttypid": "0::pg_catalog.oid",
     "attlen": "(-1)::pg_catalog.int2",
     "atttypmod": "-1",
-    "attndims": "0",
+    "attndims": "0::pg_catalog.int2",  # int4 before 16
     "attbyval": "false",
     "attalign": "'i'::pg_catalog.\"char\"",
     "attstorage": "'p'::pg_catalog.\"char\"",
