@@ -9,8 +9,13 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from audit.record import ShadowDecision
+from policies.limits import Limit
+
 DECISIONS: Final = ("allow", "rewrite", "deny", "hold")
 OUTCOMES: Final = ("ok", "failed")
+SHADOW_DECISIONS: Final = tuple(decision.value for decision in ShadowDecision)
+LIMITS: Final = tuple(limit.value for limit in Limit)
 
 _TOTAL_BUCKETS: Final = (
     0.0005,
@@ -55,6 +60,17 @@ class Metrics:
         self.rows = Counter("pgwarden_rows_total", "Rows sent to clients", registry=registry)
         self.sent_bytes = Counter("pgwarden_sent_bytes_total", "Bytes sent to clients", registry=registry)
         self.masked_cells = Counter("pgwarden_masked_cells_total", "Cells masked in the stream", registry=registry)
+        self.limits = _counter(registry, "limits_reached", "Statements that a limit stopped or cut", "limit", LIMITS)
+        self.shadow_decisions = _counter(
+            registry,
+            "shadow_decisions",
+            "What policies in shadow mode would have decided",
+            "decision",
+            SHADOW_DECISIONS,
+        )
+        self.raw_uses = Counter(
+            "pgwarden_raw_uses_total", "Masked columns whose real values a statement compared", registry=registry
+        )
         self.sessions = Gauge("pgwarden_sessions", "Sessions open now", registry=registry)
         self.logins = _counter(registry, "logins", "Logins by outcome", "outcome", OUTCOMES)
         self.journal_lag_bytes = Gauge(

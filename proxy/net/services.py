@@ -6,15 +6,16 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 from audit.cost import PriceList, price_list
 from audit.journal import Journal
-from audit.record import Record, Stage, Verdict
+from audit.record import Record, ShadowDecision, Stage, Verdict
 from policies.catalog import Catalog, Namespace
 from policies.compile import Compiler
 from policies.decision import Decision
+from policies.limits import Limit, Load, Loads
 from policies.model import EffectivePolicy, PolicySet, Principal
 from proxy.dsn import Upstream
 from proxy.metrics import Metrics
@@ -34,6 +35,7 @@ class WorkerServices:
     metrics: Metrics
     upstreams: Mapping[str, Callable[[], Upstream]]
     is_text_kept: bool = True
+    loads: Loads = field(default_factory=Loads)
     _priced: tuple[PolicySet, PriceList] | None = None
 
     def now_us(self) -> int:
@@ -68,8 +70,8 @@ class WorkerServices:
             upstream.target_session_attrs,
         )
 
-    def effective(self, user: str, database: str) -> EffectivePolicy | None:
-        return self.policies.effective(user, database)
+    def effective(self, user: str, database: str, address: str) -> EffectivePolicy | None:
+        return self.policies.effective(user, database, address)
 
     def catalog(self, database: str) -> Catalog | None:
         return self.catalogs.get(database)
@@ -110,6 +112,18 @@ class WorkerServices:
         self.metrics.rows.inc(measures.rows)
         self.metrics.sent_bytes.inc(measures.bytes_out)
         self.metrics.masked_cells.inc(measures.masked_cells)
+
+    def count_shadow(self, decision: ShadowDecision) -> None:
+        self.metrics.shadow_decisions.labels(decision.value).inc()
+
+    def count_raw_uses(self, count: int) -> None:
+        self.metrics.raw_uses.inc(count)
+
+    def count_limit(self, limit: Limit) -> None:
+        self.metrics.limits.labels(limit.value).inc()
+
+    def load(self, user: str, database: str) -> Load:
+        return self.loads.of(user, database)
 
     def count_login(self, is_ok: bool) -> None:
         self.metrics.logins.labels("ok" if is_ok else "failed").inc()

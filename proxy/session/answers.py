@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from policies.decision import Refusal
+from proxy.session.caps import CUT_SHORT
 from proxy.session.conversation import Conversation, Unexpected
 from proxy.session.endings import Endings
 from proxy.session.held import EMPTY_PLAN, Account, Portal, Prepared
@@ -26,7 +27,8 @@ class Answers:
     def __init__(self, conversation: Conversation) -> None:
         self._c = conversation
         self.rows = Rows(conversation)
-        endings = Endings(conversation)
+        self._caps = self.rows.caps
+        endings = Endings(conversation, self._caps)
         self._handlers: dict[int, Callable[[bytes, int, int], None]] = {
             ord("T"): self._row_description,
             ord("t"): self._parameter_description,
@@ -176,9 +178,13 @@ class Answers:
         account = head.account
         if account is None and not head.is_open and head.decision is not None and head.decision.plans:
             raise Unexpected("more results than statements")
+        is_cut = account is not None and account.cut_at is not None and not c.is_late
         if account is not None:
-            self._finish(account, head.sqlstate if c.is_late else "", tag, end - start)
+            if is_cut:
+                tag = self._caps.complete(head, account, tag) or tag
+            self._finish(account, head.sqlstate if c.is_late else CUT_SHORT if is_cut else "", tag, end - start)
         if head.kind is Kind.EXECUTE:
+            c.has_run = True
             if head.portal is not None:
                 head.portal.account = None
             c.pop()
@@ -186,7 +192,8 @@ class Answers:
             head.at += 1
             head.masks = None
             head.is_copy_done = False
-        self._show(head, buffer, start, end)
+        if not is_cut:
+            self._show(head, buffer, start, end)
 
     def _finish(self, account: Account, sqlstate: str, tag: bytes, size: int) -> None:
         c = self._c
@@ -204,8 +211,14 @@ class Answers:
         c = self._c
         head = c.head_of(Kind.EXECUTE)
         require_held(c, head)
-        c.pop()
         account = head.account
+        if account is not None and account.cut_at is not None:
+            self._complete(head, buffer, start, end)
+            return
+        c.has_run = True
+        c.pop()
+        if account is not None:
+            account.rows_suspended = account.rows
         if account is not None and account.run.reads is not None:
             # A cursor of DECLARE: each Execute is a statement of its own, as each FETCH is.
             c.ledger.close(account)
@@ -236,7 +249,9 @@ class Answers:
         self._show(head, buffer, start, end)
 
     def _copy_done(self, buffer: bytes, start: int, end: int) -> None:
-        self._show(require_copy(self._c), buffer, start, end)
+        head = require_copy(self._c)
+        if head.account is None or head.account.cut_at is None:
+            self._show(head, buffer, start, end)
 
     def _show(self, head: Item, buffer: bytes, start: int, end: int) -> None:
         if head.answer is not None:

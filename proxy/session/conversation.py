@@ -8,6 +8,7 @@ from dataclasses import replace
 from policies.catalog import Namespace
 from policies.decision import Refusal
 from policies.errors import PoliciesError
+from policies.limits import Load
 from policies.model import EffectivePolicy
 from proxy.session.held import Basis, Declared, Origin, Portal
 from proxy.session.ledger import Identity, Ledger
@@ -74,6 +75,8 @@ class Conversation:
         self.is_leaving = False  # the client has said Terminate, or what nobody understands
         self.last_words = b""  # for a client that leaves
         self.is_ended = False
+        self.is_counted = False  # in `load`, as a session that waits for a statement's end
+        self.has_run = False  # since ReadyForQuery a portal has run: one transaction with what comes behind it
         self.cancels = 0
         self._timed: Item | None = None
         self._timer_token = 0
@@ -140,11 +143,28 @@ class Conversation:
                 self._moving.append(item)
                 self._note_made(item)
                 break
+        if item.accounts and not self.is_counted:
+            self._count_running(item)
         self.queue.append(item)
         sent.expect(item)
         if item.kind in ENDED_BY_READY:
             self.group += 1
         self.watch_time()
+
+    @property
+    def load(self) -> Load:
+        """What this session's user has under way on its database."""
+        return self.services.load(self.identity.user, self.identity.database)
+
+    def _count_running(self, item: Item) -> None:
+        if any(account.plan.limits.concurrent is not None for account in item.accounts):
+            self.is_counted = True
+            self.load.running += 1
+
+    def _stop_counting(self) -> None:
+        if self.is_counted:
+            self.is_counted = False
+            self.load.running -= 1
 
     def _note_made(self, item: Item) -> None:
         effects = [account.plan.effect for account in item.accounts]
@@ -165,6 +185,8 @@ class Conversation:
     def take(self) -> Item:
         """The first item leaves the queue; `watch_time` comes when no more are taken."""
         item = self.queue.popleft()
+        if self.is_counted and not self.queue:
+            self._stop_counting()
         if self._moving and self._moving[0] is item:
             self._moving.popleft()
         return item
@@ -217,8 +239,9 @@ class Conversation:
 
     def policy(self) -> EffectivePolicy:
         """The effective policy of now. Raises SessionEnds when this session can't live under it."""
+        identity = self.identity
         try:
-            policy = self.services.effective(self.identity.user, self.identity.database)
+            policy = self.services.effective(identity.user, identity.database, identity.client_address)
         except PoliciesError as error:
             # Names the rule, its place and the attribute; no value of anybody's.
             raise SessionEnds("42501", f"no policy can be made for this user: {error}") from None
@@ -290,6 +313,7 @@ class Conversation:
         if self.is_ended:
             return
         self.is_ended = True
+        self._stop_counting()
         if answer:
             self.send_client(answer)
         self.close_accounts(sqlstate)

@@ -11,6 +11,7 @@ from typing import Final
 from policies.compile.parameter_types import that_matter
 from policies.decision import NO_EFFECT, Decision, Effect, Plan, Refusal
 from policies.model import EffectivePolicy
+from proxy.session.admission import Admission
 from proxy.session.conversation import Conversation, SessionEnds, Wait
 from proxy.session.held import Account, Basis, Declared, Held, Origin, Portal, Prepared, Reading, Run
 from proxy.session.names import Names
@@ -25,6 +26,7 @@ from proxy.session.refusals import (
     too_many_names,
 )
 from proxy.session.reports import refusal_bytes
+from proxy.session.shadow import Shadow
 
 # What SQL's own PREPARE takes. Parse takes anything, and EXECUTE would run it.
 _PREPARABLE: Final = frozenset({"select", "insert", "update", "delete", "merge", "prepare"})
@@ -52,6 +54,8 @@ class Decided:
 class Decider:
     def __init__(self, conversation: Conversation) -> None:
         self._c = conversation
+        self._admission = Admission(conversation)
+        self.shadow = Shadow(conversation)
 
     def decide(self, raw: bytes, basis: Basis | None = None, types: tuple[int, ...] = ()) -> Decided:
         """`basis`: the namespace of another moment; `types`: as Parse declares them. Raises Wait, SessionEnds."""
@@ -84,19 +88,25 @@ class Decider:
     def open_one(self, prepared: Prepared, policy: EffectivePolicy) -> tuple[Decision, list[Account]]:
         """The same for an Execute; an empty query has no account."""
         decision = prepared.decision
-        return self._open(prepared.sql, decision, decision.plans[:1], policy, prepared.basis)
+        return self._open(prepared.sql, decision, decision.plans[:1], policy, prepared.basis, prepared.types)
 
     def open_cursor(self, portal: Portal, declared: Declared) -> tuple[Decision, list[Account]]:
         """The same for an Execute of a cursor that DECLARE opened."""
         run = Run(portal.statement.plan, reads=Reading(portal.name, declared, is_portal=True))
-        return portal.statement.decision, self._account(portal.statement.decision, [run])
+        return portal.statement.decision, self._account(declared.sql, portal.statement.decision, [run])
 
     def _open(
-        self, sql: str, decision: Decision, plans: tuple[Plan, ...], policy: EffectivePolicy, basis: Basis
+        self,
+        sql: str,
+        decision: Decision,
+        plans: tuple[Plan, ...],
+        policy: EffectivePolicy,
+        basis: Basis,
+        types: tuple[int, ...] = (),
     ) -> tuple[Decision, list[Account]]:
         names = self._c.sent.names
         if all(plan.effect is NO_EFFECT for plan in plans):
-            return decision, self._account(decision, [Run(plan) for plan in plans])
+            return decision, self._account(sql, decision, [Run(plan) for plan in plans], types)
         runs: list[Run] = []
         for plan in plans:
             run = self._run(plan, names, policy)
@@ -111,16 +121,20 @@ class Decider:
                 names.run(plan.effect, run.makes)
         if any(run.reads is not None for run in runs):
             decision = replace(decision, plans=tuple(run.plan for run in runs))
-        return decision, self._account(decision, runs)
+        return decision, self._account(sql, decision, runs, types)
 
     def _origin(self, effect: Effect) -> Origin:
         if effect.opens_cursor:
             return self._c.origin_of_portal(effect.opens_cursor.encode())
         return self._c.origin_of_statement(effect.prepares.encode())
 
-    def _account(self, decision: Decision, runs: list[Run]) -> list[Account]:
+    def _account(self, sql: str, decision: Decision, runs: list[Run], types: tuple[int, ...] = ()) -> list[Account]:
         c = self._c
-        accounts = c.ledger.open(decision, runs)
+        refusal = self._admission.refusal(runs)
+        if refusal is not None:
+            raise Denied(refusal)
+        accounts = c.ledger.open(decision, runs, self.shadow.of_statements(sql, types, len(runs)))
+        self._admission.begin(runs)
         c.is_tainted = c.is_tainted or any(run.plan.is_tainting for run in runs)
         return accounts
 
@@ -249,6 +263,7 @@ def _with_read(plan: Plan, read: Plan) -> Plan:
         tables=_united(plan.tables, read.tables),
         filtered_tables=_united(plan.filtered_tables, read.filtered_tables),
         rule_ids=_united(plan.rule_ids, read.rule_ids),
+        raw_columns=tuple(dict.fromkeys((*plan.raw_columns, *read.raw_columns))),
     )
 
 

@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Final
 
+from proxy.session.caps import CUT_SHORT, Caps
 from proxy.session.conversation import Conversation, Unexpected
 from proxy.session.copying import INTRUSION
 from proxy.session.held import Account
@@ -32,12 +33,14 @@ from proxy.wire.codec import decode_backend, encode
 from proxy.wire.errors import PROTOCOL_VIOLATION, error_response
 
 _BEFORE_EXECUTE: Final = frozenset({Kind.PARSE, Kind.BIND, Kind.DESCRIBE})
+
 _FAILED_BLOCK: Final = "25P02"  # the server hasn't looked at the statement
 
 
 class Endings:
-    def __init__(self, conversation: Conversation) -> None:
+    def __init__(self, conversation: Conversation, caps: Caps) -> None:
         self._c = conversation
+        self._caps = caps
 
     # ReadyForQuery
 
@@ -51,6 +54,7 @@ class Endings:
             c.ledger.close(account, head.sqlstate)
         c.close_portal(c.confirmed.end_query(head))
         c.is_copying_in = False
+        c.has_run = False
         c.status = buffer[start + 5 : end]
         if c.is_late and not self._settle_late():
             return
@@ -109,6 +113,9 @@ class Endings:
             raise Unexpected("an error that belongs to nothing")
         if c.intruder is not None and self._end_intrusion(message):
             return
+        if not c.is_late and head.account is not None and head.account.is_cancelled:
+            self._end_cut(head, head.account)
+            return
         check = failed_check(message.fields, head.plan)
         if check is not None and head.account is not None:
             head.account.broken_rule = check.rule
@@ -121,6 +128,12 @@ class Endings:
             self._show_error(head, message, buffer, start, end)
         c.confirmed.track.fail()
         c.forget_sent()
+        self._skip_to_sync(head)
+
+    def _end_cut(self, head: Item, account: Account) -> None:
+        """The server's statement was cancelled because the client has all that it may get; it reads of success."""
+        self._caps.complete(head, account, b"")
+        self._c.ledger.close(account, CUT_SHORT)
         self._skip_to_sync(head)
 
     def _record_early(self, head: Item, sqlstate: str, fields: Mapping[str, bytes]) -> None:

@@ -284,7 +284,7 @@ class Extended:
         answer: bytes = b"",
         drops_unnamed: bool = False,
     ) -> None:
-        self._c.ledger.deny(sql, decision, refusal)
+        self._c.ledger.deny(sql, decision, refusal, self._decider.shadow.of_text(sql))
         poison(self._c, answer or refusal_bytes(refusal), drops_unnamed)
 
 

@@ -121,7 +121,7 @@ def may_replicate(policy: EffectivePolicy) -> bool:
 
 def _policy(services: Services, identity: Identity) -> EffectivePolicy:
     try:
-        policy = services.effective(identity.user, identity.database)
+        policy = services.effective(identity.user, identity.database, identity.client_address)
     except PoliciesError as error:
         # Names the rule, its place and the attribute; no value of anybody's.
         message = f"no policy can be made for this user: {error}"

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from audit.record import Record, Verdict
+from audit.record import Record, ShadowDecision, Verdict
 from policies.catalog import Namespace
 from policies.decision import Decision, Plan
+from policies.limits import Limit
 from proxy.wire.messages import Field
 
 EMPTY_PLAN: Final = Plan("empty", "")
@@ -75,10 +76,12 @@ class Declared:
     is_open: bool
     origin: Origin
     rows: int = 0
+    bytes_out: int = 0
 
-    def count(self, rows: int) -> None:
+    def count(self, rows: int, bytes_out: int) -> None:
         if self.plan.effect.opens_cursor:
             self.rows += rows
+            self.bytes_out += bytes_out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +107,11 @@ class Prepared:
         """Each execution is counted by itself."""
         return 0
 
-    def count(self, rows: int) -> None:
+    @property
+    def bytes_out(self) -> int:
+        return 0
+
+    def count(self, rows: int, bytes_out: int) -> None:
         """Nothing: see `rows`."""
 
 
@@ -117,13 +124,23 @@ class Portal:
     is_executed: bool = False
     account: Account | None = None  # open while the portal is suspended
     fetched: int = 0  # rows that FETCH took
+    fetched_bytes: int = 0
+
+    @property
+    def sql(self) -> str:
+        return self.statement.sql
 
     @property
     def rows(self) -> int:
         return self.fetched + (self.account.rows if self.account is not None else 0)
 
-    def count(self, rows: int) -> None:
+    @property
+    def bytes_out(self) -> int:
+        return self.fetched_bytes + (self.account.bytes_out if self.account is not None else 0)
+
+    def count(self, rows: int, bytes_out: int) -> None:
         self.fetched += rows
+        self.fetched_bytes += bytes_out
 
 
 Held = Portal | Declared | Prepared
@@ -147,6 +164,14 @@ class Run:
     reads: Reading | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Shadowed:
+    """What policies in shadow mode would have decided of a statement, or of a text that was refused."""
+
+    decision: ShadowDecision
+    rule_ids: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class Account:
     intent: Record
@@ -158,7 +183,11 @@ class Account:
     masked_cells: int = 0
     is_closed: bool = False
     is_verified: bool = False  # what it reads by name is what was decided
-    broken_rule: str = ""  # the rule whose check the statement failed, or whose limit cut it off
+    broken_rule: str = ""  # the rule whose check the statement failed
+    limit_rule: str = ""  # the rule whose limit cut it off
+    cut_at: Limit | None = None  # its result ends here, as if that were all
+    is_cancelled: bool = False  # its end at the server is none to the client: the result was cut short
+    rows_suspended: int = 0  # rows before the portal was suspended last
     server_error: str = ""  # what the server said and the client didn't read
 
     @property
@@ -172,9 +201,13 @@ class Account:
     def count_read(self) -> None:
         """At its end: what it read belongs to the cursor's count."""
         if self.run.reads is not None:
-            self.run.reads.held.count(self.rows)
+            self.run.reads.held.count(self.rows, self.bytes_out)
 
     @property
     def rows_before(self) -> int:
         """Rows that earlier statements read from the same cursor: a limit counts them too."""
         return 0 if self.run.reads is None else self.run.reads.held.rows
+
+    @property
+    def bytes_before(self) -> int:
+        return 0 if self.run.reads is None else self.run.reads.held.bytes_out

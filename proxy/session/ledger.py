@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from audit.cost import cost_of
 from audit.errors import JournalError
 from audit.record import Record, Stage, Verdict
-from policies.decision import Decision, Refusal
+from policies.decision import Decision, RawColumn, Refusal
 from policies.model import Principal
-from proxy.session.held import Account, Run, joined_texts
+from proxy.session.held import Account, Run, Shadowed, joined_texts
 from proxy.session.ports import Measures, Services
 
 log = logging.getLogger("pgwarden.session")
@@ -54,15 +54,19 @@ class Ledger:
         self._identity = identity
         self.position = 0  # of the journal, behind this session's last record
 
-    def open(self, decision: Decision, runs: Iterable[Run]) -> list[Account]:
-        """Writes the intents of all statements, all or none. Raises JournalError: nothing may run then."""
+    def open(self, decision: Decision, runs: Sequence[Run], shadows: Sequence[Shadowed] = ()) -> list[Account]:
+        """Writes the intents of all statements, all or none. Raises JournalError: nothing may run then.
+
+        `shadows`: none, or one for each.
+        """
         now = self._services.now_us()
-        accounts = [self._account(decision, run, now) for run in runs]
+        beside = shadows or (None,) * len(runs)
+        accounts = [self._account(decision, run, now, shadow) for run, shadow in zip(runs, beside, strict=True)]
         if accounts:
             self.position = self._services.append([account.intent for account in accounts])
         return accounts
 
-    def deny(self, sql: str, decision: Decision | None, refusal: Refusal) -> None:
+    def deny(self, sql: str, decision: Decision | None, refusal: Refusal, shadow: Shadowed | None = None) -> None:
         """A refused text, as one record. A journal that can't take it changes nothing: the text is refused."""
         plans = () if decision is None else decision.plans
         intent = Record(
@@ -75,6 +79,8 @@ class Ledger:
             tables=tuple(sorted({table for plan in plans for table in plan.tables})),
             policy_version="" if decision is None else decision.policy_fingerprint,
             trace_id=_trace_id(sql),
+            raw_columns=_columns(raw for plan in plans for raw in plan.raw_columns),
+            **_shadow_fields(shadow),
             **self._identity.record_fields(),
         )
         self._try_append(intent)
@@ -104,7 +110,7 @@ class Ledger:
             decision=verdict,
             sql_text="",
             shape=account.intent.shape,
-            rule_ids=_with_rule(account.intent.rule_ids, account.broken_rule),
+            rule_ids=_with_rule(account.intent.rule_ids, account.broken_rule or account.limit_rule),
             policy_version=account.intent.policy_version,
             tables=account.intent.tables,
             filtered_tables=account.intent.filtered_tables,
@@ -147,7 +153,7 @@ class Ledger:
         )
         self._try_append(event)
 
-    def _account(self, decision: Decision, run: Run, now: int) -> Account:
+    def _account(self, decision: Decision, run: Run, now: int, shadow: Shadowed | None = None) -> Account:
         plan = run.plan
         is_changed = plan.is_rewritten or plan.column_masks or plan.masked_columns
         verdict = Verdict.REWRITE if is_changed else Verdict.ALLOW
@@ -163,6 +169,8 @@ class Ledger:
             filtered_tables=plan.filtered_tables,
             masked_columns=plan.masked_columns,
             trace_id=_trace_id(plan.text),
+            raw_columns=_columns(plan.raw_columns) if plan.raw_columns else (),
+            **(_shadow_fields(shadow) if shadow is not None else {}),
             **self._identity.record_fields(),
         )
         return Account(intent, run, verdict, now)
@@ -178,6 +186,14 @@ class Ledger:
 def _trace_id(sql: str) -> str:
     found = _TRACE.search(sql) if "traceparent" in sql else None
     return found[1] if found else ""
+
+
+def _columns(raw: Iterable[RawColumn]) -> tuple[str, ...]:
+    return tuple(sorted({one.column for one in raw}))
+
+
+def _shadow_fields(shadow: Shadowed | None) -> dict[str, Any]:
+    return {} if shadow is None else {"shadow_decision": shadow.decision, "shadow_rule_ids": shadow.rule_ids}
 
 
 def _with_rule(rule_ids: tuple[str, ...], rule: str) -> tuple[str, ...]:

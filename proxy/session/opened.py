@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from policies.decision import Refusal
 from proxy.session.answers import Answers
 from proxy.session.conversation import Conversation
 from proxy.session.idleness import Idleness
@@ -126,16 +125,7 @@ class OpenSession:
         if token < 0:
             self._idleness.fired(token)
         elif c.is_timer(token) and not c.is_late:
-            c.fail_late(self._runtime_refusal())
-            c.cancel()
-
-    def _runtime_refusal(self) -> Refusal:
-        account = self.conversation.queue[0].account
-        limits = None if account is None else account.plan.limits
-        rule = str((limits and limits.runtime_rule) or "pgwarden/limits")
-        seconds = (limits and limits.runtime_s) or 0
-        where = f"Rule {rule} at {limits.runtime_rule.source}." if limits and limits.runtime_rule else ""
-        return Refusal("57014", rule, f"the statement was cut off after {seconds:g} s", where)
+            self._answers.rows.cut_by_time()
 
     def cancel_done(self) -> None:
         self.conversation.cancels = max(0, self.conversation.cancels - 1)

@@ -11,9 +11,10 @@ from datetime import date
 from typing import Protocol
 
 from audit.cost import PriceList
-from audit.record import Record, Verdict
+from audit.record import Record, ShadowDecision, Verdict
 from policies.catalog import Catalog, Namespace
 from policies.decision import Decision
+from policies.limits import Limit, Load
 from policies.model import EffectivePolicy, Principal
 
 Chunk = bytes | memoryview
@@ -161,8 +162,11 @@ class Services(Protocol):
 
     def gateway(self, database: str) -> Gateway: ...
 
-    def effective(self, user: str, database: str) -> EffectivePolicy | None:
-        """The policy of now; None for a user that there isn't. Raises PoliciesError when it can't be made."""
+    def effective(self, user: str, database: str, address: str) -> EffectivePolicy | None:
+        """The policy of now for a client at `address`; None for a user that there isn't.
+
+        Raises PoliciesError when it can't be made.
+        """
 
     def catalog(self, database: str) -> Catalog | None:
         """The newest snapshot; None while there is none: nothing can be decided then."""
@@ -183,6 +187,17 @@ class Services(Protocol):
     def count_added(self, added_us: int) -> None: ...
 
     def count_statement(self, measures: Measures) -> None: ...
+
+    def count_shadow(self, decision: ShadowDecision) -> None: ...
+
+    def count_raw_uses(self, count: int) -> None:
+        """So many times a masked column's real values were compared."""
+
+    def count_limit(self, limit: Limit) -> None:
+        """A limit was reached: a statement was refused, cut off or cut short."""
+
+    def load(self, user: str, database: str) -> Load:
+        """What this user has under way there, all sessions together."""
 
     def count_login(self, is_ok: bool) -> None: ...
 

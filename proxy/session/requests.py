@@ -164,5 +164,5 @@ class Requests:
         c.expect(Item(Kind.QUERY, decision=decision, is_open=decided.policy.is_everything, accounts=accounts))
 
     def _refuse(self, sql: str, decision: Decision | None, refusal: Refusal, answer: bytes = b"") -> None:
-        self._c.ledger.deny(sql, decision, refusal)
+        self._c.ledger.deny(sql, decision, refusal, self._decider.shadow.of_text(sql))
         poison_query(self._c, answer or refusal_bytes(refusal), yields_to_abort=bool(answer))

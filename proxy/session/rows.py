@@ -6,6 +6,8 @@ Fails closed: rows without a plan, masks that can't be placed and rows too large
 from __future__ import annotations
 
 from policies.decision import Plan, Refusal
+from policies.limits import Limit
+from proxy.session.caps import Caps, has_header
 from proxy.session.conversation import Conversation, Unexpected
 from proxy.session.held import Account
 from proxy.session.queue import Item, Kind, MaskMismatch, RowMasks, place_masks
@@ -19,6 +21,11 @@ _BINARY_END = b"d\0\0\0\6\xff\xff"  # binary COPY data end in a message of their
 class Rows:
     def __init__(self, conversation: Conversation) -> None:
         self._c = conversation
+        self._caps = Caps(conversation)
+
+    @property
+    def caps(self) -> Caps:
+        return self._caps
 
     def receive(self, buffer: bytes, start: int, end: int, count: int) -> None:
         c = self._c
@@ -32,33 +39,49 @@ class Rows:
             c.forward(buffer, start, end)
             return
         require_held(c, head)
-        if account.plan.is_all_hidden:
+        if account.plan.is_all_hidden or account.cut_at is not None:
             return
-        limit = account.plan.limits.rows
-        spent = account.rows + account.rows_before + (0 if head.portal is None else head.portal.fetched)
-        is_over = limit is not None and spent + count > limit
-        if is_over and limit is not None:
-            count = max(limit - spent, 0)
+        left = self._rows_left(head, account)
+        is_over = left is not None and count > left
+        if is_over and left is not None:
+            count = left
             end = _end_of_rows(buffer, start, count)
-        if count:
-            self._show_rows(head, account, buffer, start, end, count)
+        if count and not self._show_rows(head, account, buffer, start, end, count):
+            return
         if is_over:
-            self._cut_rows(account)
+            self._caps.reach(head, account, Limit.ROWS)
 
-    def _show_rows(self, head: Item, account: Account, buffer: bytes, start: int, end: int, count: int) -> None:
-        c = self._c
+    def _rows_left(self, head: Item, account: Account) -> int | None:
+        limit = account.plan.limits.rows
+        if limit is None:
+            return None
+        before = account.rows_before + (0 if head.portal is None else head.portal.fetched)
+        return max(0, limit - before - account.rows)
+
+    def _show_rows(self, head: Item, account: Account, buffer: bytes, start: int, end: int, count: int) -> bool:
+        """False when not all of them may go on."""
         if not needs_masks(head):
-            c.forward(buffer, start, end)
-            account.bytes_out += end - start
-        else:
-            masks = self._masks_of(head)
-            if masks is None:
-                return
-            masked = mask_rows(buffer, start, end, masks.columns, masks.column_count, masks.hidden_count)
-            c.send_client(masked)
-            account.bytes_out += len(masked)
-            account.masked_cells += count * len(masks.columns)
+            return self._pass_frames(head, account, buffer, start, end, count)
+        masks = self._masks_of(head)
+        if masks is None:
+            return False
+        masked = mask_rows(buffer, start, end, masks.columns, masks.column_count, masks.hidden_count)
+        account.masked_cells += count * len(masks.columns)
+        return self._pass_frames(head, account, masked, 0, len(masked), count)
+
+    def _pass_frames(self, head: Item, account: Account, buffer: bytes, start: int, end: int, count: int) -> bool:
+        """Rows or COPY data as the client gets them, as far as the limit of bytes lets them; whether it did."""
+        left = _bytes_left(head, account)
+        is_over = left is not None and end - start > left
+        if is_over and left is not None:
+            count, end = _fitting(buffer, start, end, left)
+        if end > start:
+            self._c.forward(buffer, start, end)
+        account.bytes_out += end - start
         account.rows += count
+        if is_over:
+            self._caps.reach(head, account, Limit.BYTES)
+        return not is_over
 
     def _masks_of(self, head: Item) -> RowMasks | None:
         """Where the masks go; None when they can't be placed, and the client has been told."""
@@ -83,19 +106,11 @@ class Rows:
         self._c.fail_late(refusal)
         self._c.cancel()
 
-    def _cut_rows(self, account: Account) -> None:
-        limits = account.plan.limits
-        rule = str(limits.rows_rule or "pgwarden/limits")
-        where = "" if limits.rows_rule is None else f"Rule {rule} at {limits.rows_rule.source}."
-        refusal = Refusal(
-            "57014",
-            rule,
-            f"the statement was cut off after {limits.rows} rows",
-            where,
-            "Ask for fewer rows, for example with LIMIT.",
-        )
-        self._c.fail_late(refusal)
-        self._c.cancel()
+    def cut_by_time(self) -> None:
+        """The statement that is being answered has taken all the time it may."""
+        head = self._c.queue[0]
+        account = head.account or head.accounts[-1]
+        self._caps.reach(head, account, Limit.RUNTIME)
 
     def receive_copy_data(self, buffer: bytes, start: int, end: int, count: int) -> None:
         head = require_copy(self._c)
@@ -105,24 +120,22 @@ class Rows:
         if account is None:
             self._c.forward(buffer, start, end)
             return
+        if account.cut_at is not None:
+            return
         shown = self._copy_data_left(head, account, count)
         cut = end if shown == count else _end_of_rows(buffer, start, shown)
         if head.copy_format == _BINARY and buffer[cut:end] == _BINARY_END:
             cut = end
-        account.rows += shown
-        account.bytes_out += cut - start
-        if cut > start:
-            self._c.forward(buffer, start, cut)
-        if cut < end:
-            self._cut_rows(account)
+        if self._pass_frames(head, account, buffer, start, cut, shown) and cut < end:
+            self._caps.reach(head, account, Limit.ROWS)
 
     def _copy_data_left(self, head: Item, account: Account, count: int) -> int:
         """How many of so many messages may go on: one for each row, and one for a header in text."""
-        limit = account.plan.limits.rows
-        if limit is None:
+        left = self._rows_left(head, account)
+        if left is None:
             return count
-        has_header = head.copy_format != _BINARY and "header" in account.plan.text.lower()
-        return max(0, min(count, limit + has_header - account.rows))
+        limit = account.plan.limits.rows or 0
+        return max(0, min(count, limit + has_header(head, account) - account.rows))
 
     # frames too large to wait for
 
@@ -137,16 +150,21 @@ class Rows:
         require_held(self._c, head)
         is_known = head.account is not None or head.is_open
         is_limited = head.plan is not None and head.plan.limits.rows is not None
-        return self._c.is_late or (is_known and not needs_masks(head) and not is_limited)
+        is_dropped = self._c.is_late or (head.account is not None and head.account.cut_at is not None)
+        return is_dropped or (is_known and not needs_masks(head) and not is_limited)
 
     def begin_part(self, buffer: bytes, start: int, end: int) -> None:
         """The first part of a frame that is handed on in parts: one row."""
         head = self._c.head_of(Kind.QUERY, Kind.EXECUTE)
         account = head.account
-        if account is not None and not self._c.is_late:
+        if account is not None and not self._c.is_late and account.cut_at is None:
+            left = _bytes_left(head, account)
             if buffer[start] == _COPY_DATA and not self._copy_data_left(head, account, 1):
-                self._cut_rows(account)
-            account.rows += 1
+                self._caps.reach(head, account, Limit.ROWS)
+            elif left is not None and _frame_bytes(buffer, start) > left:
+                self._caps.reach(head, account, Limit.BYTES)
+            else:
+                account.rows += 1
         self.pass_part(buffer, start, end)
 
     def pass_part(self, buffer: bytes, start: int, end: int) -> None:
@@ -155,6 +173,8 @@ class Rows:
             return
         account = self._c.head_of(Kind.QUERY, Kind.EXECUTE).account
         if account is not None:
+            if account.cut_at is not None:
+                return
             account.bytes_out += end - start
         self._c.forward(buffer, start, end)
 
@@ -205,8 +225,28 @@ def require_copy(c: Conversation) -> Item:
     return head
 
 
+def _bytes_left(head: Item, account: Account) -> int | None:
+    limit = account.plan.limits.bytes
+    if limit is None:
+        return None
+    before = account.bytes_before + (0 if head.portal is None else head.portal.fetched_bytes)
+    return max(0, limit - before - account.bytes_out)
+
+
+def _frame_bytes(buffer: bytes, at: int) -> int:
+    return 1 + int.from_bytes(buffer[at + 1 : at + 5], "big")
+
+
+def _fitting(buffer: bytes, start: int, end: int, size: int) -> tuple[int, int]:
+    """How many whole frames fit into so many bytes, and the end of the last one."""
+    at, count = start, 0
+    while at < end and (after := at + _frame_bytes(buffer, at)) - start <= size:
+        at, count = after, count + 1
+    return count, at
+
+
 def _end_of_rows(buffer: bytes, start: int, count: int) -> int:
     at = start
     for _ in range(count):
-        at += 1 + int.from_bytes(buffer[at + 1 : at + 5], "big")
+        at += _frame_bytes(buffer, at)
     return at

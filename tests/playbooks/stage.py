@@ -12,10 +12,11 @@ from datetime import date
 
 from audit.cost import PriceList
 from audit.errors import JournalError
-from audit.record import Record, Stage
+from audit.record import Record, ShadowDecision, Stage
 from policies.catalog import Catalog, Namespace
 from policies.decision import Decision, Plan, Refusal
-from policies.model import EffectivePolicy, Limits, Principal, Statement
+from policies.limits import Limit, Load, Loads
+from policies.model import EffectivePolicy, Limits, Principal, RuleId, Source, Statement
 from proxy.session.phase import Phase
 from proxy.session.ports import Command, Gateway, Measures, Rules
 from proxy.session.session import Session
@@ -63,6 +64,10 @@ class StageServices:
     gateway_password: str | None = None
     is_journal_full: bool = False
     keeps_texts: bool = True
+    loads: Loads = field(default_factory=Loads)
+    shadows: list[ShadowDecision] = field(default_factory=list)
+    raw_uses: int = 0
+    reached: list[Limit] = field(default_factory=list)
     ticks: int = 0
     ids: int = 0
 
@@ -92,7 +97,7 @@ class StageServices:
     def gateway(self, database: str) -> Gateway:
         return Gateway("gate", "warehouse", self.gateway_password)
 
-    def effective(self, user: str, database: str) -> EffectivePolicy | None:
+    def effective(self, user: str, database: str, address: str) -> EffectivePolicy | None:
         return self.policy
 
     def catalog(self, database: str) -> Catalog | None:
@@ -123,6 +128,18 @@ class StageServices:
 
     def count_statement(self, measures: Measures) -> None:
         self.measures.append(measures)
+
+    def count_shadow(self, decision: ShadowDecision) -> None:
+        self.shadows.append(decision)
+
+    def count_raw_uses(self, count: int) -> None:
+        self.raw_uses += count
+
+    def count_limit(self, limit: Limit) -> None:
+        self.reached.append(limit)
+
+    def load(self, user: str, database: str) -> Load:
+        return self.loads.of(user, database)
 
     def count_login(self, is_ok: bool) -> None:
         self.logins.append(is_ok)
@@ -265,6 +282,15 @@ def column(name: str, table_oid: int = 0, attnum: int = 0, type_oid: int = 25, f
 READY = m.ReadyForQuery(b"I")
 IN_BLOCK = m.ReadyForQuery(b"T")
 FAILED = m.ReadyForQuery(b"E")
+RULE = RuleId("capped/limits.rows", Source("p.yaml", 3, 5))
+
+
+def limits(**given: object) -> Limits:
+    """Limits, each by `RULE`."""
+    rules = {f"{name}_rule".replace("runtime_s", "runtime"): RULE for name in given if name != "at_cap"}
+    return Limits(**given, **rules)  # type: ignore[arg-type]
+
+
 DONE = m.CommandComplete(b"SELECT 1")
 
 
