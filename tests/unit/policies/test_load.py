@@ -9,7 +9,7 @@ import pytest
 
 from policies.errors import PolicyFileError
 from policies.load import load_folder, load_texts
-from policies.model import ColumnName, MaskSpec, PolicySet, Prices, Statement, TablePattern
+from policies.model import ColumnName, MaskSpec, PolicySet, Prices, RawUse, Statement, TablePattern
 
 
 def _b64(byte: bytes, count: int) -> str:
@@ -353,6 +353,36 @@ def test_an_attribute_with_quotes_loads_as_it_is() -> None:
 def test_a_salt_may_come_from_the_environment() -> None:
     text = FRAME + "    masks: [{column: a.b.c, mask: {kind: hash, salt: env:SALT}}]\n"
     assert load(text, SALT="pepper").policies[0].masks[0].mask.get("salt") == "pepper"
+
+
+def test_uses_of_real_values_are_read() -> None:
+    use = "use: {equality: raw, join: masked, group: raw}, probes_per_hour: 30"
+    (rule,) = load(FRAME + f"    masks: [{{column: a.b.c, mask: {{kind: redact}}, {use}}}]\n").policies[0].masks
+    assert (rule.uses, rule.probes_per_hour) == ({RawUse.EQUALITY, RawUse.GROUP}, 30)
+
+
+@pytest.mark.parametrize(
+    ("written", "at", "words"),
+    [
+        (
+            "mask: {kind: redact}, use: {equals: raw}",
+            "equals",
+            "unknown key 'equals' in 'use'; did you mean 'equality'?",
+        ),
+        ("mask: {kind: redact}, use: {join: yes}", "yes", "must be text, not the truth value"),
+        ("mask: {kind: redact}, use: {join: Raw}", "Raw", "'join' in 'use' must be raw or masked"),
+        ("mask: {kind: redact}, use: raw", "raw}", "'use' must be a mapping (equality, join, group)"),
+        ("mask: {kind: sql, expression: 'left({column}, 1)'}, use: {join: raw}", "{join", "sql doesn't"),
+        ("mask: {kind: truncate, unit: year}, use: {join: raw}", "{join", "truncate doesn't"),
+        ("mask: {kind: redact}, probes_per_hour: 3", "{column", "counts what 'use' allows, and there is none"),
+        ("mask: {kind: redact}, use: {join: raw}, probes_per_hour: 0", "0}", "whole number from 1 to"),
+    ],
+)
+def test_a_faulty_use_is_named_with_its_place(written: str, at: str, words: str) -> None:
+    line = f"    masks: [{{column: a.b.c, {written}}}]"
+    (problem,) = problems(f"{FRAME}{line}\n")
+    assert problem.startswith(f"a.yaml:7:{line.index(at) + 1}: "), problem
+    assert words in problem
 
 
 def test_names_across_files_must_differ_and_say_where_the_first_stands() -> None:
