@@ -369,7 +369,7 @@ def test_uses_of_real_values_are_read() -> None:
             "equals",
             "unknown key 'equals' in 'use'; did you mean 'equality'?",
         ),
-        ("mask: {kind: redact}, use: {join: yes}", "yes", "must be text, not the truth value"),
+        ("mask: {kind: redact}, use: {join: yes}", "yes", "yes means a truth value in YAML"),
         ("mask: {kind: redact}, use: {join: Raw}", "Raw", "'join' in 'use' must be raw or masked"),
         ("mask: {kind: redact}, use: raw", "raw}", "'use' must be a mapping (equality, join, group)"),
         ("mask: {kind: sql, expression: 'left({column}, 1)'}, use: {join: raw}", "{join", "sql doesn't"),
