@@ -9,7 +9,7 @@ PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 SOURCES := proxy policies audit admin tests
 
-.PHONY: help run test test-drivers compat lint fmt clean
+.PHONY: help run test test-drivers compat bench lint fmt clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -26,6 +26,9 @@ test-drivers: $(STAMP) ## installs every client that has tests (Debian's as root
 
 compat: $(STAMP) ## other projects' test suites, directly and through pgwarden, compared (45 minutes; needs Debian's -dev packages)
 	@tests/compat/run
+
+bench: $(STAMP) ## what a decision costs, in process time
+	@$(PYTHON) -m tests.bench.compile
 
 lint: $(STAMP) ## style, types and import rules
 	@$(VENV)/bin/ruff check .

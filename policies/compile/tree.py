@@ -68,16 +68,16 @@ def is_same(left: Any, right: Any) -> bool:
 
 def nodes_of(value: Any) -> Iterator[tuple[str, Tree]]:
     """Every node below and at `value`, parents first, as (kind, fields)."""
-    stack = [value]
+    # Walks are most of what a decision costs: what can't hold a node isn't put on the stack.
+    stack = [value] if isinstance(value, dict | list) else []
     while stack:
         current = stack.pop()
-        if isinstance(current, dict):
-            kind = node_kind(current)
-            if kind is not None:
-                yield kind, current[kind]
-            stack.extend(reversed(current.values()))
-        elif isinstance(current, list):
-            stack.extend(reversed(current))
+        inner = current if type(current) is list else current.values()
+        if len(inner) == 1 and inner is not current:
+            (key,) = current
+            if key[:1].isupper():
+                yield key, current[key]
+        stack.extend([entry for entry in reversed(inner) if type(entry) is dict or type(entry) is list])
 
 
 def contains(value: Any, kind: str) -> bool:
