@@ -116,9 +116,14 @@ def statement_denied_by(policy: EffectivePolicy, kind: Statement) -> RuleId | No
             if denied in (kind, Statement.ALL):
                 return rule
     for part in policy.policies:
-        if part.statements is not None and kind not in _expanded(part.statements):
+        if part.statements is not None and not is_statement_in(part, kind):
             return part.statements_rule
     return None
+
+
+def is_statement_in(policy: Policy, kind: Statement) -> bool:
+    """Whether this one policy lists `kind`, or `all` where that includes it."""
+    return kind in _expanded(policy.statements or frozenset())
 
 
 def is_function_allowed(policy: EffectivePolicy, schema: str, name: str) -> bool:
@@ -129,10 +134,14 @@ def is_function_allowed(policy: EffectivePolicy, schema: str, name: str) -> bool
 def function_denied_by(policy: EffectivePolicy, schema: str, name: str) -> RuleId | None:
     """The first rule that leaves the function out; None when it is allowed or no policy names any function."""
     for part in policy.policies:
-        allowed = part.functions_allow
-        if allowed is not None and not any(_covers(pattern, f"{schema}.{name}") for pattern in allowed):
+        if part.functions_allow is not None and not is_function_in(part, schema, name):
             return part.functions_allow_rule
     return None
+
+
+def is_function_in(policy: Policy, schema: str, name: str) -> bool:
+    """Whether this one policy allows the function."""
+    return any(_covers(pattern, f"{schema}.{name}") for pattern in policy.functions_allow or ())
 
 
 def _expanded(statements: frozenset[Statement]) -> frozenset[Statement]:

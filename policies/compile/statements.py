@@ -10,6 +10,8 @@ from policies.compile.parse import Statement
 from policies.decision import Refusal
 from policies.model import EffectivePolicy, RuleId
 from policies.model import Statement as Grant
+from policies.resolve import statement_denied_by
+from policies.waiting import statement_waits
 
 _COMMANDS = {
     "SelectStmt": "select",
@@ -138,11 +140,14 @@ def require_grant(request: Request, *others: Grant) -> None:
 
 def missing_grant(policy: EffectivePolicy, wanted: tuple[Grant, ...]) -> tuple[RuleId | str, str, str]:
     """Rule, detail and hint of a refusal for want of any of these grants."""
-    detail = "" if policy.statements_rule else "No policy of this user allows any statement."
+    rule = next(filter(None, (statement_denied_by(policy, grant) for grant in wanted)), None)
     names = " or ".join(grant.value for grant in wanted)
+    if rule is not None and any(rule is by for part in policy.policies for _, by in part.statements_deny):
+        return rule, "", f"What one policy denies, no other allows: take {names} out of {rule}."
+    detail = "" if policy.statements_rule else "No policy of this user allows any statement."
     return (
-        policy.statements_rule or "pgwarden/default",
-        detail,
+        rule or "pgwarden/default",
+        statement_waits(policy, wanted) or detail,
         f"Let a policy of this user list {names} under statements.",
     )
 

@@ -22,6 +22,7 @@ from policies.compile.scope import FromItem, Reference
 from policies.compile.tree import Tree, is_node, literal_text, string_of, strings_of
 from policies.model import Statement
 from policies.resolve import is_function_allowed
+from policies.waiting import function_waits
 
 
 def check_functions(draft: Draft) -> None:
@@ -237,11 +238,12 @@ def _refused(draft: Draft, names: tuple[str, ...], location: int, count: int | N
     does, hint = refusal_of(names[-1], count) if names[:-1] in ((), ("pg_catalog",)) else ("", "")
     rule = "pgwarden/functions" if does else draft.policy.functions_rule or "pgwarden/functions"
     known = isinstance(rule, str)
+    waits = "" if does or len(names) == 1 else function_waits(draft.policy, *names[-2:])
     return draft.refuse(
         "42501",
         rule,
         f"function {'.'.join(names)} is not allowed" + (f": it {does}" if does else ""),
-        detail="Only reviewed built-in functions run under a policy." if known else "",
+        detail=waits or ("Only reviewed built-in functions run under a policy." if known else ""),
         hint=hint or "A policy can allow functions of its own schemas under functions.allow, as schema.name.",
         at=location,
     )

@@ -15,6 +15,7 @@ from policies.compile.tree import Tree, is_node, strings_of
 from policies.mask_rules import merge_masks
 from policies.model import MaskRule, RuleId, TableRule
 from policies.resolve import resolve_table
+from policies.waiting import table_waits
 
 SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema"})
 TEMPORARY_SCHEMA = "pg_temp"
@@ -167,6 +168,7 @@ def _denied(draft: Draft, use: RelationUse, rule: TableRule) -> Exception:
     hint = f"Let a policy of this user allow {rule.schema}.{rule.table} under tables.allow, and none block it."
     reason: RuleId | str = rule.denied_by or "pgwarden/default"
     detail = "" if rule.denied_by else "No policy of this user allows any table."
+    detail = table_waits(draft.policy, rule.schema, rule.table) or detail
     return draft.refuse("42501", reason, message, detail=detail, hint=hint, at=use.location)
 
 
