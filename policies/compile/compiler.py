@@ -9,9 +9,8 @@ from policies.compile.draft import Refused
 from policies.compile.everything import decide_everything
 from policies.compile.kinds import KINDS
 from policies.compile.parse import deep_recursion
-from policies.compile.surroundings import StatementSurroundings
+from policies.compile.surroundings import Memory, StatementSurroundings
 from policies.compile.views import compile_view
-from policies.compile.visibility import Visibility
 from policies.decision import Decision, Refusal
 from policies.model import EffectivePolicy
 
@@ -23,7 +22,7 @@ class Compiler:
 
     def __init__(self, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         self.cache = PlanCache(cache_bytes)
-        self._visibilities: dict[tuple[str, int], Visibility] = {}
+        self._memory = Memory()
 
     def decide(self, sql: str, policy: EffectivePolicy, catalog: Catalog, namespace: Namespace) -> Decision:
         """What goes upstream instead of `sql`, or why nothing does. Never raises for what a client can send."""
@@ -38,7 +37,7 @@ class Compiler:
         with deep_recursion():
             if policy.is_everything:
                 return decide_everything(sql, policy, catalog.version)
-            surroundings = StatementSurroundings(policy, catalog, compile_view, self._visibilities)
+            surroundings = StatementSurroundings(policy, catalog, compile_view, self._memory)
             compilation = Compilation(sql, policy, catalog, namespace, surroundings, KINDS)
             try:
                 return compilation.decision()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from policies.catalog import Catalog, Relation, ViewAccess
+from policies.catalog import Catalog, Namespace, Relation, ViewAccess
 from policies.compile.draft import Draft
 from policies.compile.scope import RelationUse
 from policies.compile.visibility import Visibility, visibility_of
+from policies.decision import Plan
 from policies.model import EffectivePolicy
 
 # Views of views: deeper than any sane schema, shallow enough to stay quick.
@@ -18,6 +21,42 @@ _HINTS = {
     ViewAccess.RIGHTS: "Let both have SELECT on {table} and USAGE of its schema, or make the view security_invoker.",
     ViewAccess.ROWS: "Let both bypass row-level security on {table}, or make the view security_invoker.",
 }
+
+
+# How much is remembered over statements, the oldest dropped first: visibilities are large, views small.
+_MAX_VISIBILITIES = 64
+_MAX_VIEWS = 1_024
+
+
+class ViewKey(NamedTuple):
+    """All that a view's guarded definition depends on."""
+
+    policy_fingerprint: str
+    catalog_version: int
+    view: int
+    owner: int
+    namespace: Namespace
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedView:
+    """A view's definition with guards inside, None when there is nothing to guard; and the plans that say so."""
+
+    text: str | None
+    plans: tuple[Plan, ...]
+
+
+@dataclass(slots=True)
+class Memory:
+    """What serves many statements under one policy and catalog."""
+
+    visibilities: dict[tuple[str, int], Visibility] = field(default_factory=dict)
+    views: dict[ViewKey, GuardedView] = field(default_factory=dict)
+
+    def keep_view(self, key: ViewKey, view: GuardedView) -> None:
+        while len(self.views) >= _MAX_VIEWS:
+            self.views.pop(next(iter(self.views)))
+        self.views[key] = view
 
 
 class StatementSurroundings:
@@ -31,26 +70,31 @@ class StatementSurroundings:
         policy: EffectivePolicy,
         catalog: Catalog,
         compile_view: Callable[[Relation, StatementSurroundings, Draft, int], str | None],
-        visibilities: dict[tuple[str, int], Visibility],
+        memory: Memory,
         depth: int = 0,
         owner: int = 0,
     ) -> None:
         self.policy = policy
         self.catalog = catalog
         self.depth = depth
-        self.visibilities = visibilities
+        self.memory = memory
         self._compile_view = compile_view
         self._owner = owner
 
     def visibility(self) -> Visibility:
         """What this principal may see of the catalogs, made once for a policy and a catalog version."""
         key = (self.policy.fingerprint, self.catalog.version)
-        found = self.visibilities.get(key)
+        known = self.memory.visibilities
+        found = known.get(key)
         if found is None:
-            while len(self.visibilities) >= 64:
-                self.visibilities.pop(next(iter(self.visibilities)))
-            found = self.visibilities[key] = visibility_of(self.policy, self.catalog)
+            while len(known) >= _MAX_VISIBILITIES:
+                known.pop(next(iter(known)))
+            found = known[key] = visibility_of(self.policy, self.catalog)
         return found
+
+    def key_of(self, view: Relation, namespace: Namespace) -> ViewKey:
+        """Under which a view's guarded definition may be remembered. How deep it stands doesn't change it."""
+        return ViewKey(self.policy.fingerprint, self.catalog.version, view.oid, self._owner, namespace)
 
     def expand_view(self, draft: Draft, view: Relation, use: RelationUse) -> str | None:
         """The guarded definition of a view; None when it may be read as it is. Raises Refused."""
@@ -64,9 +108,7 @@ class StatementSurroundings:
                 at=use.location,
             )
         owner = self._owner if view.is_invoker else view.owner
-        inner = StatementSurroundings(
-            self.policy, self.catalog, self._compile_view, self.visibilities, self.depth + 1, owner
-        )
+        inner = StatementSurroundings(self.policy, self.catalog, self._compile_view, self.memory, self.depth + 1, owner)
         body = self._compile_view(view, inner, draft, use.location)
         if body is not None:
             self._require_same_access(draft, view, owner, use)

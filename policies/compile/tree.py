@@ -69,7 +69,7 @@ def is_same(left: Any, right: Any) -> bool:
 def nodes_of(value: Any) -> Iterator[tuple[str, Tree]]:
     """Every node below and at `value`, parents first, as (kind, fields)."""
     # Walks are most of what a decision costs: what can't hold a node isn't put on the stack.
-    stack = [value] if isinstance(value, dict | list) else []
+    stack: list[Any] = [value] if isinstance(value, dict | list) else []
     while stack:
         current = stack.pop()
         inner = current if type(current) is list else current.values()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from policies.catalog import Relation
+from policies.catalog import Namespace, Relation
 from policies.compile.compilation import Compilation, plan_of
 from policies.compile.draft import Access, Draft, Refused
 from policies.compile.statements import Request
-from policies.compile.surroundings import StatementSurroundings
+from policies.compile.surroundings import GuardedView, StatementSurroundings
 from policies.decision import Plan
 
 
@@ -22,14 +22,28 @@ def compile_view(view: Relation, surroundings: StatementSurroundings, outer: Dra
 
     `at`: where the outer text names the view, in bytes: what is wrong inside is wrong there.
     """
+    # Its names are qualified, and an unqualified one is the system's own, whatever the session made meanwhile;
+    # the operators in guards go by the session's path.
+    namespace = replace(outer.namespace, temporary=frozenset(), made=frozenset(), parameter_types=())
+    key = surroundings.key_of(view, namespace)
+    found = surroundings.memory.views.get(key)
+    if found is None:
+        found = _guarded(view, surroundings, namespace, outer, at)
+        surroundings.memory.keep_view(key, found)
+    for plan in found.plans:
+        outer.inner.add(plan)
+    return found.text
+
+
+def _guarded(
+    view: Relation, surroundings: StatementSurroundings, namespace: Namespace, outer: Draft, at: int
+) -> GuardedView:
     definition = (view.view_definition or "").strip().rstrip(";")
     compilation = Compilation(
         definition,
         surroundings.policy,
         surroundings.catalog,
-        # Its names are qualified, and an unqualified one is the system's own, whatever the session made meanwhile;
-        # the operators in guards go by the session's path.
-        replace(outer.namespace, temporary=frozenset(), made=frozenset(), parameter_types=()),
+        namespace,
         surroundings,
         {"SelectStmt": _select},
         is_view=True,
@@ -41,7 +55,5 @@ def compile_view(view: Relation, surroundings: StatementSurroundings, outer: Dra
         message = f"view {view.schema}.{view.name}: {inner.message}"
         raise Refused(replace(inner, message=message, position=outer.character(at))) from None
     drafts = [draft for each in compilation.drafts for draft in each]
-    for plan in decision.plans:
-        outer.inner.add(plan)
     is_edited = any(target.access is not Access.OPEN for draft in drafts for target in draft.targets)
-    return decision.text if is_edited else None
+    return GuardedView(decision.text if is_edited else None, decision.plans)
