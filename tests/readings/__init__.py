@@ -1,0 +1,1 @@
+"""PostgreSQL's own regression SELECTs, read twice by the compiler and run on a server."""
