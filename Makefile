@@ -30,6 +30,9 @@ compat: $(STAMP) ## other projects' test suites, directly and through pgwarden, 
 bench: $(STAMP) ## what a decision costs, in process time
 	@$(PYTHON) -m tests.bench.compile
 
+readings: $(STAMP) ## PostgreSQL's regression queries, read twice and run rewritten: docs/readings.md (needs Debian's -dev package)
+	@$(PYTHON) -m tests.readings
+
 lint: $(STAMP) ## style, types and import rules
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check -q .
