@@ -9,7 +9,7 @@ PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 SOURCES := proxy policies audit admin tests
 
-.PHONY: help run test test-drivers compat bench lint fmt clean
+.PHONY: help run test test-drivers compat bench readings lint fmt clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
