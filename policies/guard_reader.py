@@ -15,15 +15,20 @@ from policies.expressions import bind_expression, check_expression, expression_a
 from policies.fields import Fields, closest, kind_of
 from policies.known import Known
 from policies.masks import check_spec, is_streamable
+from policies.masks.secret import Secret
 from policies.model import ColumnName, FilterRule, MaskRule, MaskSpec, Principal, RawUse, RuleId
 from policies.names import parse_column, parse_table
-from policies.outside import read_secret
+from policies.outside import read_secret, read_secret_file
 from policies.yaml_nodes import Mapping as MappingNode
 from policies.yaml_nodes import Node, Scalar
 from policies.yaml_nodes import Sequence as SequenceNode
 
-_QUOTED_PLACEHOLDER = re.compile(r"'\{([A-Za-z_][A-Za-z0-9_]*)\}'")
+ROW_KEYS = ("table", "filter")
+MASK_KEYS = ("column", "tag", "mask", "use", "probes_per_hour")
+USE_VALUES = ("raw", "masked")
 MAX_PROBES = 1_000_000_000
+
+_QUOTED_PLACEHOLDER = re.compile(r"'\{([A-Za-z_][A-Za-z0-9_]*)\}'")
 _SECRET_PARAMETERS = frozenset({"salt", "key"})
 
 
@@ -43,7 +48,7 @@ class GuardReader:
 
     def _row(self, index: int, node: Node) -> FilterRule | None:
         what = "an entry of 'rows'"
-        entries = self._fields.mapping(node, what, ("table", "filter"))
+        entries = self._fields.mapping(node, what, ROW_KEYS)
         if entries is None:
             return None
         table_node = self._fields.require(entries, "table", what, node)
@@ -97,9 +102,7 @@ class GuardReader:
         rules: list[MaskRule] = []
         direct: dict[ColumnName, int] = {}
         for index, item in enumerate(self._fields.items(node, "'masks'") or ()):
-            entries = self._fields.mapping(
-                item, "an entry of 'masks'", ("column", "tag", "mask", "use", "probes_per_hour")
-            )
+            entries = self._fields.mapping(item, "an entry of 'masks'", MASK_KEYS)
             if entries is None:
                 continue
             spec = self._mask(self._fields.require(entries, "mask", "an entry of 'masks'", item))
@@ -121,7 +124,7 @@ class GuardReader:
             self._fields.report(node, f"'use' needs a mask that works on rows on their way; {spec.kind} doesn't")
         values = {name: self._fields.text(value, f"{name!r} in 'use'") for name, value in (entries or {}).items()}
         for name, value in values.items():
-            if value not in ("raw", "masked", None):
+            if value not in (*USE_VALUES, None):
                 self._fields.report((entries or {})[name], f"{name!r} in 'use' must be raw or masked")
         return frozenset(RawUse(name) for name, value in values.items() if value == "raw")
 
@@ -185,7 +188,7 @@ class GuardReader:
     def _parameter(self, name: str, node: Node) -> Any:
         match node:
             case Scalar(value=str() as text) if name in _SECRET_PARAMETERS:
-                return read_secret(self._fields, node, text, self._known.env)
+                return self._secret(name, node, text)
             case Scalar(value=str() | int() | float() as value):
                 return value
             case SequenceNode() if all(isinstance(i, Scalar) and i.value is not None for i in node.items):
@@ -193,6 +196,18 @@ class GuardReader:
             case _:
                 self._fields.report(node, f"parameter {name!r} of a mask can't be {kind_of(node)}")
                 return None
+
+    def _secret(self, name: str, node: Node, text: str) -> Secret | None:
+        """``env:NAME``, ``file:PATH`` or, for a salt, the text itself."""
+        outside = self._known.outside
+        if text.startswith("file:"):
+            found = read_secret_file(self._fields, node, text.removeprefix("file:"), outside)
+        elif name == "key" and not text.startswith("env:"):
+            self._fields.report(node, "a key has no place in a policy file; write env:NAME or file:PATH")
+            found = None
+        else:
+            found = read_secret(self._fields, node, text, outside.environment)
+        return None if found is None else Secret(found)
 
 
 def _lack(users: list[str]) -> str:

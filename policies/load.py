@@ -32,7 +32,9 @@ PRICE_KEYS = ("per_second", "per_gib_out", "per_million_plan_units", "currency")
 SUFFIXES = (".yaml", ".yml")
 MAX_FILES = 1_000
 
-_CURRENCY = re.compile(r"[A-Z]{3}\Z")
+CURRENCY_PATTERN = r"[A-Z]{3}"
+
+_CURRENCY = re.compile(CURRENCY_PATTERN + r"\Z")
 
 
 def load_folder(path: Path, env: Mapping[str, str], known_databases: Collection[str] | None = None) -> PolicySet:
@@ -127,7 +129,7 @@ class _Loader:
         principals = self._principals()
         tags = self._tags()
         prices = self._prices()
-        policies = self._policies(Known(tuple(principals.values()), tags, self._databases, self._outside.environment))
+        policies = self._policies(Known(tuple(principals.values()), tags, self._databases, self._outside))
         self._check_costs(policies, prices)
         fingerprint = fingerprint_of(principals, policies, tags, prices)
         return PolicySet(principals, policies, tags, prices, fingerprint)
