@@ -15,13 +15,15 @@ from policies.yaml_nodes import Node
 
 KEYS = ("scram", "scram_file", "certificate", "api_keys")
 API_KEY_KEYS = ("id", "sha256", "expires")
+SHA256_PATTERN = r"[0-9a-fA-F]{64}"
+KEY_ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 SUBJECT_KINDS = ("CN", "O", "OU", "C", "ST", "L", "DC", "UID", "emailAddress")
 
 _VERIFIER = re.compile(r"SCRAM-SHA-256\$([0-9]{1,9}):([^$:]+)\$([^$:]+):([^$:]+)\Z", re.ASCII)
 _VERIFIER_FORM = "SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>"
 _SHA256_BYTES = 32
-_SHA256_HEX = re.compile(r"[0-9a-fA-F]{64}\Z")
-_KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
+_SHA256_HEX = re.compile(SHA256_PATTERN + r"\Z")
+_KEY_ID = re.compile(KEY_ID_PATTERN + r"\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", re.ASCII)
 # One part of a subject (RFC 4514): kind=value, with backslashes before what would end it.
 _SUBJECT_PART = re.compile(r"\s*([A-Za-z]+)\s*=((?:\\.|[^\\,])+)(?:,|\Z)")

@@ -6,17 +6,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from policies.model import ColumnName, Principal
-from policies.outside import Outside
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """`databases` is None when that isn't known; `outside` serves values written as ``env:NAME`` or ``file:PATH``."""
+    """`databases` is None when that isn't known; `env` serves values written as ``env:NAME``."""
 
     principals: Collection[Principal]
     tags: Mapping[str, tuple[ColumnName, ...]]
     databases: Collection[str] | None
-    outside: Outside
+    env: Mapping[str, str]
 
     def names(self, key: str) -> set[str]:
         """Names in use for a key of `subjects`."""

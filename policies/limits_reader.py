@@ -27,7 +27,7 @@ UNITS_BYTES: Mapping[str, int] = MappingProxyType(
     | {f"{prefix}B": 1000**power for power, prefix in enumerate("kMGT", start=1)}
     | {f"{prefix}iB": 1024**power for power, prefix in enumerate("KMGT", start=1)}
 )
-AMOUNT_PATTERN = r"([0-9]{1,19})\s*"
+AMOUNT_PATTERN = r"(0*[1-9][0-9]{0,18})\s*"
 
 _AMOUNT = re.compile(AMOUNT_PATTERN + r"([A-Za-z]+)\Z", re.ASCII)
 

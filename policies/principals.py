@@ -14,7 +14,9 @@ from policies.yaml_nodes import Node, Scalar, Sequence
 KEYS = ("user", "tenant", "team", "roles", "attributes", "auth")
 MAX_NAME_BYTES = 63  # NAMEDATALEN - 1: the server cuts longer names of users
 
-_ATTRIBUTE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+ATTRIBUTE_PATTERN = r"[A-Za-z_][A-Za-z0-9_]*"
+
+_ATTRIBUTE = re.compile(ATTRIBUTE_PATTERN + r"\Z")
 _RESERVED = frozenset({"column"})  # {column} is the masked column in a mask's expression
 
 

@@ -6,6 +6,7 @@ Names of time zones are those of the IANA data base; names that mean something e
 from __future__ import annotations
 
 import re
+from functools import cache
 from zoneinfo import available_timezones
 
 from policies.circumstances import parse_network
@@ -108,14 +109,20 @@ def _timezone(fields: Fields, node: Node | None) -> str:
     name = fields.text(node, "'when.timezone'")
     if node is None or name is None or name == When().timezone:
         return When().timezone
-    known = available_timezones() - _OF_THE_MACHINE
+    known = _known_zones()
     if name not in known:
         fields.report(node, f"unknown time zone {name!r}{_closest_zone(name, known)}")
         return When().timezone
     return name
 
 
-def _closest_zone(name: str, known: set[str]) -> str:
+@cache
+def _known_zones() -> frozenset[str]:
+    """Reads 600 files: once, because a folder is loaded at every edit."""
+    return frozenset(available_timezones() - _OF_THE_MACHINE)
+
+
+def _closest_zone(name: str, known: frozenset[str]) -> str:
     """Also by the city alone, and whatever the case: ``london``, ``europe/london``."""
     wanted = name.lower().replace(" ", "_")
     same = sorted(zone for zone in known if wanted in (zone.lower(), zone.lower().rpartition("/")[2]))

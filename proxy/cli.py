@@ -15,6 +15,7 @@ from proxy.commands.diff import diff
 from proxy.commands.explain import explain
 from proxy.commands.outcome import print_out
 from proxy.commands.policy_tests import run_tests
+from proxy.commands.schema import schema
 from proxy.commands.serve import serve
 from proxy.commands.verifier import verifier
 
@@ -37,6 +38,7 @@ app = typer.Typer(
       pgwarden serve --config pgwarden.yaml             stand before your databases
       pgwarden explain -c FILE --user ada --sql '...'   what would ada get, and by which rules?
       pgwarden diff -c FILE policies/ next/             what would these policies change for what was asked?
+      pgwarden schema > policies.schema.json            lets your editor check policies as you type
       pgwarden audit query -c FILE --since 1h           who asked what, what was decided, what it cost
 
     \b
@@ -49,6 +51,7 @@ app.command()(check)
 app.command("test")(run_tests)
 app.command()(explain)
 app.command()(diff)
+app.command()(schema)
 app.command()(verifier)
 app.command()(api_key)
 app.add_typer(audit.app, name="audit")

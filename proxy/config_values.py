@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 
 DEFAULT_PORT: Final = 6432
 _HIGHEST_PORT: Final = 65535
@@ -120,9 +120,14 @@ def read_mode(value: object) -> int:
     raise ValueError("expected octal permissions such as 0770")
 
 
-AddressValue = Annotated[Address, BeforeValidator(read_address)]
-Places = Annotated[tuple[Address | UnixAddress, ...], BeforeValidator(read_places)]
-Seconds = Annotated[float, BeforeValidator(read_seconds)]
-WholeSeconds = Annotated[int, BeforeValidator(read_whole_seconds)]
-Bytes = Annotated[int, BeforeValidator(read_bytes)]
-Mode = Annotated[int, BeforeValidator(read_mode)]
+_AMOUNT_SCHEMA = WithJsonSchema({"type": ["string", "integer"]})
+_PLACES_SCHEMA = WithJsonSchema(
+    {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+)
+
+AddressValue = Annotated[Address, BeforeValidator(read_address), WithJsonSchema({"type": "string"})]
+Places = Annotated[tuple[Address | UnixAddress, ...], BeforeValidator(read_places), _PLACES_SCHEMA]
+Seconds = Annotated[float, BeforeValidator(read_seconds), WithJsonSchema({"type": "string"})]
+WholeSeconds = Annotated[int, BeforeValidator(read_whole_seconds), WithJsonSchema({"type": "string"})]
+Bytes = Annotated[int, BeforeValidator(read_bytes), _AMOUNT_SCHEMA]
+Mode = Annotated[int, BeforeValidator(read_mode), _AMOUNT_SCHEMA]
