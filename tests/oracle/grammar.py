@@ -62,6 +62,8 @@ class Source:
 class Drawer:
     """Draws pieces of one statement. `sources` are what an expression may refer to, outer ones included."""
 
+    tables = TABLES
+
     def __init__(self, random: Random) -> None:
         self._random = random
         self._aliases = 0
@@ -113,8 +115,8 @@ class Drawer:
 
     def _subquery(self, sources: list[Source], kind: str, depth: int) -> str:
         """A scalar one that gives one row always."""
-        table = self.pick(tuple(TABLES))
-        inner = Source(self.alias(), TABLES[table])
+        table = self.pick(tuple(self.tables))
+        inner = Source(self.alias(), self.tables[table])
         own = self.column([inner], kind)
         if own is None:
             return self.value(sources, kind, 0)
@@ -180,8 +182,8 @@ class Drawer:
         return self.pick(choices)
 
     def _exists(self, sources: list[Source], depth: int) -> str:
-        table = self.pick(tuple(TABLES))
-        inner = Source(self.alias(), TABLES[table])
+        table = self.pick(tuple(self.tables))
+        inner = Source(self.alias(), self.tables[table])
         outer, own = self.column(sources, INT), self.column([inner], INT)
         link = f"{own} = {outer}" if outer else "true"
         more = f" AND {self.condition([inner], depth)}" if self.chance(50) else ""
@@ -189,8 +191,8 @@ class Drawer:
         return f"{word} (SELECT 1 FROM shop.{table} AS {inner.alias} WHERE {link}{more})"
 
     def _in_query(self, sources: list[Source], kind: str, left: str, depth: int) -> str:
-        table = self.pick(tuple(TABLES))
-        inner = Source(self.alias(), TABLES[table])
+        table = self.pick(tuple(self.tables))
+        inner = Source(self.alias(), self.tables[table])
         own = self.value([inner], kind, depth)
         word = self.pick(("IN", "NOT IN", "= ANY", "<> ALL"))
         return f"{left} {word} (SELECT {own} FROM shop.{table} AS {inner.alias})"
@@ -212,7 +214,7 @@ class Drawer:
                 alias, {"id": INT, "name": TEXT}
             )
         table = self.pick(names)
-        columns = TABLES[table]
+        columns = self.tables[table]
         if self.chance(6):
             renamed = [f"k{index}" for index in range(min(3, len(columns)))]
             new = dict(zip(renamed, list(columns.values())[:3], strict=False)) if table != "products" else columns
@@ -223,7 +225,7 @@ class Drawer:
         return f"{only}{schema}{table} AS {alias}", Source(alias, columns)
 
     def sources(self, depth: int) -> tuple[str, list[Source]]:
-        text, first = self.source(depth, tuple(TABLES))
+        text, first = self.source(depth, tuple(self.tables))
         found = [first]
         for _ in range(self.pick((0, 0, 1, 1, 2))):
             if len(found) == 1 or all(set(source.columns) & {"id", "order_id"} for source in found):
@@ -236,7 +238,7 @@ class Drawer:
             return f"{text}{self.pick((', ', ' CROSS JOIN '))}{other}", [*found, source]
         if self.chance(12):
             return self._lateral(text, found, depth)
-        other, source = self.source(depth, tuple(TABLES))
+        other, source = self.source(depth, tuple(self.tables))
         left, right = self._key(found), self._key([source])
         if left is None or right is None:
             return text, found
@@ -252,7 +254,7 @@ class Drawer:
 
     def _lateral(self, text: str, found: list[Source], depth: int) -> tuple[str, list[Source]]:
         table = self.pick(SMALL)
-        inner, alias = Source(self.alias(), TABLES[table]), self.alias()
+        inner, alias = Source(self.alias(), self.tables[table]), self.alias()
         kinds = [INT, TEXT]
         outputs = ", ".join(f"{self.value([inner, *found], kind, 1)} AS c{i + 1}" for i, kind in enumerate(kinds))
         where = self.condition([inner, *found], 1)
@@ -291,11 +293,11 @@ class Drawer:
     def grouped_by_key(self) -> str:
         """The functional dependency that a primary key gives."""
         table = self.pick(KEYED)
-        source = Source(self.alias(), TABLES[table])
+        source = Source(self.alias(), self.tables[table])
         shown = ", ".join(
             f"{source.alias}.{self.pick(tuple(source.columns))} AS c{n}" for n in range(self.number(1, 3))
         )
-        other, second = self.source(0, tuple(TABLES))
+        other, second = self.source(0, tuple(self.tables))
         link = self.column([second], INT) or "1"
         return (
             f"SELECT {source.alias}.id, {shown}, {self.aggregate([second])} FROM shop.{table} AS {source.alias}"

@@ -23,13 +23,13 @@ class Path(Enum):
     TEXT = "text"
     BINARY = "binary"
 
-    def frames(self, sql: str) -> bytes:
+    def frames(self, sql: str, parameters: tuple[bytes, ...] = ()) -> bytes:
         match self:
             case Path.SIMPLE:
                 return query(sql)
             case Path.TEXT | Path.BINARY:
                 result = BINARY if self is Path.BINARY else TEXT
-                return b"".join((parse(sql), bind((), result), describe(), execute(), SYNC))
+                return b"".join((parse(sql), bind(parameters, result), describe(), execute(), SYNC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,10 @@ class Statement:
     number: int
     sql: str
     path: Path
+    parameters: tuple[bytes, ...] = ()  # as text
 
     def frames(self) -> bytes:
-        return self.path.frames(self.sql)
+        return self.path.frames(self.sql, self.parameters)
 
 
 class Lost(Exception):

@@ -91,7 +91,7 @@ def open_stand(server: TestServer, folder: Path) -> Iterator[Stand]:
     with psycopg.connect(copy_dsn, autocommit=True) as connection:
         sanitize(connection, asyncio.run(read_catalog(dsn, database="shop")), policy)
     databases = {OURS: {"upstream": dsn}, TWIN: {"upstream": copy_dsn}}
-    audit = {"directory": "journal", "store": server.dsn(server.empty()), "sql_text": "hash"}
+    audit = {"directory": "journal", "store": server.dsn(server.empty()), "sql_text": "digest"}
     with run_pgwarden(folder, server, policies=text, databases=databases, audit=audit) as gateway:
         yield Stand(server.version, dsn, copy_dsn, canaries, gateway)
 

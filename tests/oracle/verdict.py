@@ -10,6 +10,7 @@ _LENGTH = struct.Struct("!i")
 _COLUMN = struct.Struct("!IhIhih")
 _RECORD, _RECORD_ARRAY, _FIRST_USER_OID = 2249, 2287, 16384
 _REFUSALS = ("42501", "0A000")
+_UNREAD = "(rule pgwarden/parse)"  # PostgreSQL's parser, as a library, doesn't read it: refused, though as 42601
 _TIMEOUT = "57014"
 # Errors that a value causes: where one plan meets it, another need not.
 _OF_VALUES = ("22", "21", "23", "54")
@@ -76,7 +77,7 @@ def judge(ours: Reply, copy: Reply) -> Verdict:
     state = ours.sqlstate
     if _TIMEOUT in (state, copy.sqlstate):
         return Verdict.TIMEOUT
-    if state in _REFUSALS and state != copy.sqlstate:
+    if (state in _REFUSALS or _UNREAD in ours.error.get("M", "")) and state != copy.sqlstate:
         return Verdict.DIFFERENT if ours.rows else Verdict.REFUSED
     if state or copy.sqlstate:
         return Verdict.ERROR if state == copy.sqlstate else Verdict.DIFFERENT
