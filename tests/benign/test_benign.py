@@ -7,7 +7,7 @@ import pytest
 from tests.benign.asking import Asker
 from tests.benign.cases import TOOLS, cases_of
 
-LEAST_STATEMENTS = 150
+LEAST_STATEMENTS = 300
 
 
 @pytest.mark.parametrize("tool", TOOLS)

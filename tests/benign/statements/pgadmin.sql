@@ -3,9 +3,12 @@ SET DateStyle=ISO
 --: then
 SET client_min_messages=notice
 --: then
-SELECT set_config('bytea_output','hex',false) FROM pg_catalog.pg_show_all_settings() WHERE name = 'bytea_output'
+SELECT set_config('bytea_output','hex',false) FROM pg_catalog.pg_settings WHERE name = 'bytea_output'
 --: then
 SET client_encoding='UTF8'
+--: name session set-up as older editions send it
+--: differs the function reads every setting of the server; pg_settings is answered
+SELECT set_config('bytea_output','hex',false) FROM pg_show_all_settings() WHERE name = 'bytea_output'
 --: name database of the connection
 --: metadata
 SELECT
@@ -121,7 +124,7 @@ SELECT * FROM shop.orders
 ORDER BY id DESC OFFSET 100 LIMIT 100
 --: name data grid of a view
 SELECT * FROM shop.customer_totals
-LIMIT 1000
+LIMIT 5000
 --: name data grid with a filter
 SELECT * FROM shop.payments
 WHERE amount > 500 AND method = 'card' ORDER BY id ASC LIMIT 1000
