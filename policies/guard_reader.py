@@ -15,9 +15,10 @@ from policies.expressions import bind_expression, check_expression, expression_a
 from policies.fields import Fields, closest, kind_of
 from policies.known import Known
 from policies.masks import check_spec, is_streamable
+from policies.masks.secret import Secret
 from policies.model import ColumnName, FilterRule, MaskRule, MaskSpec, Principal, RawUse, RuleId
 from policies.names import parse_column, parse_table
-from policies.outside import read_secret
+from policies.outside import read_secret, read_secret_file
 from policies.yaml_nodes import Mapping as MappingNode
 from policies.yaml_nodes import Node, Scalar
 from policies.yaml_nodes import Sequence as SequenceNode
@@ -187,7 +188,7 @@ class GuardReader:
     def _parameter(self, name: str, node: Node) -> Any:
         match node:
             case Scalar(value=str() as text) if name in _SECRET_PARAMETERS:
-                return read_secret(self._fields, node, text, self._known.env)
+                return self._secret(name, node, text)
             case Scalar(value=str() | int() | float() as value):
                 return value
             case SequenceNode() if all(isinstance(i, Scalar) and i.value is not None for i in node.items):
@@ -195,6 +196,18 @@ class GuardReader:
             case _:
                 self._fields.report(node, f"parameter {name!r} of a mask can't be {kind_of(node)}")
                 return None
+
+    def _secret(self, name: str, node: Node, text: str) -> Secret | None:
+        """``env:NAME``, ``file:PATH`` or, for a salt, the text itself."""
+        outside = self._known.outside
+        if text.startswith("file:"):
+            found = read_secret_file(self._fields, node, text.removeprefix("file:"), outside)
+        elif name == "key" and not text.startswith("env:"):
+            self._fields.report(node, "a key has no place in a policy file; write env:NAME or file:PATH")
+            found = None
+        else:
+            found = read_secret(self._fields, node, text, outside.environment)
+        return None if found is None else Secret(found)
 
 
 def _lack(users: list[str]) -> str:

@@ -6,16 +6,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from policies.model import ColumnName, Principal
+from policies.outside import Outside
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """`databases` is None when that isn't known; `env` serves values written as ``env:NAME``."""
+    """`databases` is None when that isn't known; `outside` serves values written as ``env:NAME`` or ``file:PATH``."""
 
     principals: Collection[Principal]
     tags: Mapping[str, tuple[ColumnName, ...]]
     databases: Collection[str] | None
-    env: Mapping[str, str]
+    outside: Outside
 
     def names(self, key: str) -> set[str]:
         """Names in use for a key of `subjects`."""

@@ -6,10 +6,10 @@ It must not know how masks are computed beyond what they yield.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import NoReturn
 
 from policies.masks import constants
-from policies.masks.spec import UNITS, Kind, MaskError, check_spec, decimal_of, kind_of
+from policies.masks.fit_keyed import check_keyed, refuse_type
+from policies.masks.spec import KEYED, UNITS, Kind, MaskError, check_spec, decimal_of, kind_of
 from policies.masks.targets import TEXTS, Family, Target, target_of
 from policies.model import MaskSpec
 
@@ -36,56 +36,54 @@ def check_type(spec: MaskSpec, type_oid: int, type_name: str) -> None:
         case Kind.CONSTANT:
             constants.constant(target, spec.get("value"))
         case Kind.PARTIAL | Kind.EMAIL if target.family not in TEXTS:
-            _refuse(kind, type_name, "it works on texts and arrays of texts")
+            refuse_type(kind, type_name, "it works on texts and arrays of texts")
         case Kind.HASH:
             _check_hash(target, type_name)
+        case kind if kind in KEYED:
+            check_keyed(kind, spec, target, type_name)
         case Kind.TRUNCATE if spec.get("unit") is not None:
             _check_unit(target, type_name, spec.get("unit"))
         case Kind.TRUNCATE:
             _check_bucket(target, type_name, decimal_of(spec.get("bucket")) or Decimal(0))
 
 
-def _refuse(kind: Kind, type_name: str, reason: str) -> NoReturn:
-    raise MaskError(f"mask {kind} doesn't fit type {type_name}: {reason}")
-
-
 def _check_hash(target: Target, type_name: str) -> None:
     if target.family not in TEXTS | {Family.UUID, Family.BYTEA}:
-        _refuse(Kind.HASH, type_name, "it works on texts, arrays of texts, uuid and bytea")
+        refuse_type(Kind.HASH, type_name, "it works on texts, arrays of texts, uuid and bytea")
     if target.length is not None and target.length < _HASH_DIGITS:
-        _refuse(Kind.HASH, type_name, f"a hash has {_HASH_DIGITS} characters")
+        refuse_type(Kind.HASH, type_name, f"a hash has {_HASH_DIGITS} characters")
 
 
 def _check_unit(target: Target, type_name: str, unit: str) -> None:
     if target.family in _TIMES:
         return
     if target.family is not Family.DATE:
-        _refuse(Kind.TRUNCATE, type_name, "a unit is for dates and times; numbers take a bucket")
+        refuse_type(Kind.TRUNCATE, type_name, "a unit is for dates and times; numbers take a bucket")
     if UNITS.index(unit) >= UNITS.index("day"):
-        _refuse(Kind.TRUNCATE, type_name, f"truncating a date to the {unit} would show it as it is")
+        refuse_type(Kind.TRUNCATE, type_name, f"truncating a date to the {unit} would show it as it is")
 
 
 def _check_bucket(target: Target, type_name: str, bucket: Decimal) -> None:
     match target.family:
         case Family.INTEGER:
             if bucket != bucket.to_integral_value() or bucket < 2 or bucket > -target.smallest:
-                _refuse(Kind.TRUNCATE, type_name, f"a bucket is a whole number from 2 to {-target.smallest}")
+                refuse_type(Kind.TRUNCATE, type_name, f"a bucket is a whole number from 2 to {-target.smallest}")
         case Family.NUMERIC:
             _check_numeric_bucket(target, type_name, bucket)
         case Family.FLOAT:
             if not _FLOAT_BUCKETS[0] <= bucket <= _FLOAT_BUCKETS[1]:
-                _refuse(Kind.TRUNCATE, type_name, "a bucket is a number from 1e-6 to 1e15")
+                refuse_type(Kind.TRUNCATE, type_name, "a bucket is a number from 1e-6 to 1e15")
         case _:
-            _refuse(Kind.TRUNCATE, type_name, "a bucket is for numbers; dates and times take a unit")
+            refuse_type(Kind.TRUNCATE, type_name, "a bucket is for numbers; dates and times take a unit")
 
 
 def _check_numeric_bucket(target: Target, type_name: str, bucket: Decimal) -> None:
     """A bucket must be a multiple of the type's smallest step, or its edges wouldn't be values of the
     type."""
     if not -30 <= bucket.adjusted() <= 30 or len(bucket.as_tuple().digits) > 28:
-        _refuse(Kind.TRUNCATE, type_name, "a bucket is a number from 1e-30 to 1e30")
+        refuse_type(Kind.TRUNCATE, type_name, "a bucket is a number from 1e-30 to 1e30")
     if not target.modifiers:
         return
     step = Decimal(1).scaleb(-target.modifiers[1])
     if bucket <= step or bucket % step:
-        _refuse(Kind.TRUNCATE, type_name, f"a bucket is a multiple of {step:f}, and larger")
+        refuse_type(Kind.TRUNCATE, type_name, f"a bucket is a multiple of {step:f}, and larger")

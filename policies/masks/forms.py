@@ -40,6 +40,23 @@ def numeric_binary(value: Decimal, scale: int) -> bytes:
     return struct.pack(f"!HhHH{len(groups)}H", len(groups), weight, flag, scale, *groups)
 
 
+def numeric_value(octets: bytes) -> tuple[Decimal | None, int]:
+    """numeric_send's value and its digits after the point; None for NaN and the infinities. Raises ValueError."""
+    try:
+        count, weight, flag, scale = struct.unpack_from("!HhHH", octets)
+        groups = struct.unpack_from(f"!{count}H", octets, 8)
+    except struct.error:
+        raise ValueError("malformed numeric in binary form") from None
+    if flag not in (0, _NUMERIC_NEGATIVE):
+        return None, 0
+    units = 0
+    for group in groups:
+        units = units * 10_000 + group
+    shift = 4 * (weight - count + 1) + scale  # from the last group's place to the last digit's
+    units = units * 10**shift if shift >= 0 else units // 10**-shift
+    return Decimal((int(flag == _NUMERIC_NEGATIVE), tuple(map(int, str(units))), -scale)), scale
+
+
 def _units(value: Decimal, scale: int) -> tuple[bool, int]:
     """(is negative, absolute value as a count of 10 ** -scale); exact, free of the decimal context's
     precision."""

@@ -14,7 +14,7 @@ from policies.literals import quote_string
 from policies.masks import constants
 from policies.masks.email import domain_sql
 from policies.masks.fit import check_type
-from policies.masks.spec import Kind, MaskError, decimal_of, kind_of
+from policies.masks.spec import KEYED, Kind, MaskError, decimal_of, kind_of
 from policies.masks.targets import Family, Target, target_of
 from policies.model import MaskSpec, Value
 
@@ -42,7 +42,7 @@ def sql_form(spec: MaskSpec, type_oid: int, type_name: str, column: str, attribu
     if target is None:
         # Only nullify gets here. CASE takes type and collation from the column, so no name has to be found.
         return f"CASE WHEN TRUE THEN NULL ELSE {column} END"
-    if kind is Kind.NULLIFY:
+    if kind is Kind.NULLIFY or kind in KEYED:
         return _cast("NULL", target.sql_type)
     masked = _cast(_masked(kind, spec, target, column, attributes), target.sql_type)
     # THEN gives NULL, and the whole expression the column's collation.

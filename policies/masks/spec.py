@@ -6,7 +6,7 @@ It must not know columns' types (see `targets`) nor how a mask is computed (see 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -15,6 +15,8 @@ from typing import Any
 
 from policies.errors import PoliciesError
 from policies.expressions import ExpressionError, check_expression
+from policies.masks import fakes
+from policies.masks.fpe import ALPHABETS
 from policies.model import MaskSpec
 
 
@@ -28,12 +30,23 @@ class Kind(StrEnum):
     NULLIFY = "nullify"
     REDACT = "redact"
     CONSTANT = "constant"
+    FAKE = "fake"
+    TOKEN = "token"  # noqa: S105 - the name of a kind
     HASH = "hash"
+    FPE = "fpe"
     TRUNCATE = "truncate"
+    NOISE = "noise"
     EMAIL = "email"
     PARTIAL = "partial"
     SQL = "sql"
 
+
+# Kinds that need a key. They have no form at the source: a key in a statement would stand in the server's log.
+KEYED = frozenset({Kind.FAKE, Kind.TOKEN, Kind.FPE, Kind.NOISE})
+
+# Shorter keys could be found by trying.
+MIN_KEY_CHARACTERS = 16
+MAX_PREFIX_CHARACTERS = 32
 
 # The largest number of characters a partial mask may keep at one end; it also bounds the SQL literal.
 MAX_KEPT = 10_000
@@ -64,6 +77,8 @@ def check_spec(spec: MaskSpec) -> None:
         _check_parameter(kind, name, parameter, given)
     if kind is Kind.TRUNCATE and ("unit" in given) == ("bucket" in given):
         raise MaskError("mask truncate needs either a unit (dates) or a bucket (numbers)")
+    if kind is Kind.NOISE and ("amount" in given) == ("ratio" in given):
+        raise MaskError("mask noise needs either an amount or a ratio")
 
 
 def kind_of(spec: MaskSpec) -> Kind:
@@ -91,7 +106,9 @@ def stronger(a: MaskSpec, b: MaskSpec) -> MaskSpec:
 
 def _weakness(spec: MaskSpec) -> tuple[int, float, str]:
     kind = kind_of(spec)
-    return _STRENGTH[kind], _shown(kind, spec), repr(sorted(spec.parameters))
+    # A secret's text is its name in `repr`, so it counts by its octets; this text goes nowhere.
+    parameters = [(name, value.encode() if isinstance(value, str) else value) for name, value in spec.parameters]
+    return _STRENGTH[kind], _shown(kind, spec), repr(sorted(parameters, key=lambda parameter: parameter[0]))
 
 
 def _shown(kind: Kind, spec: MaskSpec) -> float:
@@ -105,6 +122,8 @@ def _shown(kind: Kind, spec: MaskSpec) -> float:
             return float(UNITS.index(spec.get("unit")))
         case Kind.TRUNCATE:
             return -float(spec.get("bucket"))
+        case Kind.NOISE:
+            return -float(spec.get("ratio", 0)) - float(spec.get("amount", 0))
         case _:
             return 0.0
 
@@ -156,6 +175,27 @@ def _bucket(value: Any) -> str | None:
     return "must be a number above 0"
 
 
+def _key(value: Any) -> str | None:
+    if text_problem(value) is None and len(value) >= MIN_KEY_CHARACTERS:
+        return None
+    return f"must be a text of at least {MIN_KEY_CHARACTERS} characters"
+
+
+def _prefix(value: Any) -> str | None:
+    if isinstance(value, str) and value.isascii() and value.isprintable() and len(value) <= MAX_PREFIX_CHARACTERS:
+        return None
+    return f"must be at most {MAX_PREFIX_CHARACTERS} printable ASCII characters"
+
+
+def _ratio(value: Any) -> str | None:
+    number = decimal_of(value)
+    return None if number is not None and 0 < number <= 1 else "must be a number above 0, at most 1"
+
+
+def _one_of(words: Collection[str]) -> Callable[[Any], str | None]:
+    return lambda value: None if isinstance(value, str) and value in words else f"must be one of {', '.join(words)}"
+
+
 def _expression(value: Any) -> str | None:
     if not isinstance(value, str):
         return "must be a string"
@@ -181,12 +221,17 @@ def decimal_of(value: Any) -> Decimal | None:
     return number if number.is_finite() else None
 
 
+_KEY = _Parameter(_key, is_required=True)
 _PARAMETERS: Mapping[Kind, Mapping[str, _Parameter]] = MappingProxyType(
     {
         Kind.NULLIFY: {},
         Kind.REDACT: {},
         Kind.CONSTANT: {"value": _Parameter(_anything, is_required=True)},
+        Kind.FAKE: {"key": _KEY, "of": _Parameter(_one_of(fakes.MAKERS), is_required=True)},
+        Kind.TOKEN: {"key": _KEY, "prefix": _Parameter(_prefix)},
         Kind.HASH: {"salt": _Parameter(text_problem)},
+        Kind.FPE: {"key": _KEY, "alphabet": _Parameter(_one_of(ALPHABETS)), "tweak": _Parameter(text_problem)},
+        Kind.NOISE: {"key": _KEY, "amount": _Parameter(_bucket), "ratio": _Parameter(_ratio)},
         Kind.TRUNCATE: {"unit": _Parameter(_unit), "bucket": _Parameter(_bucket)},
         Kind.EMAIL: {},
         Kind.PARTIAL: {

@@ -7,6 +7,7 @@ never get here.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Protocol
@@ -14,7 +15,8 @@ from typing import Protocol
 from policies.masks import arrays, constants, forms
 from policies.masks.email import is_domain
 from policies.masks.fit import check_type
-from policies.masks.spec import Kind, kind_of
+from policies.masks.keyed import keyed_mask, subkey
+from policies.masks.spec import KEYED, Kind, kind_of
 from policies.masks.targets import Family, Target, target_of
 from policies.model import MaskSpec
 
@@ -54,6 +56,8 @@ def stream_form(spec: MaskSpec, type_oid: int, type_name: str) -> StreamMask | N
             return _shaped(target, EmailMask())
         case Kind.PARTIAL:
             return _shaped(target, _partial_mask(spec))
+        case kind if kind in KEYED:
+            return _keyed_mask(kind, spec, target)
         case Kind.TRUNCATE if target.family is Family.INTEGER:
             return BucketMask(target, spec.get("bucket"))
         case _:
@@ -79,6 +83,14 @@ def _hash_mask(target: Target, salt: bytes) -> StreamMask:
             return ByteaMask(lambda octets: sha256(salt + octets).digest())
         case _:
             return _shaped(target, HashMask(salt))
+
+
+def _keyed_mask(kind: Kind, spec: MaskSpec, target: Target) -> StreamMask:
+    if target.family is Family.BYTEA:
+        key = subkey(spec, kind)
+        return ByteaMask(lambda octets: hmac.digest(key, octets, "sha256"))
+    mask, is_text = keyed_mask(kind, spec, target)
+    return _shaped(target, mask) if is_text else mask
 
 
 def _partial_mask(spec: MaskSpec) -> StreamMask:

@@ -355,6 +355,34 @@ def test_a_salt_may_come_from_the_environment() -> None:
     assert load(text, SALT="pepper").policies[0].masks[0].mask.get("salt") == "pepper"
 
 
+def test_a_key_comes_from_outside_and_is_never_shown(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "token").write_text("0123456789abcdef\n")
+    mask = "{kind: token, key: file:keys/token}"
+    (tmp_path / "a.yaml").write_text(f"{FRAME}    masks: [{{column: a.b.c, mask: {mask}}}]\n")
+    policies = load_folder(tmp_path, {})
+    assert policies.policies[0].masks[0].mask.get("key") == "0123456789abcdef"
+    assert "0123456789abcdef" not in repr(policies)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("0123456789abcdef", "a key has no place in a policy file"),
+        ("env:NOT_SET", "the environment variable 'NOT_SET' is not set"),
+        ("file:nowhere", "the file 'nowhere' can't be read"),
+        ("env:SHORT", "at least 16 characters"),
+    ],
+)
+def test_a_key_that_cant_be_used_is_named_but_not_shown(key: str, words: str) -> None:
+    (problem,) = problems(
+        FRAME + f"    masks: [{{column: a.b.c, mask: {{kind: token, key: '{key}'}}}}]\n", SHORT="hush"
+    )
+    assert words in problem
+    assert "hush" not in problem
+    assert "0123456789" not in problem
+
+
 def test_uses_of_real_values_are_read() -> None:
     use = "use: {equality: raw, join: masked, group: raw}, probes_per_hour: 30"
     (rule,) = load(FRAME + f"    masks: [{{column: a.b.c, mask: {{kind: redact}}, {use}}}]\n").policies[0].masks

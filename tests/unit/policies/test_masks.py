@@ -137,7 +137,9 @@ def test_forms_that_depend_on_settings_are_only_at_the_source(mask: MaskSpec, oi
     ("mask", "words"),
     [
         (spec("blur"), "unknown mask kind 'blur'"),
-        (spec("token", key="k"), "unknown mask kind"),
+        (spec("token", key="k"), "key must be a text of at least 16"),
+        (spec("token"), "needs the parameter .key."),
+        (spec("shred"), "unknown mask kind"),
         (spec("redact", text="x"), "no parameter 'text'"),
         (spec("constant"), "needs the parameter 'value'"),
         (spec("constant", value=None), "nullify"),
