@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 
 from policies.catalog import Column
 from policies.compile.draft import Access, Draft, Target
 from policies.compile.rules.choice import Candidate, Choice
 from policies.compile.rules.output_order import shuffle
 from policies.compile.scope import Block
+from policies.compile.tree import strings_of
 from policies.compile.usage import is_used_as_row
 from policies.decision import ColumnMask, RawColumn
 from policies.masks import MaskError, StreamMask, stream_form
-from policies.model import MaskRule, RawUse
+from policies.model import MaskRule, MaskSpec, RawUse
 
 # The stream form of these prints as ISO and UTC; the source form prints as the session asked.
 _PRINTED_BY_SESSION = frozenset({1082, 1114, 1184})
@@ -41,15 +43,19 @@ def choose_masks(draft: Draft) -> None:
 
 
 def _candidates(draft: Draft, top: Block) -> Iterator[Candidate]:
+    names = {reference.names[-1] for reference in draft.facts.references}
     for target in draft.targets_in(top):
-        if target.access is Access.GUARDED and not target.body and _stands_plainly(target):
-            assert target.rule is not None
-            masked = [column for column in target.visible_columns if column.name in target.rule.masks]
-            if masked and not is_used_as_row(draft, target):
-                for column in masked:
-                    mask = _stream_mask(target, column)
-                    if mask is not None:
-                        yield Candidate(target, column, target.rule.masks[column.name], mask)
+        if target.access is not Access.GUARDED or target.body or not _stands_plainly(target):
+            continue
+        assert target.rule is not None
+        masks = target.rule.masks
+        shared = {name for join in target.use.joins for name in strings_of(join.get("usingClause"))}
+        meant = masks if None in names else masks.keys() & (names | shared)
+        if not meant or is_used_as_row(draft, target):
+            continue
+        for column in target.visible_columns:
+            if column.name in meant and (mask := _stream_mask(masks[column.name].mask, column)) is not None:
+                yield Candidate(target, column, masks[column.name], mask)
 
 
 def _stands_plainly(target: Target) -> bool:
@@ -60,12 +66,19 @@ def _stands_plainly(target: Target) -> bool:
     return not any("alias" in join or "join_using_alias" in join or join.get("isNatural") for join in use.joins)
 
 
-def _stream_mask(target: Target, column: Column) -> StreamMask | None:
-    assert target.rule is not None
+def _stream_mask(spec: MaskSpec, column: Column) -> StreamMask | None:
     if column.type_oid in _PRINTED_BY_SESSION:
         return None
+    # 1 and True are equal, and give other masks.
+    types = tuple(type(value) for _, value in spec.parameters)
+    return _known_mask(spec, types, column.type_oid, column.type_name)
+
+
+# The same columns are asked for in statement after statement.
+@lru_cache(maxsize=1024)
+def _known_mask(spec: MaskSpec, types: tuple[type, ...], type_oid: int, type_name: str) -> StreamMask | None:
     try:
-        return stream_form(target.rule.masks[column.name].mask, column.type_oid, column.type_name)
+        return stream_form(spec, type_oid, type_name)
     except MaskError:
         return None  # it has no form at all: the guard refuses
 
