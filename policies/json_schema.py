@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from policies import authentication, guard_reader, limits_reader, load, policy_reader, principals, when_reader
+from policies.masks import fakes
+from policies.masks.fpe import ALPHABETS
 from policies.masks.spec import MAX_KEPT, UNITS, Kind, parameters_of
 from policies.model import AtCap, Mode, RawUse, Statement
 
@@ -194,8 +196,8 @@ _MASK_PARAMETERS: Mapping[str, Schema] = {
         "description": "env:NAME or file:PATH, never the key itself.",
     },
     "prefix": {"type": "string", "description": "Stands before each token."},
-    "of": _text("What is made up."),
-    "alphabet": _text("The characters that stay within themselves."),
+    "of": _one_of(fakes.MAKERS, "What is made up."),
+    "alphabet": _one_of(ALPHABETS, "The characters that stay within themselves."),
     "tweak": {"type": "string", "description": "Makes equal values differ between columns."},
     "keep_first": _whole(MAX_KEPT, "Characters.", minimum=0),
     "keep_last": _whole(MAX_KEPT, "Characters.", minimum=0),

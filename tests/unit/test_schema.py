@@ -62,6 +62,7 @@ def test_every_policy_file_of_ours_fits(path: Path) -> None:
     assert faults(content(path.read_bytes())) == []
 
 
+ENVIRONMENT = {"KEY": "k" * 32}
 WHOLE = """
 principals:
   - user: ada
@@ -91,6 +92,11 @@ policies:
       - {column: a.b.e, mask: {kind: truncate, bucket: 10}}
       - {column: a.b.f, mask: {kind: hash, salt: pepper}}
       - {column: a.b.g, mask: {kind: constant, value: 7}}
+      - {column: a.b.i, mask: {kind: token, key: "env:KEY", prefix: "t_"}}
+      - {column: a.b.j, mask: {kind: fake, key: "env:KEY", of: name}}
+      - {column: a.b.k, mask: {kind: fpe, key: "env:KEY", alphabet: digits, tweak: x}}
+      - {column: a.b.l, mask: {kind: noise, key: "env:KEY", amount: 5}}
+      - {column: a.b.m, mask: {kind: noise, key: "env:KEY", ratio: 0.1}}
       - {column: a.b.h, mask: {kind: sql, expression: "left({column}, 1)"}}
     functions: {allow: [shop.safe_report]}
     limits:
@@ -100,7 +106,7 @@ prices: {per_second: 0.1, per_gib_out: 0.1, per_million_plan_units: 0.1, currenc
 
 
 def test_a_file_with_every_key_fits_both() -> None:
-    load_texts({"p.yaml": WHOLE.encode()}, {})
+    load_texts({"p.yaml": WHOLE.encode()}, ENVIRONMENT)
     assert faults(content(WHOLE.encode())) == []
 
 
@@ -124,7 +130,7 @@ def at(value: Any, path: tuple[Any, ...]) -> Any:
 
 def is_refused_by_both(value: Any) -> tuple[bool, bool]:
     try:
-        load_texts({"p.yaml": yaml.safe_dump(value).encode()}, {})
+        load_texts({"p.yaml": yaml.safe_dump(value).encode()}, ENVIRONMENT)
     except PolicyFileError:
         return bool(faults(value)), True
     return bool(faults(value)), False
