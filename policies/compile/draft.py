@@ -110,6 +110,9 @@ class Surroundings(Protocol):
     def visibility(self) -> Visibility:
         """What this principal may see of the catalogs."""
 
+    def bound(self, expression: str) -> str:
+        """A filter with the principal's attributes in it. Raises ExpressionError."""
+
     def expand_view(self, draft: Draft, view: Relation, use: RelationUse) -> str | None:
         """The guarded definition of a view; None when it may be read as it is. Raises Refused."""
 

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from policies.catalog import Column
 from policies.compile.draft import Access, Draft, Target
 from policies.compile.rules.fences import is_user_type
-from policies.expressions import bind_expression
 from policies.masks import sql_form
-from policies.model import FilterRule, Value
+from policies.model import Value
 
 # Types that the planner may try a failing operator on: bytea, name, text, bpchar, varchar by LIKE, jsonb by a jsonpath.
 _TRIED = frozenset({17, 19, 25, 1042, 1043, 3802})
@@ -31,7 +30,7 @@ def guard_body(draft: Draft, target: Target) -> str:
     assert target.rule is not None
     attributes = draft.policy.principal.attributes
     columns = ", ".join(_column(draft, target, column, attributes) for column in target.listed_columns)
-    conditions = " AND ".join(_condition(rule, attributes) for rule in target.rule.filters)
+    conditions = " AND ".join(f"({draft.surroundings.bound(rule.expression)})" for rule in target.rule.filters)
     parts = [f"SELECT {columns}".rstrip(), f"FROM {_source(target)}"]
     if conditions:
         parts.append(f"WHERE {conditions}")
@@ -68,7 +67,3 @@ def _column(draft: Draft, target: Target, column: Column, attributes: Mapping[st
         # The same value, but to the planner an expression that no statistics are kept of.
         return f"CASE WHEN {name} IS NULL THEN {name} ELSE {name} END AS {name}" if is_matched else name
     return f"{sql_form(rule.mask, column.type_oid, column.type_name, name, attributes)} AS {name}"
-
-
-def _condition(rule: FilterRule, attributes: Mapping[str, Value]) -> str:
-    return f"({bind_expression(rule.expression, attributes, None)})"

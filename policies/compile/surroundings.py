@@ -11,6 +11,7 @@ from policies.compile.draft import Draft
 from policies.compile.scope import RelationUse
 from policies.compile.visibility import Visibility, visibility_of
 from policies.decision import Plan
+from policies.expressions import bind_expression
 from policies.model import EffectivePolicy
 
 # Views of views: deeper than any sane schema, shallow enough to stay quick.
@@ -26,6 +27,7 @@ _HINTS = {
 # How much is remembered over statements, the oldest dropped first: visibilities are large, views small.
 _MAX_VISIBILITIES = 64
 _MAX_VIEWS = 1_024
+_MAX_FILTERS = 4_096
 
 
 class ViewKey(NamedTuple):
@@ -52,6 +54,7 @@ class Memory:
 
     visibilities: dict[tuple[str, int], Visibility] = field(default_factory=dict)
     views: dict[ViewKey, GuardedView] = field(default_factory=dict)
+    filters: dict[tuple[str, str], str] = field(default_factory=dict)  # by policy fingerprint and expression
 
     def keep_view(self, key: ViewKey, view: GuardedView) -> None:
         while len(self.views) >= _MAX_VIEWS:
@@ -90,6 +93,16 @@ class StatementSurroundings:
             while len(known) >= _MAX_VISIBILITIES:
                 known.pop(next(iter(known)))
             found = known[key] = visibility_of(self.policy, self.catalog)
+        return found
+
+    def bound(self, expression: str) -> str:
+        """A filter with the principal's attributes in it. Raises ExpressionError."""
+        known, key = self.memory.filters, (self.policy.fingerprint, expression)
+        found = known.get(key)
+        if found is None:
+            while len(known) >= _MAX_FILTERS:
+                known.pop(next(iter(known)))
+            found = known[key] = bind_expression(expression, self.policy.principal.attributes, None)
         return found
 
     def key_of(self, view: Relation, namespace: Namespace) -> ViewKey:

@@ -96,7 +96,7 @@ def template_of(draft: Draft, target: Target, body: str) -> Tree:
 
 
 # The same guards stand in statement after statement. Nothing edits a guard's inside, so its tree can be shared.
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _read_template(body: str) -> Tree | None:
     """The subquery's tree without places, None when the body isn't one closed, fully qualified SELECT."""
     try:
