@@ -146,7 +146,7 @@ class Hunter:
 
     def _judged(self, statement: Statement, mine: bytes, theirs: bytes, *, leaky: bool) -> Finding | None:
         ours, copy = read_reply(mine), read_reply(theirs)
-        leaked = self.leaked(statement.sql, mine) if leaky else set()
+        leaked = self.leaked(statement.sql, mine, theirs) if leaky else set()
         verdict = Verdict.LEAK if leaked else judge(ours, copy)
         if verdict is Verdict.DIFFERENT and may_be_undetermined(ours, copy) and self._is_left_open(statement, ours):
             verdict = Verdict.UNDETERMINED
@@ -155,18 +155,24 @@ class Hunter:
             return None
         return Finding(statement, verdict, ", ".join(sorted(leaked)[:5]) or difference(ours, copy))
 
-    def leaked(self, sql: str, answer: bytes) -> set[str]:
-        """Labels of canaries that the client didn't say itself."""
-        found = self.sieve.found_in(answer)
-        return found - self.stand.canaries.found_in(sql.encode()) if found else found
+    def leaked(self, sql: str, mine: bytes, theirs: bytes) -> set[str]:
+        """Labels of canaries that the client didn't say itself, nor made of what it said: the copy has none to give."""
+        found = self.sieve.found_in(mine)
+        said = sql.encode() + b"\0" + theirs
+        return found - self.stand.canaries.found_in(said) if found else found
 
     def _is_left_open(self, statement: Statement, ours: Reply) -> bool:
         """Whether the copy gives our answer too, once rewritten as ours was or under another plan."""
-        if is_same(read_reply(self.ask(TWIN, [statement])[0]), ours):
-            return True
-        return any(
-            is_same(read_reply(self._planned(door, statement, plan)), ours) for door in (COPY, TWIN) for plan in PLANS
-        )
+        try:
+            if is_same(read_reply(self.ask(TWIN, [statement])[0]), ours):
+                return True
+            return any(
+                is_same(read_reply(self._planned(door, statement, plan)), ours)
+                for door in (COPY, TWIN)
+                for plan in PLANS
+            )
+        except Lost:
+            return False
 
     def _planned(self, door: str, statement: Statement, plan: tuple[str, ...]) -> bytes:
         """A door's answer under planner settings."""
