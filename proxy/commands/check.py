@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from policies.advice import advise
 from policies.errors import PolicyFileError, Problem, Severity
 from policies.load import check_against_catalog, load_folder
 from policies.model import PolicySet
@@ -54,7 +55,8 @@ def _problems(folder: Path, config: Config | None) -> list[Problem]:
         policies = load_folder(folder, os.environ, known)
     except PolicyFileError as error:
         return list(error.problems)
-    return [] if config is None else _catalog_problems(policies, config)
+    advice = advise(policies)
+    return advice if config is None else sorted({*advice, *_catalog_problems(policies, config)})
 
 
 def _database_names(config: Config | None) -> list[str] | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from watchfiles import awatch
 
+from policies.advice import advise
 from policies.catalog import Catalog
 from policies.catalog_check import check_against_catalog
 from policies.errors import PoliciesError, PolicyFileError, Severity
@@ -125,7 +126,8 @@ class PolicyHolder:
 
     def _read(self) -> PolicySet:
         fresh = load_folder(self._folder, self._environment, self._databases)
-        problems = [p for catalog in self._catalogs().values() for p in check_against_catalog(fresh, catalog)]
+        problems = advise(fresh)
+        problems += [p for catalog in self._catalogs().values() for p in check_against_catalog(fresh, catalog)]
         for problem in problems:
             if problem.severity is not Severity.ERROR:
                 log.warning("%s", problem)
