@@ -89,6 +89,19 @@ class Relation:
         return next((c for c in self.columns if c.name == name), None)
 
 
+@dataclass(frozen=True, slots=True)
+class FormerName:
+    """A name that a relation, or a parent of it, bore while rules named it: they still hold for the relation.
+
+    `columns`: what a column of those rules is called now; `moved`: those of them that have other names by now.
+    """
+
+    schema: str
+    table: str
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    moved: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True)
 class Catalog:
     """`version` rises with every snapshot that differs from the one before; plans are cached under it.
@@ -103,6 +116,9 @@ class Catalog:
     `type_functions`: name of a user's type -> users' functions, as (schema, name), that its casts and checks run.
     `type_names`: OID -> (schema, name) of every type outside pg_catalog, row types and arrays too.
     `view_access`: (OID of a view's owner, OID of a relation that views read) where the owner's reading differs.
+    `identity`: the database's own, whatever it is called. `former_names`, `newcomers` and `remembered` come from
+    `policies.known_names`: by OID the names whose rules hold too; by OID what has appeared since the policies changed
+    (names of columns, None for all of the relation); names of tables, and of their columns, that rules may still use.
     `schemas`: all schema names. `search_path`: current_schemas(false) of a fresh session of the gateway's user.
     """
 
@@ -121,6 +137,10 @@ class Catalog:
     type_functions: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
     type_names: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     view_access: Mapping[tuple[int, int], ViewAccess] = field(default_factory=dict)
+    identity: str = ""
+    former_names: Mapping[int, tuple[FormerName, ...]] = field(default_factory=dict)
+    newcomers: Mapping[int, frozenset[str] | None] = field(default_factory=dict)
+    remembered: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
     @cached_property
     def by_name(self) -> Mapping[tuple[str, str], Relation]:
@@ -146,3 +166,14 @@ class Catalog:
 
     def find(self, schema: str, name: str) -> Relation | None:
         return self.by_name.get((schema, name))
+
+    def ancestors(self, relation: Relation) -> tuple[Relation, ...]:
+        """Parents, their parents and so on, each once."""
+        found: list[Relation] = []
+        waiting = list(relation.parents)
+        while waiting:
+            parent = self.by_oid.get(waiting.pop())
+            if parent is not None and parent not in found:
+                found.append(parent)
+                waiting.extend(parent.parents)
+        return tuple(found)

@@ -62,6 +62,9 @@ class _Checker:
         yield self._no_table(pattern.schema, pattern.table, rule)
 
     def _no_table(self, schema: str, table: str, rule: RuleId) -> Problem:
+        if (schema, table) in self._catalog.remembered:
+            message = f"{schema}.{table} has another name by now; its rules hold for what it was called"
+            return Problem(rule.source, message, Severity.WARNING)
         names = [f"{r.schema}.{r.name}" for r in self._catalog.relations]
         hint = closest(f"{schema}.{table}", names)
         message = f"no table {schema}.{table} in database {self._catalog.database!r}{hint}"
@@ -77,6 +80,10 @@ class _Checker:
         column = relation.column(name.column)
         if column is not None:
             yield from check(column)
+            return
+        if name.column in self._catalog.remembered.get((name.schema, name.table), ()):
+            message = f"{name} has another name by now; its rules hold for what it was called"
+            yield Problem(rule.source, message, Severity.WARNING)
             return
         hint = closest(name.column, [c.name for c in relation.columns])
         message = f"table {name.schema}.{name.table} has no column {name.column!r}{hint}"
@@ -104,11 +111,17 @@ class _Checker:
         if expression_tables(row_filter.expression):
             return
         known = {c.name for c in relation.columns}
+        table = f"{relation.schema}.{relation.name}"
         for name in sorted(expression_columns(row_filter.expression)):
             *qualifiers, column = name.split(".")
             is_own = qualifiers in ([], [relation.name], [relation.schema, relation.name])
             if column in known | _SYSTEM_COLUMNS and is_own:
                 continue
-            table = f"{relation.schema}.{relation.name}"
+            if column in self._catalog.remembered.get((relation.schema, relation.name), ()):
+                message = (
+                    f"the filter's column {name!r} has another name by now: {table} is refused until it is put right"
+                )
+                yield Problem(row_filter.rule.source, message, Severity.WARNING)
+                continue
             message = f"the filter names column {name!r}, which {table} doesn't have{closest(column, known)}"
             yield Problem(row_filter.rule.source, message, self._missing)

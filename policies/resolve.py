@@ -98,6 +98,14 @@ def resolve_table(policy: EffectivePolicy, schema: str, table: str) -> TableRule
     is_allowed, denied_by = _table_access(policy.policies, schema, table)
     if not is_allowed:
         return TableRule(schema, table, is_allowed=False, denied_by=denied_by)
+    return restrictions_of(policy, schema, table)
+
+
+def restrictions_of(policy: EffectivePolicy, schema: str, table: str) -> TableRule:
+    """As `resolve_table`, but a name that no allow list has isn't denied for that."""
+    blocked_by = _blocked_by(policy.policies, schema, table)
+    if blocked_by is not None:
+        return TableRule(schema, table, is_allowed=False, denied_by=blocked_by)
     return TableRule(
         schema,
         table,
@@ -196,15 +204,19 @@ def _covers(pattern: str, other: str) -> bool:
 
 def _table_access(policies: Sequence[Policy], schema: str, table: str) -> tuple[bool, RuleId | None]:
     """Allowed or not, and by which rule not. A block is named before an allow list that leaves the table out."""
-    for policy in policies:
-        for pattern, rule in policy.tables_block:
-            if pattern.matches(schema, table):
-                return False, rule
+    blocked_by = _blocked_by(policies, schema, table)
+    if blocked_by is not None:
+        return False, blocked_by
     opinions = [policy for policy in policies if policy.tables_allow is not None]
     for policy in opinions:
         if not any(pattern.matches(schema, table) for pattern in policy.tables_allow or ()):
             return False, policy.tables_allow_rule
     return bool(opinions), None
+
+
+def _blocked_by(policies: Sequence[Policy], schema: str, table: str) -> RuleId | None:
+    blocks = ((pattern, rule) for policy in policies for pattern, rule in policy.tables_block)
+    return next((rule for pattern, rule in blocks if pattern.matches(schema, table)), None)
 
 
 def _blocked_columns(policies: Sequence[Policy], schema: str, table: str) -> dict[str, RuleId]:

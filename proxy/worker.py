@@ -15,11 +15,14 @@ from dataclasses import replace
 from audit.errors import JournalError
 from audit.journal import Journal
 from policies.compile import Compiler
+from policies.model import PolicySet
 from proxy.config import Address, ClientCertificates, Config, ConfigError, SqlText, TlsMode, UnixAddress
 from proxy.dsn import Upstream
 from proxy.metrics import Metrics
 from proxy.net.catalogs import Catalogs
+from proxy.net.known_names import KnownNames
 from proxy.net.listener import Listener
+from proxy.net.names_file import FILE_NAME, NamesFileError
 from proxy.net.policies import PolicyHolder
 from proxy.net.services import WorkerServices, policy_load_event
 from proxy.net.sockets import Keepalive
@@ -30,6 +33,13 @@ from proxy.session.session import Session
 from proxy.wire.frames import FrameLimits
 
 log = logging.getLogger("pgwarden.worker")
+
+
+def _known_names(config: Config, policies: Callable[[], PolicySet | None]) -> KnownNames:
+    try:
+        return KnownNames(config.audit.directory / FILE_NAME, policies)
+    except NamesFileError as error:
+        raise ConfigError([str(error)]) from error
 
 
 class Worker:
@@ -47,7 +57,8 @@ class Worker:
         self._upstreams = upstreams
         self._journal = journal
         self._metrics = metrics
-        self._catalogs = Catalogs(upstreams)
+        self._names = _known_names(config, lambda: self._policies.loaded)
+        self._catalogs = Catalogs(upstreams, fill=self._names.fill)
         self._policies = PolicyHolder(
             config.policies, environment, upstreams, self._catalogs.all, self._policies_loaded
         )
@@ -71,7 +82,7 @@ class Worker:
     @property
     def policy_problem(self) -> str:
         """Why the folder's present content isn't what holds; empty when it is."""
-        return self._policies.problem
+        return self._policies.problem or self._names.problem
 
     @property
     def policy_fingerprint(self) -> str:
@@ -81,6 +92,8 @@ class Worker:
         """Loads, listens, watches; gives where. Raises PolicyFileError, ConfigError or OSError."""
         await asyncio.gather(*(self._catalogs.read(name) for name in self._upstreams))
         await self._policies.load()
+        if self._names.problem:
+            raise ConfigError([self._names.problem])  # a rename would be forgotten at the next start
         is_strict = self._config.audit.durability == "strict"
         links = self._link_settings()
         self._listener = Listener(
@@ -154,6 +167,8 @@ class Worker:
         self._tasks.append(asyncio.create_task(work, name=name))
 
     def _policies_loaded(self, is_ok: bool, text: str) -> None:
+        if is_ok:
+            self._catalogs.refill()  # before anybody is decided under the new set
         self._metrics.policy_loads.labels("ok" if is_ok else "failed").inc()
         try:
             self._journal.append([policy_load_event(is_ok, text, self._policies.fingerprint)])

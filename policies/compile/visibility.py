@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from policies.catalog import Catalog, Relation
 from policies.compile.view_names import visible_views
 from policies.model import EffectivePolicy, Statement, TableRule
-from policies.resolve import resolve_table
+from policies.relation_rules import relation_rules, unknown_newcomer
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def visibility_of(policy: EffectivePolicy, catalog: Catalog) -> Visibility:
     """A child inherits its parents' rules; a parent of a hidden or changed child counts as changed."""
     rules = {relation.oid: _rules(policy, catalog, relation) for relation in catalog.relations}
     views = visible_views(policy, catalog, lambda relation: rules[relation.oid])
-    allowed = [r for r in catalog.relations if all(rule.is_allowed for rule in rules[r.oid])]
+    allowed = [r for r in catalog.relations if _is_allowed(policy, catalog, r, rules[r.oid])]
     visible = [r for r in allowed if r.kind not in ("m", "v") or r.oid in views]
     names = {relation.oid for relation in visible}
     touched = {oid for oid, found in rules.items() if not all(rule.is_open for rule in found)}
@@ -49,9 +49,19 @@ def visibility_of(policy: EffectivePolicy, catalog: Catalog) -> Visibility:
 
 
 def _rules(policy: EffectivePolicy, catalog: Catalog, relation: Relation) -> tuple[TableRule, ...]:
-    above = _closure(relation.parents, lambda oid: catalog.by_oid[oid].parents if oid in catalog.by_oid else ())
-    found = [catalog.by_oid[oid] for oid in sorted(above) if oid in catalog.by_oid]
-    return tuple(resolve_table(policy, r.schema, r.name) for r in (relation, *found))
+    family = (relation, *catalog.ancestors(relation))
+    return tuple(rule for member in family for rule in relation_rules(policy, catalog, member))
+
+
+def _is_allowed(policy: EffectivePolicy, catalog: Catalog, relation: Relation, rules: tuple[TableRule, ...]) -> bool:
+    """A newcomer that is refused isn't there: its statistics hold what its rows hold."""
+    if not all(rule.is_allowed for rule in rules):
+        return False
+    if relation.oid not in catalog.newcomers:
+        return True
+    covered = {name for rule in rules for name in (*rule.blocked_columns, *rule.masks)}
+    is_filtered = any(rule.filters for rule in rules)
+    return not unknown_newcomer(policy, catalog, relation, covered, is_filtered=is_filtered)
 
 
 def _descendants(catalog: Catalog, relation: Relation) -> set[int]:

@@ -6,8 +6,11 @@ from __future__ import annotations
 _IS_USER_SCHEMA = """n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
     AND n.nspname !~ '^pg_(toast_)?temp_'"""
 
+CLUSTER = "SELECT system_identifier FROM pg_catalog.pg_control_system()"
+
 SESSION = """
 SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS server_version,
+       (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database()) AS database,
        pg_catalog.current_schemas(false)::pg_catalog.text[] AS search_path,
        ARRAY(SELECT n.nspname::pg_catalog.text FROM pg_catalog.pg_namespace AS n
              WHERE n.nspname !~ '^pg_(toast_)?temp_') AS schemas,

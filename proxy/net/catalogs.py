@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from policies.catalog import Catalog
@@ -19,9 +20,22 @@ PATIENCE_S: Final = 5.0  # how long a session waits for the catalog to follow it
 log = logging.getLogger("pgwarden.net")
 
 
+def _as_it_is(catalog: Catalog) -> Catalog:
+    return catalog
+
+
 class Catalogs:
-    def __init__(self, upstreams: Mapping[str, Callable[[], Upstream]], refresh_s: float = REFRESH_S) -> None:
+    """`fill` adds to each snapshot what the server doesn't know; `refill` has it added anew to all of them."""
+
+    def __init__(
+        self,
+        upstreams: Mapping[str, Callable[[], Upstream]],
+        refresh_s: float = REFRESH_S,
+        fill: Callable[[Catalog], Catalog] = _as_it_is,
+    ) -> None:
         self._upstreams = upstreams
+        self._fill = fill
+        self._read_catalogs: dict[str, Catalog] = {}  # as the servers gave them
         self._refresh_s = refresh_s
         self._catalogs: dict[str, Catalog] = {}
         self._problems: dict[str, str] = {}
@@ -76,7 +90,7 @@ class Catalogs:
 
     async def _read(self, database: str) -> None:
         self._wanted[database].clear()
-        previous = self._catalogs.get(database)
+        previous = self._read_catalogs.get(database)
         try:
             upstream = await asyncio.to_thread(self._upstreams[database])
             fresh = await read_catalog(upstream.url(), database=database, previous=previous)
@@ -84,7 +98,24 @@ class Catalogs:
             self._remember(database, type(error).__name__)
             return
         self._problems.pop(database, None)
-        self._catalogs[database] = fresh
+        if fresh is not previous:
+            self._read_catalogs[database] = fresh
+            self._take(database)
+
+    def refill(self) -> None:
+        """What `fill` adds may have changed."""
+        for database in self._read_catalogs:
+            self._take(database)
+
+    def _take(self, database: str) -> None:
+        """A version of its own: plans are cached under it, and what was filled in counts."""
+        known = self._catalogs.get(database)
+        filled = self._fill(self._read_catalogs[database])
+        version = known.version if known is not None else 1
+        fresh = replace(filled, version=version)
+        if known is not None and fresh != known:
+            fresh = replace(filled, version=version + 1)
+        self._catalogs[database] = known if known is not None and fresh == known else fresh
 
     async def keep_reading(self, database: str) -> None:
         """Until cancelled: on the timer, for what others change at the server, and when it was requested."""

@@ -17,7 +17,7 @@ from typing import TypeVar
 import asyncpg
 
 from policies.catalog import Catalog, Column, ForeignKey, Relation, ViewAccess
-from proxy.net.catalog_queries import PARTS, SESSION, VIEWS
+from proxy.net.catalog_queries import CLUSTER, PARTS, SESSION, VIEWS
 
 CONNECT_TIMEOUT_S = 10.0
 QUERY_TIMEOUT_S = 60.0
@@ -54,6 +54,7 @@ class _Answers:
     session: asyncpg.Record
     parts: Mapping[str, Rows]  # by the names of PARTS
     views: Mapping[int, str]
+    cluster: str
 
 
 async def read_catalog(
@@ -89,6 +90,7 @@ async def _ask(dsn: str, password: str | None) -> _Answers:
 
 
 async def _read_all(connection: asyncpg.Connection[asyncpg.Record]) -> _Answers:
+    cluster = await _cluster(connection)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         session = await connection.fetchrow(SESSION)
         # Names in format_type's and pg_get_viewdef's texts are qualified when nothing is on the path.
@@ -97,7 +99,15 @@ async def _read_all(connection: asyncpg.Connection[asyncpg.Record]) -> _Answers:
     if session is None:
         raise asyncpg.InterfaceError("the server described no session")
     views = [row["oid"] for row in parts["relations"] if row["kind"] in ("v", "m")]
-    return _Answers(session, parts, await _read_views(connection, views))
+    return _Answers(session, parts, await _read_views(connection, views), cluster)
+
+
+async def _cluster(connection: asyncpg.Connection[asyncpg.Record]) -> str:
+    """The cluster's own number; every role may ask for it unless somebody took that away."""
+    try:
+        return str(await connection.fetchval(CLUSTER))
+    except asyncpg.InsufficientPrivilegeError:
+        return ""
 
 
 async def _read_views(connection: asyncpg.Connection[asyncpg.Record], oids: Sequence[int]) -> dict[int, str]:
@@ -136,6 +146,7 @@ def _build(answers: _Answers, database: str, version: int) -> Catalog:
         bare_names=_bare_names(answers.parts["sources"], {relation.name for relation in relations}),
         type_functions=_type_functions(answers.parts["type_functions"]),
         type_names={row["type"]: (row["schema"], row["name"]) for row in answers.parts["type_names"]},
+        identity=f"{answers.cluster}/{session['database']}",
         view_access=_view_access(answers.parts["access"]),
     )
 

@@ -60,6 +60,10 @@ class PolicyHolder:
         return self._current
 
     @property
+    def loaded(self) -> PolicySet | None:
+        return self._current
+
+    @property
     def fingerprint(self) -> str:
         return "" if self._current is None else self._current.fingerprint
 

@@ -16,6 +16,7 @@ from policies.compile.statements import Request, require_grant
 from policies.compile.tree import Tree, nodes_of, strings_of
 from policies.decision import NO_EFFECT, Effect, Plan
 from policies.model import Statement as Grant
+from policies.relation_rules import relation_rules
 from policies.resolve import resolve_table
 
 _KINDS = {
@@ -139,11 +140,12 @@ def _require_open(compilation: Compilation, request: Request, relation: Relation
     """Raises Refused unless the policy allows the whole family as it is."""
     for member in _family(compilation, relation):
         require_unread(compilation, request, member)
-        rule = resolve_table(compilation.policy, member.schema, member.name)
-        if not (rule.is_allowed and rule.is_open):
+        rules = relation_rules(compilation.policy, compilation.catalog, member)
+        closed = next((rule for rule in rules if not rule.is_open), None)
+        if closed is not None:
             raise request.refuse(
                 "42501",
-                rule.denied_by or "pgwarden/ddl",
+                closed.denied_by or "pgwarden/ddl",
                 f"dropping {relation.schema}.{relation.name} is not allowed: the policy hides it or parts of it",
                 hint="An administrator's allow-everything login can do it.",
             )

@@ -10,11 +10,13 @@ from policies.catalog import Namespace, Relation
 from policies.compile.catalogs import catalog_guard, sequence_start
 from policies.compile.draft import Access, Draft, MergedRule, Target
 from policies.compile.facts import Reference, RelationUse
+from policies.compile.rules.laundering import check_names
 from policies.compile.rules.paths import require_operators
 from policies.compile.tree import Tree, is_node, strings_of
 from policies.mask_rules import merge_masks
 from policies.model import MaskRule, RuleId, TableRule
-from policies.resolve import resolve_table
+from policies.relation_rules import relation_rules
+from policies.resolve import resolve_table, restrictions_of
 from policies.waiting import table_waits
 
 SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema"})
@@ -157,8 +159,7 @@ def _asks_for_start(draft: Draft) -> bool:
 
 
 def _require_allowed(draft: Draft, use: RelationUse, relation: Relation) -> None:
-    for named in (relation, *_ancestors(draft, relation)):
-        rule = resolve_table(draft.policy, named.schema, named.name)
+    for rule in _family_rules(draft, relation):
         if not rule.is_allowed:
             raise _denied(draft, use, rule)
 
@@ -180,21 +181,15 @@ def _is_named(draft: Draft, relation: Relation) -> bool:
     )
 
 
-def _ancestors(draft: Draft, relation: Relation) -> list[Relation]:
-    found: list[Relation] = []
-    waiting = list(relation.parents)
-    while waiting:
-        parent = draft.catalog.by_oid.get(waiting.pop())
-        if parent is not None and parent not in found:
-            found.append(parent)
-            waiting.extend(parent.parents)
-    return found
+def _family_rules(draft: Draft, relation: Relation) -> list[TableRule]:
+    """Its own and its parents' rules, each also by names that it bore before."""
+    family = (relation, *draft.catalog.ancestors(relation))
+    return [rule for member in family for rule in relation_rules(draft.policy, draft.catalog, member)]
 
 
 def merged_rule(draft: Draft, relation: Relation, use: RelationUse) -> MergedRule:
     """The relation's own rule with its parents': a partition addressed by name is filtered like the whole."""
-    family = (relation, *_ancestors(draft, relation))
-    rules = [resolve_table(draft.policy, member.schema, member.name) for member in family]
+    rules = _family_rules(draft, relation)
     blocked: dict[str, RuleId] = {}
     for rule in reversed(rules):
         blocked.update(rule.blocked_columns)
@@ -202,8 +197,9 @@ def merged_rule(draft: Draft, relation: Relation, use: RelationUse) -> MergedRul
     for rule in rules:
         for name, mask in rule.masks.items():
             masks[name] = merge_masks(masks.get(name), mask)
-    filters = tuple(one for rule in rules for one in rule.filters)
+    filters = tuple(dict.fromkeys(one for rule in rules for one in rule.filters))
     merged = MergedRule(blocked, filters, {name: mask for name, mask in masks.items() if name not in blocked})
+    check_names(draft, relation, merged, use)
     _spread_to_generated(relation, merged)
     if use.node.get("inh"):
         _require_plain_children(draft, relation, merged, use)
@@ -228,14 +224,7 @@ def _require_plain_children(draft: Draft, relation: Relation, merged: MergedRule
         if child is None:
             continue
         waiting.extend(child.children)
-        rule = resolve_table(draft.policy, child.schema, child.name)
-        is_blocked = not rule.is_allowed and any(
-            pattern.matches(child.schema, child.name)
-            for policy in draft.policy.policies
-            for pattern, _ in policy.tables_block
-        )
-        own = set(rule.blocked_columns) - set(merged.blocked) or set(rule.masks) - set(merged.masks)
-        if is_blocked or own or any(one not in merged.filters for one in rule.filters):
+        if any(_goes_beyond(rule, merged) for rule in _restrictions(draft, child)):
             raise draft.refuse(
                 "0A000",
                 "pgwarden/inheritance",
@@ -244,6 +233,17 @@ def _require_plain_children(draft: Draft, relation: Relation, merged: MergedRule
                 at=use.location,
                 hint=f"Read {relation.schema}.{relation.name} with ONLY, or move the rule to it.",
             )
+
+
+def _restrictions(draft: Draft, child: Relation) -> tuple[TableRule, ...]:
+    """A child need not be allowed by name: its parent is."""
+    named = restrictions_of(draft.policy, child.schema, child.name)
+    return (named, *relation_rules(draft.policy, draft.catalog, child)[1:])
+
+
+def _goes_beyond(rule: TableRule, merged: MergedRule) -> bool:
+    columns = set(rule.blocked_columns) - set(merged.blocked) or set(rule.masks) - set(merged.masks)
+    return not rule.is_allowed or bool(columns) or any(one not in merged.filters for one in rule.filters)
 
 
 def _view(draft: Draft, use: RelationUse, relation: Relation, rule: MergedRule) -> Target:

@@ -7,7 +7,6 @@ be named by a policy; its name must be a literal, and reaches the server with it
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from policies.catalog import Relation
 from policies.compile.draft import Draft, Splice
@@ -16,6 +15,7 @@ from policies.compile.tree import Tree, is_node, strings_of
 from policies.literals import quote_string
 from policies.model import Statement
 from policies.qualification import ascii_lower
+from policies.relation_rules import relation_rules
 from policies.resolve import resolve_table
 
 SEQUENCE_FUNCTIONS = frozenset({"nextval", "currval", "lastval"})
@@ -98,16 +98,9 @@ def _belongs_to_visible(draft: Draft, sequence: Relation) -> bool:
     owner = draft.catalog.by_oid.get(oid)
     if owner is None:
         return False
-    rules = [resolve_table(draft.policy, one.schema, one.name) for one in _with_parents(draft, owner)]
+    family = (owner, *draft.catalog.ancestors(owner))
+    rules = [rule for one in family for rule in relation_rules(draft.policy, draft.catalog, one)]
     return all(rule.is_allowed and column not in rule.blocked_columns and column not in rule.masks for rule in rules)
-
-
-def _with_parents(draft: Draft, relation: Relation) -> Iterator[Relation]:
-    yield relation
-    for oid in relation.parents:
-        parent = draft.catalog.by_oid.get(oid)
-        if parent is not None:
-            yield from _with_parents(draft, parent)
 
 
 def _is_blocked(draft: Draft, sequence: Relation) -> bool:

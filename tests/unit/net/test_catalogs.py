@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -81,3 +82,25 @@ async def test_what_nobody_waits_for_is_read_when_somebody_comes(dsn: str) -> No
     assert before is not None
     assert after is not None
     assert (before.find("public", "t"), after.find("public", "t") is None) == (None, False)
+
+
+async def test_what_is_filled_in_has_a_version_of_its_own(dsn: str) -> None:
+    added: dict[str, frozenset[str]] = {}
+    catalogs = Catalogs({"shop": lambda: parse_dsn(dsn)}, fill=lambda one: replace(one, user_functions=dict(added)))
+    await catalogs.ready("shop")
+    first = catalogs.get("shop")
+    assert first is not None
+    catalogs.refill()
+    assert catalogs.get("shop") is first
+    added["f"] = frozenset({"s"})
+    catalogs.refill()
+    second = catalogs.get("shop")
+    assert second is not None
+    assert (second.version, second.user_functions) == (first.version + 1, added)
+    run(dsn, "CREATE TABLE t (id int)")
+    await catalogs.read("shop")
+    third = catalogs.get("shop")
+    assert third is not None
+    assert (third.version, third.user_functions) == (first.version + 2, added)
+    await catalogs.read("shop")
+    assert catalogs.get("shop") is third

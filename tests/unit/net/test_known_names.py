@@ -1,0 +1,119 @@
+"""What is remembered of names is on disk before anybody relies on it, and comes back from there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from policies.catalog import Catalog, FormerName
+from policies.known_names import Memory, RuledName, Seen
+from policies.load import load_texts
+from policies.model import PolicySet
+from proxy.net.known_names import KnownNames
+from proxy.net.names_file import NamesFileError, read_names, write_names
+from tests.compile_world import POLICY, make_catalog
+
+MEMORY = Memory(
+    "7/5",
+    "f" * 64,
+    {("shop", 'we"ird.ü'): RuledName("d", {16400: {"e mail": (3, 4), "x": ()}, 16401: {}})},
+    {16400: Seen("shop", "a", frozenset({"email", "pin"})), 16402: Seen("s", "b", frozenset())},
+)
+
+
+def policies() -> PolicySet:
+    return load_texts({"p.yaml": POLICY.encode()}, {})
+
+
+def renamed(catalog: Catalog, oid: int, name: str) -> Catalog:
+    """As a snapshot after ALTER TABLE ... RENAME."""
+    relations = (replace(one, name=name) if one.oid == oid else one for one in catalog.relations)
+    return replace(make_catalog(), relations=tuple(relations))
+
+
+def test_a_file_gives_back_what_it_was_given(tmp_path: Path) -> None:
+    path = tmp_path / "journal" / "names.json"
+    write_names(path, {"shop": MEMORY, "öther": replace(MEMORY, names={})})
+    assert read_names(path) == {"shop": MEMORY, "öther": replace(MEMORY, names={})}
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [entry.name for entry in path.parent.iterdir()] == ["names.json"]
+
+
+def test_no_file_is_nothing_known(tmp_path: Path) -> None:
+    assert read_names(tmp_path / "names.json") == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"version": 2, "databases": {}}',
+        b'{"version": 1}',
+        b'{"version": 1, "databases": {"a": {}}}',
+        b'{"version": 1, "databases": {"a": {"identity": 5, "policies": "", "names": [], "seen": {}}}}',
+        b'{"version": 1, "databases": {"a": {"identity": "", "policies": "", "names": [["a", "b"]], "seen": {}}}}',
+        b'{"version": 1, "databases": {"a": {"identity": "", "policies": "", "names": [], "seen": {"x": ["a", "b"]}}}}',
+        b'{"version": 1, "databases": {"a": {"identity": "", "policies": "", "names": [], "seen": {"1": "ab"}}}} x',
+        b"\xff",
+    ],
+)
+def test_a_file_that_is_not_ours_is_an_error_with_a_way_out(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "names.json"
+    path.write_bytes(text)
+    with pytest.raises(NamesFileError, match="Restore it, or remove it"):
+        KnownNames(path, policies)
+
+
+def test_a_folder_in_its_place_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "names.json").mkdir()
+    with pytest.raises(NamesFileError, match="IsADirectoryError"):
+        read_names(tmp_path / "names.json")
+
+
+def test_rules_follow_a_name_over_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "names.json"
+    KnownNames(path, policies).fill(make_catalog())
+    again = KnownNames(path, policies).fill(renamed(make_catalog(), 101, "clients"))
+    columns = {name: (name,) for name in ("birth_date", "email", "tenant_id")}
+    assert again.former_names == {101: (FormerName("shop", "customers", columns),)}
+    assert ("shop", "customers") in again.remembered
+
+
+def test_without_policies_only_what_was_remembered_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "names.json"
+    KnownNames(path, policies).fill(make_catalog())
+    written = path.read_bytes()
+    filled = KnownNames(path, lambda: None).fill(renamed(make_catalog(), 101, "clients"))
+    assert filled.remembered["shop", "customers"] == {"birth_date", "email", "tenant_id"}
+    assert filled.former_names == {}
+    assert path.read_bytes() == written
+
+
+def test_the_file_is_written_when_something_is_new_only(tmp_path: Path) -> None:
+    path = tmp_path / "names.json"
+    names = KnownNames(path, policies)
+    names.fill(make_catalog())
+    assert json.loads(path.read_bytes())["version"] == 1
+    path.unlink()
+    names.fill(make_catalog())
+    assert not path.exists()
+
+
+def test_a_failing_disk_is_told_until_it_works_again(tmp_path: Path) -> None:
+    blocker = tmp_path / "journal"
+    names = KnownNames(blocker / "names.json", policies)
+    blocker.write_text("a file where the folder should be")
+    names.fill(make_catalog())
+    assert "can't be written" in names.problem
+    filled = names.fill(renamed(make_catalog(), 101, "clients"))
+    assert 101 in filled.former_names  # this process knows all the same
+    blocker.unlink()
+    names.fill(renamed(make_catalog(), 101, "clients"))
+    assert names.problem == ""
+    assert "shop" in read_names(blocker / "names.json")
