@@ -91,11 +91,42 @@ def parse(text: str, *, has_places: bool = True) -> list[Statement]:
     if len(encoded) > MAX_TEXT_BYTES:
         raise ParseError(f"the statement is longer than {MAX_TEXT_BYTES} bytes", 0, "54000")
     try:
-        found = _parse_json(encoded)
+        found = _read_json(encoded)
         raw = msgspec.json.decode(found if has_places else _PLACES.sub(b"", found))
     except RecursionError:
         raise ParseError("the statement is nested too deeply", 0, "54001") from None
     return [_statement(entry, len(encoded)) for entry in raw.get("stmts", ())]
+
+
+def _read_json(encoded: bytes) -> bytes:
+    """libpg_query's parser trips over a comment behind NOT, NULLS or WITH, which PostgreSQL's own passes over."""
+    try:
+        return _parse_json(encoded)
+    except ParseError:
+        blanked = _with_blanks(encoded)
+        if blanked == encoded:
+            raise
+    try:
+        return _parse_json(blanked)
+    except ParseError as error:
+        place = len(blanked.decode()[: error.position - 1].encode())
+        raise ParseError(str(error), len(encoded[:place].decode("utf-8", "ignore")) + 1, error.sqlstate) from None
+
+
+def _with_blanks(encoded: bytes) -> bytes:
+    """The text with blanks in place of comments: to the server's grammar the same, byte for byte as long.
+
+    No comment may leave a line end behind: it would join two string constants.
+    """
+    try:
+        tokens = postgast.scan(encoded.decode()).tokens
+    except postgast.PgQueryError:
+        return encoded
+    blanked = bytearray(encoded)
+    for token in tokens:
+        if token.token in _COMMENTS:
+            blanked[token.start : token.end] = b" " * (token.end - token.start)
+    return bytes(blanked)
 
 
 def _parse_json(encoded: bytes) -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from policies.compile.parse import parse
-from policies.compile.tree import without_places
+from policies.compile.parse import ParseError, parse
+from policies.compile.tree import is_same, without_places
 
 TEXTS = [
     'SELECT array[], row(), $1, \'x"location":5,\' AS "a""location"":5"',
@@ -20,3 +20,23 @@ TEXTS = [
 def test_trees_without_places_are_the_trees_with_their_places_taken_out(text: str) -> None:
     plain = [(statement.kind, without_places(statement.tree)) for statement in parse(text)]
     assert [(statement.kind, statement.tree) for statement in parse(text, has_places=False)] == plain
+
+
+@pytest.mark.parametrize(
+    ("sql", "plain"),
+    [
+        ("SELECT 1 ORDER BY 1 NULLS /* c */ FIRST", "SELECT 1 ORDER BY 1 NULLS FIRST"),
+        ("SELECT 2 NOT /* é */ BETWEEN 1 AND 2", "SELECT 2 NOT BETWEEN 1 AND 2"),
+        ("SELECT * FROM unnest(a) WITH -- x\n ORDINALITY", "SELECT * FROM unnest(a) WITH ORDINALITY"),
+        ("SELECT 'a' -- c\n 'b' ORDER BY 1 NULLS/*'*/LAST", "SELECT 'ab' ORDER BY 1 NULLS LAST"),
+    ],
+)
+def test_comments_inside_keywords_that_look_ahead(sql: str, plain: str) -> None:
+    assert is_same(parse(sql)[0].tree, parse(plain)[0].tree)
+    assert parse(sql)[0].end == len(sql.encode())
+
+
+def test_a_comment_with_a_line_end_joins_no_strings() -> None:
+    with pytest.raises(ParseError) as caught:
+        parse("SELECT 1 ORDER BY 1 NULLS /* é */ FIRST, 'a' /* \n */ 'b'")
+    assert caught.value.position == 54
