@@ -79,8 +79,8 @@ class Load:
     minute: SlidingWindow = field(default_factory=lambda: SlidingWindow(_MINUTE_US))
     probes: dict[str, SlidingWindow] = field(default_factory=dict)
 
-    def add_probe(self, column: str, now_us: int) -> None:
-        self.probes.setdefault(column, SlidingWindow(_HOUR_US)).add(now_us)
+    def add_probe(self, raw: RawColumn, now_us: int) -> None:
+        self.probes.setdefault(raw.column, SlidingWindow(_HOUR_US)).add(now_us, raw.probes)
 
 
 class Loads:
@@ -124,15 +124,15 @@ def too_many_probes(raw: Iterable[RawColumn], load: Load, now_us: int) -> Refusa
     """For statements that compare these columns' real values, each as often as it stands here."""
     wanted: dict[str, int] = {}
     for column in raw:
-        wanted[column.column] = wanted.get(column.column, 0) + 1
+        wanted[column.column] = wanted.get(column.column, 0) + column.probes
         window = load.probes.get(column.column)
         limit = column.probes_per_hour
         if limit is None:
             continue
         wait_us = (window or SlidingWindow(_HOUR_US)).wait_us(now_us, wanted[column.column], limit)
         if wait_us != 0:
-            message = f"the real values of {column.column} were compared by {limit} statements of this user in an hour"
-            hint = _try_again(wait_us) if wait_us is not None else "Compare them in fewer statements."
+            message = f"this user may compare the real values of {column.column} {limit} times an hour"
+            hint = _try_again(wait_us) if wait_us is not None else "Compare them with fewer values."
             return _refused(column.rule, message, hint)
     return None
 

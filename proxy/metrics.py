@@ -14,6 +14,7 @@ from policies.limits import Limit
 
 DECISIONS: Final = ("allow", "rewrite", "deny", "hold")
 OUTCOMES: Final = ("ok", "failed")
+ESTIMATES: Final = ("known", "made", "failed")
 SHADOW_DECISIONS: Final = tuple(decision.value for decision in ShadowDecision)
 LIMITS: Final = tuple(limit.value for limit in Limit)
 
@@ -71,6 +72,7 @@ class Metrics:
         self.raw_uses = Counter(
             "pgwarden_raw_uses_total", "Masked columns whose real values a statement compared", registry=registry
         )
+        self.estimates = _counter(registry, "estimates", "Costs asked of the planner", "outcome", ESTIMATES)
         self.sessions = Gauge("pgwarden_sessions", "Sessions open now", registry=registry)
         self.logins = _counter(registry, "logins", "Logins by outcome", "outcome", OUTCOMES)
         self.journal_lag_bytes = Gauge(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -20,6 +21,7 @@ from proxy.config import Address, ClientCertificates, Config, ConfigError, SqlTe
 from proxy.dsn import Upstream
 from proxy.metrics import Metrics
 from proxy.net.catalogs import Catalogs
+from proxy.net.estimates import Estimates
 from proxy.net.known_names import KnownNames
 from proxy.net.listener import Listener
 from proxy.net.names_file import FILE_NAME, NamesFileError
@@ -43,7 +45,7 @@ def _known_names(config: Config, policies: Callable[[], PolicySet | None]) -> Kn
 
 
 class Worker:
-    """`upstreams`: by the name that clients use; called anew for each connection."""
+    """`upstreams`: by the name that clients use; called anew for each connection. `now_s`: the clock of policies."""
 
     def __init__(
         self,
@@ -52,6 +54,7 @@ class Worker:
         journal: Journal,
         metrics: Metrics,
         environment: Mapping[str, str],
+        now_s: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
         self._upstreams = upstreams
@@ -60,8 +63,9 @@ class Worker:
         self._names = _known_names(config, lambda: self._policies.loaded)
         self._catalogs = Catalogs(upstreams, fill=self._names.fill)
         self._policies = PolicyHolder(
-            config.policies, environment, upstreams, self._catalogs.all, self._policies_loaded
+            config.policies, environment, upstreams, self._catalogs.all, self._policies_loaded, now_s
         )
+        self._estimates = Estimates(upstreams, lambda outcome: metrics.estimates.labels(outcome).inc(), time.monotonic)
         self._services = WorkerServices(
             self._policies,
             self._catalogs,
@@ -69,6 +73,7 @@ class Worker:
             journal,
             metrics,
             upstreams,
+            self._estimates,
             config.audit.sql_text is SqlText.FULL,
         )
         self._listener: Listener | None = None
@@ -101,6 +106,7 @@ class Worker:
             self._upstreams,
             self._catalogs,
             self._metrics.sessions.inc,
+            self._estimates.make,
             links,
             self._journal.wait_synced if is_strict else None,
         )
@@ -162,6 +168,7 @@ class Worker:
         self._tasks.clear()
         if self._listener is not None:
             await self._listener.stop()
+        await self._estimates.close()
 
     def _start_task(self, work: Coroutine[None, None, None], name: str) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))

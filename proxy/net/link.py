@@ -25,6 +25,9 @@ from proxy.session.ports import (
     CloseLinks,
     Command,
     ConnectUpstream,
+    CostQuery,
+    Estimate,
+    EstimateCost,
     FinishServer,
     RefreshCatalog,
     RegisterKey,
@@ -213,6 +216,8 @@ class ClientLink(asyncio.Protocol):
                 self._timers.do(command)
             case RefreshCatalog(database):
                 self._surroundings.spawn(self._refresh_catalog(database))
+            case EstimateCost(query):
+                self._surroundings.spawn(self._estimate(query))
             case FinishServer():
                 self._finish_server()
             case CloseLinks():
@@ -226,6 +231,14 @@ class ClientLink(asyncio.Protocol):
             await self._surroundings.catalog_refreshed(database, is_awaited=is_awaited)
         finally:
             self.catalog_refreshed()
+
+    async def _estimate(self, query: CostQuery) -> None:
+        estimate = Estimate(None, "the gateway is shutting down")
+        try:
+            estimate = await self._surroundings.cost_estimated(query)
+        finally:
+            self.session.cost_estimated(query, estimate)
+            self._carry_out()
 
     def _write_server(self, data: bytes) -> None:
         wait_synced = self._surroundings.wait_synced

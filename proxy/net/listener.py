@@ -16,6 +16,7 @@ from proxy.net.catalogs import Catalogs
 from proxy.net.link import ClientLink
 from proxy.net.sockets import UnixSocket
 from proxy.net.surroundings import AnyLink, CancelKey, LinkSettings
+from proxy.session.ports import CostQuery, Estimate
 from proxy.session.session import Session
 
 OTHERS_S: Final = 1.0  # how long sessions wait for the catalog to follow another session's DDL
@@ -38,6 +39,7 @@ class Listener:
         upstreams: Mapping[str, Callable[[], Upstream]],
         catalogs: Catalogs,
         count_sessions: Callable[[int], None],
+        estimate: Callable[[CostQuery], Awaitable[Estimate]],
         settings: LinkSettings | None = None,
         wait_synced: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:
@@ -45,6 +47,7 @@ class Listener:
         self._upstreams = upstreams
         self._catalogs = catalogs
         self._count_sessions = count_sessions
+        self._estimate = estimate
         self._settings = settings or LinkSettings()
         self._wait_synced = wait_synced
         self._servers: list[asyncio.Server | Acceptor] = []
@@ -137,6 +140,9 @@ class Listener:
             self._catalogs.request(database)
             return
         await asyncio.gather(self._catalogs.read_anew(database), self._release(held, database))
+
+    async def cost_estimated(self, query: CostQuery) -> Estimate:
+        return await self._estimate(query)
 
     async def _release(self, held: Sequence[AnyLink], database: str) -> None:
         """Others see the change at once, too, but don't wait for a reading that a lock holds up."""

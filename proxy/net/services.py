@@ -20,8 +20,9 @@ from policies.model import EffectivePolicy, PolicySet, Principal
 from proxy.dsn import Upstream
 from proxy.metrics import Metrics
 from proxy.net.catalogs import Catalogs
+from proxy.net.estimates import Estimates
 from proxy.net.policies import PolicyHolder
-from proxy.session.ports import Gateway, Measures
+from proxy.session.ports import CostQuery, Estimate, Gateway, Measures
 
 
 @dataclass(slots=True)
@@ -34,6 +35,7 @@ class WorkerServices:
     journal: Journal
     metrics: Metrics
     upstreams: Mapping[str, Callable[[], Upstream]]
+    estimates: Estimates
     is_text_kept: bool = True
     loads: Loads = field(default_factory=Loads)
     _priced: tuple[PolicySet, PriceList] | None = None
@@ -121,6 +123,9 @@ class WorkerServices:
 
     def count_limit(self, limit: Limit) -> None:
         self.metrics.limits.labels(limit.value).inc()
+
+    def known_estimate(self, query: CostQuery) -> Estimate | None:
+        return self.estimates.known(query)
 
     def load(self, user: str, database: str) -> Load:
         return self.loads.of(user, database)

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from proxy.dsn import Upstream
 from proxy.net.sockets import Keepalive
+from proxy.session.ports import CostQuery, Estimate
 
 HANDSHAKE_S: Final = 10.0
 
@@ -65,6 +66,9 @@ class Surroundings(Protocol):
 
         At once when neither the caller (`is_awaited`) nor any other session needs it: it is read a little later.
         """
+
+    async def cost_estimated(self, query: CostQuery) -> Estimate:
+        """Asks the planner; it takes a bounded time and doesn't raise."""
 
     def register(self, link: AnyLink, key: CancelKey) -> None: ...
 

@@ -46,8 +46,8 @@ class Admission:
         if limited:
             load.minute.add(now_us, limited)
         for column in raw:
-            load.add_probe(column.column, now_us)
-        self._c.services.count_raw_uses(len(raw))
+            load.add_probe(column, now_us)
+        self._c.services.count_raw_uses(sum(column.probes for column in raw))
 
 
 def _is_limited(limits: Limits) -> bool:

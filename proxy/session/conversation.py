@@ -12,7 +12,17 @@ from policies.limits import Load
 from policies.model import EffectivePolicy
 from proxy.session.held import Basis, Declared, Origin, Portal
 from proxy.session.ledger import Identity, Ledger
-from proxy.session.ports import CancelUpstream, Chunk, CloseLinks, Outbox, Services, StartTimer, StopTimer
+from proxy.session.ports import (
+    CancelUpstream,
+    Chunk,
+    CloseLinks,
+    CostQuery,
+    Estimate,
+    Outbox,
+    Services,
+    StartTimer,
+    StopTimer,
+)
 from proxy.session.queue import ENDED_BY_READY, Item, Kind
 from proxy.session.reports import fatal_bytes, refusal_bytes
 from proxy.session.track import Track
@@ -75,6 +85,8 @@ class Conversation:
         self.is_leaving = False  # the client has said Terminate, or what nobody understands
         self.last_words = b""  # for a client that leaves
         self.is_ended = False
+        self.wanted_estimate: CostQuery | None = None  # the client waits for it
+        self.estimates: dict[CostQuery, Estimate] = {}  # for the message that waited
         self.is_counted = False  # in `load`, as a session that waits for a statement's end
         self.has_run = False  # since ReadyForQuery a portal has run: one transaction with what comes behind it
         self.cancels = 0

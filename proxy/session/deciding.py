@@ -13,6 +13,7 @@ from policies.decision import NO_EFFECT, Decision, Effect, Plan, Refusal
 from policies.model import EffectivePolicy
 from proxy.session.admission import Admission
 from proxy.session.conversation import Conversation, SessionEnds, Wait
+from proxy.session.costs import Costs, Ran, ran_by
 from proxy.session.held import Account, Basis, Declared, Held, Origin, Portal, Prepared, Reading, Run
 from proxy.session.names import Names
 from proxy.session.refusals import (
@@ -35,9 +36,10 @@ _PREPARABLE: Final = frozenset({"select", "insert", "update", "delete", "merge",
 class Denied(Exception):
     """The session's own state forbids the statement. `answer` is what the client reads."""
 
-    def __init__(self, refusal: Refusal, answer: bytes = b"") -> None:
+    def __init__(self, refusal: Refusal, answer: bytes = b"", plan_units: int | None = None) -> None:
         super().__init__(refusal.message)
         self.refusal = refusal
+        self.plan_units = plan_units
         self.answer = answer or refusal_bytes(refusal)
 
 
@@ -55,6 +57,7 @@ class Decider:
     def __init__(self, conversation: Conversation) -> None:
         self._c = conversation
         self._admission = Admission(conversation)
+        self._costs = Costs(conversation)
         self.shadow = Shadow(conversation)
 
     def decide(self, raw: bytes, basis: Basis | None = None, types: tuple[int, ...] = ()) -> Decided:
@@ -88,7 +91,7 @@ class Decider:
     def open_one(self, prepared: Prepared, policy: EffectivePolicy) -> tuple[Decision, list[Account]]:
         """The same for an Execute; an empty query has no account."""
         decision = prepared.decision
-        return self._open(prepared.sql, decision, decision.plans[:1], policy, prepared.basis, prepared.types)
+        return self._open(prepared.sql, decision, decision.plans[:1], policy, prepared.basis, prepared)
 
     def open_cursor(self, portal: Portal, declared: Declared) -> tuple[Decision, list[Account]]:
         """The same for an Execute of a cursor that DECLARE opened."""
@@ -102,11 +105,11 @@ class Decider:
         plans: tuple[Plan, ...],
         policy: EffectivePolicy,
         basis: Basis,
-        types: tuple[int, ...] = (),
+        prepared: Prepared | None = None,
     ) -> tuple[Decision, list[Account]]:
         names = self._c.sent.names
         if all(plan.effect is NO_EFFECT for plan in plans):
-            return decision, self._account(sql, decision, [Run(plan) for plan in plans], types)
+            return decision, self._account(sql, decision, [Run(plan) for plan in plans], prepared)
         runs: list[Run] = []
         for plan in plans:
             run = self._run(plan, names, policy)
@@ -121,22 +124,40 @@ class Decider:
                 names.run(plan.effect, run.makes)
         if any(run.reads is not None for run in runs):
             decision = replace(decision, plans=tuple(run.plan for run in runs))
-        return decision, self._account(sql, decision, runs, types)
+        return decision, self._account(sql, decision, runs, prepared)
 
     def _origin(self, effect: Effect) -> Origin:
         if effect.opens_cursor:
             return self._c.origin_of_portal(effect.opens_cursor.encode())
         return self._c.origin_of_statement(effect.prepares.encode())
 
-    def _account(self, sql: str, decision: Decision, runs: list[Run], types: tuple[int, ...] = ()) -> list[Account]:
+    def _account(
+        self, sql: str, decision: Decision, runs: list[Run], prepared: Prepared | None = None
+    ) -> list[Account]:
+        """Raises Denied, Wait, JournalError."""
         c = self._c
         refusal = self._admission.refusal(runs)
         if refusal is not None:
             raise Denied(refusal)
-        accounts = c.ledger.open(decision, runs, self.shadow.of_statements(sql, types, len(runs)))
+        units = self._estimated(decision, runs, prepared)
+        types = () if prepared is None else prepared.types
+        accounts = c.ledger.open(decision, runs, self.shadow.of_statements(sql, types, len(runs)), units)
         self._admission.begin(runs)
         c.is_tainted = c.is_tainted or any(run.plan.is_tainting for run in runs)
         return accounts
+
+    def _estimated(self, decision: Decision, runs: list[Run], prepared: Prepared | None) -> list[int | None]:
+        """Planner units by statement; none where no policy limits the cost. Raises Denied, Wait."""
+        if all(run.plan.limits.cost is None for run in runs):
+            return []
+        if prepared is not None:
+            rans = [ran_by(prepared)] * len(runs)
+        else:
+            rans = [Ran(decision.text, index) for index in range(len(runs))]
+        refusal, units = self._costs.refusal(zip(runs, rans, strict=True))
+        if refusal is not None:
+            raise Denied(refusal, plan_units=units[-1])
+        return units
 
     # names of SQL
 

@@ -271,7 +271,7 @@ class Extended:
                 return self._decider.open_cursor(portal, declared)
             return self._decider.open_one(prepared, policy)
         except Denied as denied:
-            self._refuse(prepared.sql, prepared.decision, denied.refusal, denied.answer)
+            self._refuse(prepared.sql, prepared.decision, denied.refusal, denied.answer, plan_units=denied.plan_units)
         except JournalError:
             self._refuse(prepared.sql, prepared.decision, journal_refusal())
         return None
@@ -283,8 +283,9 @@ class Extended:
         refusal: Refusal,
         answer: bytes = b"",
         drops_unnamed: bool = False,
+        plan_units: int | None = None,
     ) -> None:
-        self._c.ledger.deny(sql, decision, refusal, self._decider.shadow.of_text(sql))
+        self._c.ledger.deny(sql, decision, refusal, self._decider.shadow.of_text(sql), plan_units)
         poison(self._c, answer or refusal_bytes(refusal), drops_unnamed)
 
 

@@ -54,19 +54,33 @@ class Ledger:
         self._identity = identity
         self.position = 0  # of the journal, behind this session's last record
 
-    def open(self, decision: Decision, runs: Sequence[Run], shadows: Sequence[Shadowed] = ()) -> list[Account]:
+    def open(
+        self,
+        decision: Decision,
+        runs: Sequence[Run],
+        shadows: Sequence[Shadowed] = (),
+        units: Sequence[int | None] = (),
+    ) -> list[Account]:
         """Writes the intents of all statements, all or none. Raises JournalError: nothing may run then.
 
-        `shadows`: none, or one for each.
+        `shadows` and the planner's `units`: none, or one for each.
         """
         now = self._services.now_us()
-        beside = shadows or (None,) * len(runs)
-        accounts = [self._account(decision, run, now, shadow) for run, shadow in zip(runs, beside, strict=True)]
+        nothing = (None,) * len(runs)
+        beside = zip(runs, shadows or nothing, units or nothing, strict=True)
+        accounts = [self._account(decision, run, now, shadow, estimated) for run, shadow, estimated in beside]
         if accounts:
             self.position = self._services.append([account.intent for account in accounts])
         return accounts
 
-    def deny(self, sql: str, decision: Decision | None, refusal: Refusal, shadow: Shadowed | None = None) -> None:
+    def deny(
+        self,
+        sql: str,
+        decision: Decision | None,
+        refusal: Refusal,
+        shadow: Shadowed | None = None,
+        plan_units: int | None = None,
+    ) -> None:
         """A refused text, as one record. A journal that can't take it changes nothing: the text is refused."""
         plans = () if decision is None else decision.plans
         intent = Record(
@@ -80,6 +94,7 @@ class Ledger:
             policy_version="" if decision is None else decision.policy_fingerprint,
             trace_id=_trace_id(sql),
             raw_columns=_columns(raw for plan in plans for raw in plan.raw_columns),
+            plan_units=plan_units,
             **_shadow_fields(shadow),
             **self._identity.record_fields(),
         )
@@ -119,7 +134,12 @@ class Ledger:
             rows=rows,
             bytes_out=account.bytes_out,
             duration_us=duration_us,
-            cost=cost_of(prices, server_time_us=duration_us, bytes_out=account.bytes_out),
+            cost=cost_of(
+                prices,
+                server_time_us=duration_us,
+                bytes_out=account.bytes_out,
+                plan_units=account.intent.plan_units or 0,
+            ),
             currency=prices.currency,
             sqlstate=sqlstate,
             server_error=self._services.kept_error(account.server_error) if account.server_error else "",
@@ -153,7 +173,14 @@ class Ledger:
         )
         self._try_append(event)
 
-    def _account(self, decision: Decision, run: Run, now: int, shadow: Shadowed | None = None) -> Account:
+    def _account(
+        self,
+        decision: Decision,
+        run: Run,
+        now: int,
+        shadow: Shadowed | None = None,
+        plan_units: int | None = None,
+    ) -> Account:
         plan = run.plan
         is_changed = plan.is_rewritten or plan.column_masks or plan.masked_columns
         verdict = Verdict.REWRITE if is_changed else Verdict.ALLOW
@@ -170,6 +197,7 @@ class Ledger:
             masked_columns=plan.masked_columns,
             trace_id=_trace_id(plan.text),
             raw_columns=_columns(plan.raw_columns) if plan.raw_columns else (),
+            plan_units=plan_units,
             **(_shadow_fields(shadow) if shadow is not None else {}),
             **self._identity.record_fields(),
         )

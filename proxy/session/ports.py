@@ -84,6 +84,37 @@ class RefreshCatalog:
 
 
 @dataclass(frozen=True, slots=True)
+class CostQuery:
+    """A statement whose cost is asked for: the `index`-th of `text`, as the server will get it.
+
+    `types`: OIDs of parameters as Parse declared them, 0 where it left that to the server.
+    """
+
+    database: str
+    catalog_version: int
+    search_path: tuple[str, ...]
+    text: str
+    index: int
+    types: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """In the planner's units; None when there is no estimate, and `problem` says why. Neither text quotes data."""
+
+    units: float | None
+    problem: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateCost:
+    """Have the planner say what this would cost, then call `cost_estimated`."""
+
+    query: CostQuery
+
+
+@dataclass(frozen=True, slots=True)
 class FinishServer:
     """Nothing more goes to the server; what it says then still comes."""
 
@@ -102,6 +133,7 @@ Command = (
     | StartTimer
     | StopTimer
     | RefreshCatalog
+    | EstimateCost
     | FinishServer
     | CloseLinks
 )
@@ -195,6 +227,9 @@ class Services(Protocol):
 
     def count_limit(self, limit: Limit) -> None:
         """A limit was reached: a statement was refused, cut off or cut short."""
+
+    def known_estimate(self, query: CostQuery) -> Estimate | None:
+        """What was found out a while ago about the same question."""
 
     def load(self, user: str, database: str) -> Load:
         """What this user has under way there, all sessions together."""

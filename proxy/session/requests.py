@@ -53,11 +53,12 @@ class Requests:
 
     @property
     def is_held(self) -> bool:
-        """Whether client messages wait: for a cancel, for a new catalog, for a shorter queue."""
+        """Whether client messages wait: for a cancel, a new catalog, an estimate or a shorter queue."""
         c = self._c
         if self._is_queue_long:
             self._is_queue_long = len(c.queue) > _SHORT_QUEUE
-        return c.cancels > 0 or c.is_leaving or c.is_catalog_awaited or self._is_queue_long
+        is_asking = c.wanted_estimate is not None or c.is_catalog_awaited
+        return c.cancels > 0 or c.is_leaving or is_asking or self._is_queue_long
 
     @property
     def is_waiting(self) -> bool:
@@ -155,7 +156,7 @@ class Requests:
         try:
             decision, accounts = self._decider.open(sql, decided)
         except Denied as denied:
-            self._refuse(sql, decided.decision, denied.refusal, denied.answer)
+            self._refuse(sql, decided.decision, denied.refusal, denied.answer, denied.plan_units)
             return
         except JournalError:
             self._refuse(sql, decided.decision, journal_refusal())
@@ -163,6 +164,13 @@ class Requests:
         c.send_server(frame if decision.text == sql else encode(m.Query(decision.text.encode())))
         c.expect(Item(Kind.QUERY, decision=decision, is_open=decided.policy.is_everything, accounts=accounts))
 
-    def _refuse(self, sql: str, decision: Decision | None, refusal: Refusal, answer: bytes = b"") -> None:
-        self._c.ledger.deny(sql, decision, refusal, self._decider.shadow.of_text(sql))
+    def _refuse(
+        self,
+        sql: str,
+        decision: Decision | None,
+        refusal: Refusal,
+        answer: bytes = b"",
+        plan_units: int | None = None,
+    ) -> None:
+        self._c.ledger.deny(sql, decision, refusal, self._decider.shadow.of_text(sql), plan_units)
         poison_query(self._c, answer or refusal_bytes(refusal), yields_to_abort=bool(answer))

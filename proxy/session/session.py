@@ -19,7 +19,18 @@ from proxy.session.greeting import Greeting, GreetingFailed, enter
 from proxy.session.ledger import Identity, Ledger
 from proxy.session.opened import OpenSession, with_large
 from proxy.session.phase import Phase
-from proxy.session.ports import Channel, CloseLinks, ConnectUpstream, FinishServer, Outbox, Rules, Services, StartTls
+from proxy.session.ports import (
+    Channel,
+    CloseLinks,
+    ConnectUpstream,
+    CostQuery,
+    Estimate,
+    FinishServer,
+    Outbox,
+    Rules,
+    Services,
+    StartTls,
+)
 from proxy.session.reports import fatal_bytes
 from proxy.session.server_greeting import ServerGreeting, ServerUnfit
 from proxy.session.settings import Admitted, Startup
@@ -173,6 +184,14 @@ class Session:
         """The snapshot holds what was committed before a RefreshCatalog, or it took too long to read."""
         if self._open_session is not None:
             self._open_session.catalog_refreshed()
+            self._guarded(self._read_client)
+
+    def cost_estimated(self, query: CostQuery, estimate: Estimate) -> None:
+        """The answer to an EstimateCost."""
+        c = self._c
+        if c is not None and c.wanted_estimate == query:
+            c.wanted_estimate = None
+            c.estimates[query] = estimate
             self._guarded(self._read_client)
 
     def handshake_timed_out(self) -> None:

@@ -18,7 +18,7 @@ from policies.decision import Decision, Plan, Refusal
 from policies.limits import Limit, Load, Loads
 from policies.model import EffectivePolicy, Limits, Principal, RuleId, Source, Statement
 from proxy.session.phase import Phase
-from proxy.session.ports import Command, Gateway, Measures, Rules
+from proxy.session.ports import Command, CostQuery, Estimate, Gateway, Measures, Rules
 from proxy.session.session import Session
 from proxy.wire import messages as m
 from proxy.wire.codec import decode_backend, decode_frontend, decode_startup, encode
@@ -67,6 +67,8 @@ class StageServices:
     loads: Loads = field(default_factory=Loads)
     shadows: list[ShadowDecision] = field(default_factory=list)
     raw_uses: int = 0
+    estimates: dict[str, Estimate] = field(default_factory=dict)
+    price_list: PriceList = field(default_factory=PriceList)
     reached: list[Limit] = field(default_factory=list)
     ticks: int = 0
     ids: int = 0
@@ -104,7 +106,7 @@ class StageServices:
         return self.snapshot
 
     def prices(self) -> PriceList:
-        return PriceList()
+        return self.price_list
 
     def decide(self, sql: str, policy: EffectivePolicy, catalog: Catalog, namespace: Namespace) -> Decision:
         self.paths.append(namespace.search_path)
@@ -137,6 +139,9 @@ class StageServices:
 
     def count_limit(self, limit: Limit) -> None:
         self.reached.append(limit)
+
+    def known_estimate(self, query: CostQuery) -> Estimate | None:
+        return self.estimates.get(query.text)
 
     def load(self, user: str, database: str) -> Load:
         return self.loads.of(user, database)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from policies.decision import RawColumn
@@ -100,13 +102,14 @@ def test_probes_are_counted_by_column_and_hour() -> None:
     load = Load()
     assert too_many_probes([COLUMN, COLUMN], load, 0) is None
     assert too_many_probes([COLUMN] * 3, load, 0) is not None
-    load.add_probe(COLUMN.column, 0)
-    load.add_probe(COLUMN.column, 0)
+    load.add_probe(COLUMN, 0)
+    load.add_probe(COLUMN, 0)
     refusal = too_many_probes([COLUMN], load, 60 * MINUTE)
     assert refusal is not None
     assert (refusal.sqlstate, refusal.rule) == ("53400", "analysts/masks[0]")
     assert COLUMN.column in refusal.message
     assert too_many_probes([COLUMN], load, 61 * MINUTE) is None
+    assert too_many_probes([replace(COLUMN, probes=3)], Load(), 0) is not None
     other = RawColumn("shop.customers.ssn", 1, RULE)
     assert too_many_probes([other], load, 0) is None
     assert too_many_probes([RawColumn(COLUMN.column, None, RULE)] * 9, load, 0) is None
