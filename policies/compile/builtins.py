@@ -76,29 +76,6 @@ ALLOWED_ON_VISIBLE: Mapping[str, VisibleArgument] = {
     "pg_total_relation_size": _SIZE,
 }
 
-# The types that columns may have for a condition to enter a guard, by OID and pg_type.typname. Geometric types overflow
-# even in `=`, json and xml have no `=`.
-SAFE_TYPES: Mapping[int, str] = {
-    16: "bool", 17: "bytea", 18: "char", 19: "name", 20: "int8", 21: "int2", 23: "int4", 25: "text", 26: "oid",
-    650: "cidr", 700: "float4", 701: "float8", 774: "macaddr8", 790: "money", 829: "macaddr", 869: "inet",
-    1042: "bpchar", 1043: "varchar", 1082: "date", 1083: "time", 1114: "timestamp", 1184: "timestamptz",
-    1186: "interval", 1266: "timetz", 1560: "bit", 1562: "varbit", 1700: "numeric", 2950: "uuid", 3802: "jsonb",
-}  # fmt: skip
-# Types of parameters that a value of one of them may be passed as, beside its own.
-SAFE_TYPE_NAMES: frozenset[str] = frozenset(SAFE_TYPES.values()) | _names(
-    "any anyelement anynonarray anycompatible anycompatiblenonarray"
-)
-
-# Right sides of these must be literals that don't end in an unpaired backslash: LIKE finds that fault only
-# when it gets there, which tells about the row.
-PATTERN_OPERATORS: frozenset[str] = frozenset({"~~", "!~~", "~~*", "!~~*"})
-
-# Neither fail nor call user code, whatever the rows hold, when both sides are of the same SAFE_TYPES family
-# (numeric against float8 casts, and that overflows). Missing on purpose: arithmetic (overflow, zero), ||
-# (array dimensions), ~ (regular expressions that exhaust memory), -> and ->> (json with \\u0000), @ and
-# geometric operators.
-SAFE_OPERATORS: frozenset[str] = PATTERN_OPERATORS | _names("= <> != < <= > >= ? ?| ?&")
-
 # What SHOW and current_setting may tell: how to talk to this server, nothing of its machine, files or
 # rights.
 SETTING_READABLE: frozenset[str] = _names(

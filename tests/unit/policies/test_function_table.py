@@ -11,7 +11,6 @@ from catalog_servers import catalog_dsn
 from policies.compile.builtins import (
     ALLOWED_ON_VISIBLE,
     CHANNEL_FUNCTIONS,
-    SAFE_TYPE_NAMES,
     SETTING_READERS,
     SETTING_WRITERS,
 )
@@ -26,6 +25,7 @@ from policies.compile.function_table import (
     signatures,
     table_lines,
 )
+from policies.compile.operator_table import SAFE_TYPE_NAMES
 from policies.compile.rules.sequence_functions import SEQUENCE_FUNCTIONS
 from tests.function_lines import functions_of, listed_for
 
