@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ async def worker_before(
     *,
     handshake_s: float = 10.0,
     policies_text: str | None = None,
+    now_s: Callable[[], float] = time.time,
     **configuration: Any,
 ) -> AsyncIterator[WorkerStage]:
     """`upstream`: a DSN, or a server that gives a fresh shop."""
@@ -57,7 +59,7 @@ async def worker_before(
     metrics = Metrics(CollectorRegistry())
     assert config.databases is not None
     upstreams = {name: (lambda d=database: d.server) for name, database in config.databases.items()}
-    worker = Worker(config, upstreams, journal, metrics, {})
+    worker = Worker(config, upstreams, journal, metrics, {}, now_s)
     try:
         address, *_ = await worker.start()
         yield WorkerStage(worker, journal, metrics, address.port, policies)
