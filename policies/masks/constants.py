@@ -16,6 +16,7 @@ from uuid import UUID
 
 from policies.literals import quote_string
 from policies.masks import arrays, forms
+from policies.masks.plain import BIT, PLAIN, zero_bits
 from policies.masks.spec import MaskError, decimal_of, text_problem
 from policies.masks.targets import Family, Target
 
@@ -51,7 +52,15 @@ class Constant:
 
 
 def redacted(target: Target) -> Constant:
-    """The value that redact puts in place of every value of a type. Texts are cut to the column's length."""
+    """The value that redact puts in place of every value of a type. Texts are cut to the column's length.
+
+    Raises MaskError where there is none.
+    """
+    match target.family:
+        case Family.PLAIN:
+            return _plain(target)
+        case Family.ARRAY:
+            return Constant("'{}'", b"{}", arrays.write_binary((), target.element_oid))
     value = _REDACTED[target.family]
     if target.family is Family.TEXT and target.length is not None:
         value = value[: target.length]
@@ -83,6 +92,18 @@ def constant(target: Target, value: Any) -> Constant:
             return _json(target, value)
         case Family.BYTEA:
             return _bytea(value)
+        case _:
+            raise MaskError(f"mask constant doesn't work on {target.sql_type}; redact, nullify and sql do")
+
+
+def _plain(target: Target) -> Constant:
+    known = PLAIN[target.oid]
+    if target.oid != BIT:
+        return Constant(quote_string(known.text), known.text.encode("ascii"), known.binary)
+    if not target.modifiers:
+        raise MaskError("mask redact doesn't fit type bit here: its length isn't known; nullify and sql do")
+    text, binary = zero_bits(target.modifiers[0])
+    return Constant(quote_string(text), text.encode("ascii"), binary)
 
 
 def _refuse(wanted: str) -> NoReturn:

@@ -31,8 +31,12 @@ def check_type(spec: MaskSpec, type_oid: int, type_name: str) -> None:
         return
     target = target_of(type_oid, type_name)
     if target is None:
-        raise MaskError(f"mask {kind} doesn't work on type {type_name}; nullify does")
+        if kind is Kind.SQL:
+            return  # the server says whether the expression is of the type
+        raise MaskError(f"mask {kind} doesn't work on type {type_name}; nullify and sql do")
     match kind:
+        case Kind.REDACT:
+            constants.redacted(target)
         case Kind.CONSTANT:
             constants.constant(target, spec.get("value"))
         case Kind.PARTIAL | Kind.EMAIL if target.family not in TEXTS:

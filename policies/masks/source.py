@@ -40,7 +40,9 @@ def sql_form(spec: MaskSpec, type_oid: int, type_name: str, column: str, attribu
     kind = kind_of(spec)
     target = target_of(type_oid, type_name)
     if target is None:
-        # Only nullify gets here. CASE takes type and collation from the column, so no name has to be found.
+        # CASE takes type and collation from the column, so no name has to be found.
+        if kind is Kind.SQL:
+            return f"CASE WHEN {column} IS NULL THEN {column} ELSE {_operators_own(spec, column, attributes)} END"
         return f"CASE WHEN TRUE THEN NULL ELSE {column} END"
     if kind is Kind.NULLIFY or kind in KEYED:
         return _cast("NULL", target.sql_type)

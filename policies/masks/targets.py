@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from types import MappingProxyType
 
+from policies.masks.plain import ARRAYS, PLAIN
+
 
 class Family(Enum):
     """Types that masks treat alike."""
@@ -29,6 +31,8 @@ class Family(Enum):
     JSON = auto()
     JSONB = auto()
     BYTEA = auto()
+    PLAIN = auto()  # taken as a whole: see `plain`
+    ARRAY = auto()  # of anything but texts, taken as a whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +118,22 @@ def target_of(type_oid: int, type_name: str) -> Target | None:
 
     `type_name` is format_type's text. A name that isn't the type's own is a domain's.
     """
-    known = _TYPES.get(type_oid)
+    known = _known(type_oid)
     if known is None:
         return None
     modifiers = _modifiers(known, type_name)
     return Target(type_oid, known.family, _qualified(known.name, modifiers), modifiers, known.size, known.element_oid)
+
+
+def _known(type_oid: int) -> _Type | None:
+    if type_oid in PLAIN:
+        found = PLAIN[type_oid]
+        return _Type(Family.PLAIN, found.name, found.spellings)
+    element = _known(ARRAYS[type_oid]) if type_oid in ARRAYS else None
+    if element is None:
+        return _TYPES.get(type_oid)
+    spellings = tuple(f"{spelling}[]" for spelling in element.spellings)
+    return _Type(Family.ARRAY, f"{element.name}[]", spellings, 0, ARRAYS[type_oid])
 
 
 def _modifiers(known: _Type, type_name: str) -> tuple[int, ...]:
@@ -129,7 +144,7 @@ def _modifiers(known: _Type, type_name: str) -> tuple[int, ...]:
     if name + (zone or "") + (brackets or "") not in known.spellings:
         return ()
     numbers = tuple(int(number) for number in (first, second) if number is not None)
-    return (*numbers, 0) if known.family is Family.NUMERIC and len(numbers) == 1 else numbers
+    return (*numbers, 0) if name == "numeric" and len(numbers) == 1 else numbers
 
 
 def _qualified(name: str, modifiers: tuple[int, ...]) -> str:
