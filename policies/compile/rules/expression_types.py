@@ -22,14 +22,14 @@ class ExpressionTypes:
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
-        self._references = {id(reference.node): reference for reference in draft.facts.references}
+        self._by_node: dict[int, Reference] = {}
 
     def type_of(self, node: Any) -> str | None:
         kind = node_kind(node)
         fields: Tree = node[kind] if kind is not None else {}
         match kind:
             case "ColumnRef":
-                return self._column_type(self._references.get(id(fields)))
+                return self._column_type(self._reference(fields))
             case "TypeCast":
                 return cast_target(fields)
             case "A_Expr" if fields.get("kind") == "AEXPR_OP":
@@ -39,6 +39,11 @@ class ExpressionTypes:
             case "CoalesceExpr":
                 return _only({self.type_of(one) for one in fields.get("args", ())})
         return None
+
+    def _reference(self, fields: Tree) -> Reference | None:
+        if not self._by_node:
+            self._by_node.update({id(reference.node): reference for reference in self._draft.facts.references})
+        return self._by_node.get(id(fields))
 
     def operand_types(self, node: Tree) -> tuple[str | None, str | None]:
         """Those of an A_Expr's fields; "" where it has no such operand."""

@@ -9,6 +9,7 @@ Nor may the planner try an operator that can fail on the statistics of hidden ro
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from policies.catalog import Column
@@ -22,22 +23,39 @@ from policies.compile.tree import Tree, contains, nodes_of, strings_of
 
 # A jsonpath fails on a variable that it doesn't know, but only where it gets to it.
 _JSONPATH_OPERATORS = frozenset({"@?", "@@"})
+# Where columns may get other names.
+_NAMING = frozenset({"JoinExpr", "RangeVar", "RangeSubselect", "CommonTableExpr"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One walk over a statement's tree, and what several questions ask of it."""
+
+    draft: Draft
+    nodes: list[tuple[str, Tree]]
+    kinds: frozenset[str]
+    columns: list[Column]  # those that a condition may be about
 
 
 def choose_fence(draft: Draft) -> None:
     """Sets `draft.is_fenced` and `draft.is_blind`."""
     if any(target.access is not Access.OPEN for target in draft.targets):
+        found = _read(draft)
         draft.is_fenced = (
             _has_unknown_types(draft)
-            or _compares_unsafe_types(draft)
-            or _may_mix_collations(draft)
             or _calls_user_functions(draft)
+            or _compares_unsafe_types(found)
+            or _may_mix_collations(found)
             or not all(map(SafeExpressions(draft).is_block_safe, draft.facts.blocks))
         )
         draft.is_blind = draft.is_fenced and (
-            any(is_user_type(column) for column in compared_columns(draft))
-            or any(map(_may_fail_on_statistics, nodes_of(draft.statement.tree)))
+            any(map(is_user_type, found.columns)) or any(map(_may_fail_on_statistics, found.nodes))
         )
+
+
+def _read(draft: Draft) -> _Reading:
+    nodes = list(nodes_of(draft.statement.tree))
+    return _Reading(draft, nodes, frozenset(kind for kind, _ in nodes), _compared(draft, nodes))
 
 
 def is_user_type(column: Column) -> bool:
@@ -49,7 +67,8 @@ def is_condition_safe(draft: Draft, condition: Tree) -> bool:
     """Whether a part of a write's condition may be run for hidden rows: it can't fail and runs no user code."""
     if _has_unknown_types(draft) or contains(condition, "SubLink") or not SafeExpressions(draft).is_safe(condition):
         return False
-    if _may_mix_collations(draft) or (_renames_columns(draft) and _compares_unsafe_types(draft)):
+    found = _read(draft)
+    if _may_mix_collations(found) or (_renames_columns(draft, found.nodes) and _compares_unsafe_types(found)):
         return False
     names = {name for kind, node in nodes_of(condition) if kind == "ColumnRef" for name in strings_of(node["fields"])}
     called = {strings_of(node["funcname"])[-1] for kind, node in nodes_of(condition) if kind == "FuncCall"}
@@ -64,14 +83,13 @@ def _has_unknown_types(draft: Draft) -> bool:
     return any(target.has_unknown_columns for target in draft.targets)
 
 
-def _compares_unsafe_types(draft: Draft) -> bool:
+def _compares_unsafe_types(found: _Reading) -> bool:
     """Operators of other types are user code or may fail, and so may a cast that nobody wrote. Rows compared as a whole
     may hold any type.
     """
-    columns = compared_columns(draft)
-    if not all(map(_is_safe_type, columns)) or _compares_rows(draft):
+    if not all(map(_is_safe_type, found.columns)) or _compares_rows(found.draft):
         return True
-    return may_cast(draft, (column.type_oid for column in columns), _conditions(draft))
+    return may_cast(found.draft, (column.type_oid for column in found.columns), _conditions(found))
 
 
 def _is_safe_type(column: Column) -> bool:
@@ -79,12 +97,13 @@ def _is_safe_type(column: Column) -> bool:
     return column.is_enum or column.type_oid in SAFE_TYPES
 
 
-def _conditions(draft: Draft) -> list[Any]:
+def _conditions(found: _Reading) -> list[Any]:
     """All of the statement but what the top block computes after its scans."""
-    tree, top = draft.statement.tree, draft.facts.top
+    tree, top = found.draft.statement.tree, found.draft.facts.top
     if top is None or tree is not top.node:
         return [tree]
-    return [value for clause, value in tree.items() if clause not in AFTER_SCAN or contains(value, "SubLink")]
+    has_inner = "SubLink" in found.kinds
+    return [v for clause, v in tree.items() if clause not in AFTER_SCAN or (has_inner and contains(v, "SubLink"))]
 
 
 def _type_name(cast: Tree) -> tuple[str, ...]:
@@ -93,21 +112,27 @@ def _type_name(cast: Tree) -> tuple[str, ...]:
 
 def compared_columns(draft: Draft) -> list[Column]:
     """The columns that a condition may be about, by name; all of them where columns may have other names."""
+    return _compared(draft, list(nodes_of(draft.statement.tree)))
+
+
+def _compared(draft: Draft, nodes: list[tuple[str, Tree]]) -> list[Column]:
     columns = [column for target in draft.targets for column in target.visible_columns]
-    if _renames_columns(draft):
+    if _renames_columns(draft, nodes):
         return columns
     named = {reference.names[-1] for reference in draft.facts.references if not _is_only_output(reference)}
-    for kind, node in nodes_of(draft.statement.tree):
+    for kind, node in nodes:
         if kind == "JoinExpr":
             named.update(strings_of(node.get("usingClause")))
     return [column for column in columns if column.name in named]
 
 
-def _renames_columns(draft: Draft) -> bool:
+def _renames_columns(draft: Draft, nodes: list[tuple[str, Tree]]) -> bool:
     """A list of names behind an alias, a set operation over a star; NATURAL compares columns that nobody names."""
-    if _has_nested_star(draft) and _has_set_operation(draft.statement.tree):
+    if _has_nested_star(draft) and _has_set_operation(draft.statement.tree, nodes):
         return True
-    for kind, node in nodes_of(draft.statement.tree):
+    for kind, node in nodes:
+        if kind not in _NAMING:
+            continue
         has_list = bool(node.get("aliascolnames")) or bool(node.get("alias", {}).get("colnames"))
         match kind:
             case "JoinExpr" if has_list or node.get("isNatural"):
@@ -127,9 +152,9 @@ def _has_nested_star(draft: Draft) -> bool:
     )
 
 
-def _has_set_operation(tree: Tree) -> bool:
+def _has_set_operation(tree: Tree, nodes: list[tuple[str, Tree]]) -> bool:
     """Names its columns as its first side does."""
-    selects = [tree, *(node for kind, node in nodes_of(tree) if kind == "SelectStmt")]
+    selects = [tree, *(node for kind, node in nodes if kind == "SelectStmt")]
     return any(select.get("op", "SETOP_NONE") != "SETOP_NONE" for select in selects)
 
 
@@ -152,13 +177,16 @@ def _is_column(draft: Draft, reference: Reference) -> bool:
     return any(column.name == reference.names[0] for target in draft.targets for column in target.visible_columns)
 
 
-def _may_mix_collations(draft: Draft) -> bool:
+def _may_mix_collations(found: _Reading) -> bool:
     """Where two collations meet, a comparison fails when it is run, not when it is parsed; some fail on patterns.
 
     The database's own collation gives way to any other; C, that of names, alone can't meet another.
     """
-    if any(column.has_own_collation for column in compared_columns(draft)):
+    if any(column.has_own_collation for column in found.columns):
         return True
+    if found.kinds.isdisjoint(("CollateClause", "TypeCast")):
+        return False
+    draft = found.draft
     tree, top = draft.statement.tree, draft.facts.top
     for clause, value in tree.items():
         is_behind = top is not None and tree is top.node and clause in ("targetList", "sortClause")

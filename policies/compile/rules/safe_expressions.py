@@ -89,6 +89,7 @@ class SafeExpressions:
 
     def __init__(self, draft: Draft) -> None:
         self._types = ExpressionTypes(draft)
+        self._row_parts: dict[int, bool] = {}  # by a node's identity
 
     def is_block_safe(self, block: Block) -> bool:
         """The expressions of one block; those in subqueries belong to their own blocks, read on their own."""
@@ -124,8 +125,8 @@ class SafeExpressions:
             return not isinstance(value, dict) or all(map(self.is_safe, value.values()))
         if kind == "SubLink":
             return self._is_sublink_safe(value[kind])
-        if not contains(value, "ColumnRef") and not contains(value, "SubLink"):
-            return True  # it doesn't depend on a row
+        if not self._has_row_part(value):
+            return True
         node = value[kind]
         match kind:
             case "A_Expr":
@@ -135,6 +136,19 @@ class SafeExpressions:
             case "TypeCast":
                 return self._is_cast_safe(node)
         return kind in _SAFE_KINDS and all(map(self.is_safe, node.values()))
+
+    def _has_row_part(self, value: Any) -> bool:
+        """Whether a column or a subquery stands in it, so that it may depend on a row."""
+        if not isinstance(value, (dict, list)):
+            return False
+        known = self._row_parts.get(id(value))
+        if known is None:
+            if isinstance(value, dict):
+                known = "ColumnRef" in value or "SubLink" in value or any(map(self._has_row_part, value.values()))
+            else:
+                known = any(map(self._has_row_part, value))
+            self._row_parts[id(value)] = known
+        return known
 
     def _is_sublink_safe(self, node: Tree) -> bool:
         """A scalar subquery fails when it finds two rows, so it isn't safe; its inside is a block of its own."""
