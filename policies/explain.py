@@ -6,12 +6,12 @@ rewritten statement is, with the values that its filters and masks were bound to
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from policies.catalog import Catalog
 from policies.decision import Decision, Plan, Refusal
-from policies.model import EffectivePolicy, Limits, MaskSpec, RuleId, Statement, TableRule
+from policies.model import EffectivePolicy, Limits, MaskSpec, Mode, Policy, RuleId, Statement, TableRule
 from policies.resolve import resolve_table
 
 _SECRET_PARAMETERS = frozenset({"salt", "key"})
@@ -19,20 +19,34 @@ _TAB_COLUMNS = 4
 _CONTEXT_CHARACTERS = 100  # how much of a long line stands around a caret
 
 
-def explain(decision: Decision, policy: EffectivePolicy, sql: str, catalog: Catalog | None = None) -> str:
-    """The explanation as text for a terminal. With a catalog it also tells where each mask is applied."""
-    return "\n".join(_lines(explain_data(decision, policy, sql, catalog)))
+def explain(
+    decision: Decision,
+    policy: EffectivePolicy,
+    sql: str,
+    catalog: Catalog | None = None,
+    shadow: Decision | None = None,
+) -> str:
+    """The explanation as text for a terminal. With a catalog it also tells where each mask is applied.
+
+    `shadow`: what is decided under `policy.shadow`.
+    """
+    return "\n".join(_lines(explain_data(decision, policy, sql, catalog, shadow)))
 
 
 def explain_data(
-    decision: Decision, policy: EffectivePolicy, sql: str, catalog: Catalog | None = None
+    decision: Decision,
+    policy: EffectivePolicy,
+    sql: str,
+    catalog: Catalog | None = None,
+    shadow: Decision | None = None,
 ) -> dict[str, Any]:
     """The same as plain values that JSON can carry; keys are stable."""
     return {
         "principal": _principal(policy),
         "database": policy.database,
         "policy_fingerprint": policy.fingerprint,
-        "policies": [{"name": p.name, "source": str(p.source)} for p in policy.policies],
+        "policies": _names(policy.policies),
+        "waiting": _names(policy.waiting),
         "is_everything": policy.is_everything,
         "statements": _statements(policy),
         "functions": {"allow": list(policy.functions_allow), "rule": _rule(policy.functions_rule)},
@@ -42,6 +56,23 @@ def explain_data(
         "rewritten_sql": decision.text if decision.refusal is None and decision.text != sql else None,
         "plans": [_plan(plan, policy, catalog) for plan in decision.plans],
         "refusal": _refusal(decision.refusal, sql) if decision.refusal else None,
+        "shadow": _shadow(policy.shadow, shadow) if policy.shadow and shadow else None,
+    }
+
+
+def _names(policies: Iterable[Policy]) -> list[dict[str, str]]:
+    return [{"name": policy.name, "source": str(policy.source)} for policy in policies]
+
+
+def _shadow(policy: EffectivePolicy, decision: Decision) -> dict[str, Any]:
+    """What would be decided if the policies in shadow mode were enforced too."""
+    return {
+        "policies": _names(part for part in policy.policies if part.mode is Mode.SHADOW),
+        "decision": _verdict(decision),
+        "rule": decision.refusal.rule if decision.refusal else None,
+        "message": decision.refusal.message if decision.refusal else None,
+        "masked_columns": sorted({name for plan in decision.plans for name in plan.masked_columns}),
+        "filtered_tables": sorted({name for plan in decision.plans for name in plan.filtered_tables}),
     }
 
 
@@ -60,7 +91,12 @@ def _statements(policy: EffectivePolicy) -> dict[str, Any]:
     is_all = Statement.ALL in policy.statements
     own = policy.statements & {Statement.ALL, Statement.REPLICATION} if is_all else policy.statements
     allowed = [kind for kind in Statement if kind in own]
-    return {"allow": [kind.value for kind in allowed], "rule": _rule(policy.statements_rule)}
+    denied = [(kind, rule) for part in policy.policies for kind, rule in part.statements_deny]
+    return {
+        "allow": [kind.value for kind in allowed],
+        "rule": _rule(policy.statements_rule),
+        "deny": [{"kind": kind.value, "rule": _rule(rule)} for kind, rule in denied],
+    }
 
 
 def _rule(rule: RuleId | None) -> dict[str, str] | None:
@@ -71,6 +107,10 @@ def _limits(limits: Limits) -> dict[str, Any]:
     given = {
         "rows": (limits.rows, limits.rows_rule),
         "runtime_s": (limits.runtime_s, limits.runtime_rule),
+        "bytes": (limits.bytes, limits.bytes_rule),
+        "concurrent": (limits.concurrent, limits.concurrent_rule),
+        "statements_per_minute": (limits.statements_per_minute, limits.statements_per_minute_rule),
+        "cost": (limits.cost, limits.cost_rule),
     }
     return {name: {"value": value, "rule": _rule(rule)} for name, (value, rule) in given.items() if value is not None}
 
@@ -178,6 +218,18 @@ def _lines(data: Mapping[str, Any]) -> Iterator[str]:
     elif data["rewritten_sql"] is not None:
         yield "goes upstream"
         yield from ("  " + line for line in data["rewritten_sql"].splitlines())
+    if data["shadow"]:
+        yield from _shadow_lines(data["shadow"])
+
+
+def _shadow_lines(shadow: Mapping[str, Any]) -> Iterator[str]:
+    names = ", ".join(f"{policy['name']} ({policy['source']})" for policy in shadow["policies"])
+    yield f"shadow      {shadow['decision']}, were it enforced: {names}"
+    if shadow["rule"]:
+        yield f"  refused by {shadow['rule']}: {shadow['message']}"
+    for key, what in (("masked_columns", "masked"), ("filtered_tables", "filtered")):
+        if shadow[key]:
+            yield f"  {what}: {', '.join(shadow[key])}"
 
 
 def _who(data: Mapping[str, Any]) -> Iterator[str]:
@@ -188,7 +240,11 @@ def _who(data: Mapping[str, Any]) -> Iterator[str]:
     yield f"database    {data['database']}"
     matched = [f"{policy['name']} ({policy['source']})" for policy in data["policies"]]
     yield f"policies    {', '.join(matched) or 'none matches: nothing is allowed'}"
+    for waiting in data["waiting"]:
+        yield f"waiting     {waiting['name']} ({waiting['source']}): its `when` doesn't hold"
     yield f"statements  {_allowed(data['statements'])}"
+    for denied in data["statements"]["deny"]:
+        yield f"denied      {denied['kind']}{_by(denied['rule'])}"
     yield f"functions   {_allowed(data['functions'])}"
     for name, limit in data["limits"].items():
         yield f"limit       {name} {limit['value']}{_by(limit['rule'])}"

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from audit.query import parse_moment
 from policies.catalog import Catalog, Namespace
 from policies.compile import Compiler
+from policies.decision import Decision
 from policies.explain import explain as explain_text
 from policies.explain import explain_data
 from policies.load import load_folder
-from policies.model import EffectivePolicy
+from policies.model import Circumstances, EffectivePolicy
 from policies.resolve import resolve
 from proxy.commands.options import ConfigOption, read_config
 from proxy.commands.outcome import CommandError, clear_errors, print_out
+from proxy.commands.snapshots import catalog_of, database_names
 from proxy.config import Config
-from proxy.net.introspect import CatalogReadError, read_catalog
-from proxy.places import SHOP_DATABASE, embedded_dsn
 
 
 def explain(
@@ -29,6 +30,10 @@ def explain(
     config: ConfigOption = None,
     database: Annotated[
         str | None, typer.Option("--database", "-d", help="As clients name it; left out: the only one there is.")
+    ] = None,
+    address: Annotated[str, typer.Option("--address", help="Where the client comes from, for `when`.")] = "",
+    at: Annotated[
+        str | None, typer.Option("--at", help="When, for `when`: an ISO 8601 time or an age (2h); left out: now.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
 ) -> None:
@@ -41,21 +46,28 @@ def explain(
     Examples:
       pgwarden explain --config pgwarden.yaml --user ada --sql 'SELECT email FROM shop.customers'
       pgwarden explain -c pgwarden.yaml -u ada -d shop --sql 'SELECT 1' --json | jq .decision
+      pgwarden explain -c pgwarden.yaml -u ada --sql 'SELECT 1' --address 10.0.0.7 --at 2026-07-04T22:00+02:00
     """
     with clear_errors():
         read = read_config(config)
         name = _database(read, database)
-        policy = _policy(read, user, name)
-        catalog = _catalog(read, name)
-        decision = Compiler().decide(sql, policy, catalog, Namespace(catalog.search_path, catalog.search_path))
+        now = datetime.now(UTC)
+        policy = _policy(read, user, name, Circumstances(address, parse_moment(at, now) if at else now))
+        catalog = catalog_of(read, name)
+        decision = _decision(sql, policy, catalog)
+        shadow = _decision(sql, policy.shadow, catalog) if policy.shadow else None
     if as_json:
-        print_out(json.dumps(explain_data(decision, policy, sql, catalog), ensure_ascii=False))
+        print_out(json.dumps(explain_data(decision, policy, sql, catalog, shadow), ensure_ascii=False))
     else:
-        print_out(explain_text(decision, policy, sql, catalog))
+        print_out(explain_text(decision, policy, sql, catalog, shadow))
+
+
+def _decision(sql: str, policy: EffectivePolicy, catalog: Catalog) -> Decision:
+    return Compiler().decide(sql, policy, catalog, Namespace(catalog.search_path, catalog.search_path))
 
 
 def _database(config: Config, wanted: str | None) -> str:
-    names = [SHOP_DATABASE] if config.databases is None else list(config.databases)
+    names = database_names(config)
     if wanted is None and len(names) == 1:
         return names[0]
     if wanted not in names:
@@ -64,25 +76,10 @@ def _database(config: Config, wanted: str | None) -> str:
     return wanted
 
 
-def _policy(config: Config, user: str, database: str) -> EffectivePolicy:
-    names = [SHOP_DATABASE] if config.databases is None else list(config.databases)
-    policies = load_folder(config.policies, os.environ, names)
-    policy = resolve(policies, user, database)
+def _policy(config: Config, user: str, database: str, circumstances: Circumstances) -> EffectivePolicy:
+    policies = load_folder(config.policies, os.environ, database_names(config))
+    policy = resolve(policies, user, database, circumstances)
     if policy is None:
         known = ", ".join(sorted(policies.principals)) or "nobody"
         raise CommandError(f"no principal is called {user!r}; the policy folder knows {known}")
     return policy
-
-
-def _catalog(config: Config, database: str) -> Catalog:
-    if config.databases is not None:
-        return _read(config.databases[database].server.url(), database)
-    with embedded_dsn(config, SHOP_DATABASE) as dsn:
-        return _read(dsn, database)
-
-
-def _read(dsn: str, database: str) -> Catalog:
-    try:
-        return asyncio.run(read_catalog(dsn, database=database))
-    except CatalogReadError as error:
-        raise CommandError(str(error)) from None

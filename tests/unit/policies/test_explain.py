@@ -150,3 +150,33 @@ def test_nobody_is_allowed_anything() -> None:
     text = explain(Decision("SELECT 1", (Plan("select", "SELECT 1"),)), found, "SELECT 1")
     assert "policies    none matches: nothing is allowed" in text
     assert "decision    allow" in text
+
+
+NARROWER = """principals: [{user: ada}]
+policies:
+  - {name: base, subjects: {any: true}, statements: {allow: [select], deny: [ddl]}, tables: {allow: ["shop.*"]},
+     limits: {bytes: 1kB, concurrent: 2, statements_per_minute: 3}}
+  - {name: night, subjects: {any: true}, when: {hours: "22:00-06:00"}, statements: [all]}
+  - {name: next, subjects: {any: true}, mode: shadow, tables: {block: [shop.customers]}}
+"""
+
+
+def test_what_is_denied_waits_or_stands_in_the_shadow() -> None:
+    found = resolve(load_texts({"a.yaml": NARROWER.encode()}, {}), "ada", "shop")
+    assert found is not None
+    text = explain(Decision("SELECT 1", (Plan("select", "SELECT 1"),)), found, "SELECT 1", CATALOG, refused(1))
+    assert text.splitlines()[2:] == [
+        "policies    base (a.yaml:3:5)",
+        "waiting     night (a.yaml:5:5): its `when` doesn't hold",
+        "statements  select  [base/statements a.yaml:3:61]",
+        "denied      ddl  [base/statements.deny[0] a.yaml:3:78]",
+        "functions   none",
+        "limit       bytes 1000  [base/limits.bytes a.yaml:4:22]",
+        "limit       concurrent 2  [base/limits.concurrent a.yaml:4:39]",
+        "limit       statements_per_minute 3  [base/limits.statements_per_minute a.yaml:4:65]",
+        "",
+        "decision    allow",
+        "statement   select",
+        "shadow      deny, were it enforced: next (a.yaml:6:5)",
+        "  refused by analysts/tables.block[0]: no",
+    ]
