@@ -17,7 +17,7 @@ from tests.security.canaries import Canaries
 from tests.security.raw_client import RawClient
 
 SECURITY = Path(__file__).parent
-USERS = ("ada", "max", "wes", "root")
+USERS = ("ada", "max", "wes", "fay", "root")
 
 
 @cache

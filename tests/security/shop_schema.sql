@@ -102,3 +102,9 @@ CREATE OPERATOR shop.~~~ (leftarg = text, rightarg = text, function = shop.tell_
 CREATE FUNCTION shop.text_of(int) RETURNS text LANGUAGE sql AS 'SELECT max(ssn) FROM shop.customers';
 CREATE PROCEDURE shop.tell_all() LANGUAGE plpgsql AS
     'BEGIN RAISE NOTICE ''%'', (SELECT max(secret) FROM vault.secrets); END';
+CREATE FUNCTION shop.complain(text) RETURNS boolean LANGUAGE plpgsql AS
+    'BEGIN RAISE EXCEPTION ''no: %'', $1 USING DETAIL = $1, HINT = $1; END';
+CREATE FUNCTION shop.complain_as(text) RETURNS boolean LANGUAGE plpgsql AS
+    'BEGIN RAISE EXCEPTION SQLSTATE ''23514'' USING MESSAGE = $1, CONSTRAINT = $1, COLUMN = $1, TABLE = $1; END';
+CREATE FUNCTION shop.complain_inside(int) RETURNS int LANGUAGE plpgsql AS
+    'BEGIN RETURN (SELECT ssn::int + $1 FROM shop.customers WHERE ssn IS NOT NULL ORDER BY id DESC LIMIT 1); END';

@@ -11,6 +11,8 @@ from tests.security.vector import Defence
 
 @dataclass(frozen=True, slots=True)
 class Special:
+    """`file`: under tests."""
+
     name: str
     way: str
     defence: Defence
@@ -18,7 +20,12 @@ class Special:
     test: str
 
 
-_SESSIONS, _RELOADS = "test_sessions.py", "test_reloads.py"
+_SESSIONS, _RELOADS = "security/test_sessions.py", "security/test_reloads.py"
+_RAW_USES, _LEAKS, _LAUNDERING = (
+    "security/test_raw_uses.py",
+    "rules/test_leaks_on_servers.py",
+    "rules/test_laundering_on_servers.py",
+)
 SPECIAL = (
     Special("startup_search_path", "search_path in the startup packet", Defence.SETTINGS, _SESSIONS, "test_startup_parameters"),
     Special("startup_options", "-c settings in the options of the startup packet", Defence.SETTINGS, _SESSIONS, "test_startup_parameters"),
@@ -40,4 +47,21 @@ SPECIAL = (
     Special("prepared_before_block", "a statement prepared before its table was blocked", Defence.PROTOCOL, _RELOADS, "test_prepared_statements_follow_the_policy"),
     Special("columns_swapped", "columns renamed under a prepared statement", Defence.STREAM, _RELOADS, "test_columns_swapped_under_a_prepared_statement"),
     Special("table_replaced", "a table dropped and made anew with other columns", Defence.STREAM, _RELOADS, "test_a_table_replaced_behind_the_proxy"),
+    Special("temp_table_across_reload", "temporary tables, settings and what functions left, made before a column was masked", Defence.PROTOCOL, _RELOADS, "test_an_open_session_that_left_its_mark_ends_when_it_is_narrowed"),
+    Special("names_across_reload", "cursors, prepared statements and portals of the same names under two policies", Defence.PROTOCOL, _RELOADS, "test_what_stands_under_a_name_follows_the_policy"),
+    Special("policy_change_in_a_pipeline", "a policy that narrows in the middle of a pipeline", Defence.PROTOCOL, _RELOADS, "test_a_policy_that_narrows_in_the_middle_of_a_pipeline"),
+    Special("random_pipelines", "random orders of messages, names and savepoints", Defence.PROTOCOL, "security/test_pipelines.py", "test_random_pipelines"),
+    Special("cancel_with_a_wrong_secret", "CancelRequest for another session", Defence.PROTOCOL, "drivers/test_psycopg.py", "test_a_cancel_with_a_wrong_secret_does_nothing"),
+    Special("operators_of_the_clients_path", "comparisons of citext under a search_path without its schema", Defence.SETTINGS, "rules/test_paths_on_servers.py", "test_a_path_without_the_types_schema_is_refused"),
+    Special("statistics_prefix", "LIKE patterns that the planner tries on pg_statistic's values", Defence.FENCE, "rules/test_statistics_on_servers.py", "test_no_pattern_fails_on_hidden_values"),
+    Special("every_error_oracle", "each function and cast that can fail, with the fence and without it", Defence.FENCE, _LEAKS, "test_an_error_oracle_works_without_the_fence_and_fails_with_it"),
+    Special("parameter_row_types", "a row type that PREPARE or Parse declares by its number", Defence.RELATIONS, "rules/test_parameter_types_on_servers.py", "test_a_row_type_is_known_by_its_number"),
+    Special("raw_use_beyond_its_uses", "a column that may be compared raw, used in any other way", Defence.SOURCE, _RAW_USES, "test_every_other_use_is_what_the_mask_alone_gives"),
+    Special("raw_groups_order", "groups of raw values, whose order would tell", Defence.SOURCE, _RAW_USES, "test_groups_come_in_no_order_of_their_values"),
+    Special("renamed_table", "a table renamed, moved or replaced behind the policy's back", Defence.LINEAGE, _LAUNDERING, "test_a_renamed_table_keeps_its_rules"),
+    Special("renamed_column", "a masked column under a new name", Defence.LINEAGE, _LAUNDERING, "test_a_renamed_column_keeps_its_rules"),
+    Special("swapped_columns", "two columns that swap their names", Defence.LINEAGE, _LAUNDERING, "test_swapped_columns_are_both_masked"),
+    Special("detached_partition", "a partition that left its parent", Defence.LINEAGE, _LAUNDERING, "test_a_detached_partition_keeps_its_parents_rules"),
+    Special("copied_table", "CREATE TABLE AS by an administrator, under a name that a wildcard allows", Defence.LINEAGE, _LAUNDERING, "test_newcomers_with_look_alikes_are_refused"),
+    Special("views_made_later", "views, materialized views and functions made later", Defence.LINEAGE, _LAUNDERING, "test_views_functions_and_materialized_views_made_later"),
 )  # fmt: skip

@@ -30,6 +30,7 @@ class Defence(StrEnum):
     WRITES = (
         "a write's condition holds the filter, its target is never read raw, RETURNING is masked and rows are checked"
     )
+    LINEAGE = "rules follow what they name through renames, and newcomers that look alike are refused"
     LOCKS = "row locks need the update grant"
 
 

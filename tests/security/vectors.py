@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.security.vector import Vector
 from tests.security.vectors_catalogs import CATALOGS
+from tests.security.vectors_channels import CHANNEL_TALKS, CHANNELS
 from tests.security.vectors_columns import BLOCKED_COLUMNS, INFERENCE, ORACLES
 from tests.security.vectors_names import NAMES
 from tests.security.vectors_protocol import MESSAGES, PARAMETERS, SEVERAL, SIZES
@@ -27,6 +28,7 @@ TEXTS: tuple[Vector, ...] = (
     *WRITES,
     *COPIES,
     *OTHERS,
+    *CHANNELS,
 )
 CONVERSATIONS: tuple[Vector, ...] = (
     *SEVERAL,
@@ -40,5 +42,6 @@ CONVERSATIONS: tuple[Vector, ...] = (
     *TEMPORARY,
     *DEFINITIONS,
     *NAMES,
+    *CHANNEL_TALKS,
 )
 VECTORS: tuple[Vector, ...] = (*TEXTS, *CONVERSATIONS)

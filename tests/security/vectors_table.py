@@ -37,7 +37,7 @@ def rows() -> Iterator[tuple[str, ...]]:
 
 
 def _special_test(special: Special) -> str:
-    return f"tests/security/{special.file}::{special.test}"
+    return f"tests/{special.file}::{special.test}"
 
 
 def _asked(vector: Vector) -> str:
