@@ -35,3 +35,29 @@ def test_what_hides_only_at_times_is_warned_of(part: str) -> None:
 )
 def test_what_allows_at_times_is_fine(part: str) -> None:
     assert advise(policy_set(f"{part}, {WHEN}")) == []
+
+
+HIDES = f"tables: {{allow: ['shop.*']}}, {WHEN}, "
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        ("masks: [{column: shop.b.c, mask: {kind: redact}}]", "shop.b.c"),
+        ("columns: {block: [shop.b.c]}", "shop.b.c"),
+        ("rows: [{table: shop.b, filter: 'x = 1'}]", "every row of shop.b"),
+    ],
+)
+def test_what_another_policy_opens_at_other_times_is_warned_of(part: str, name: str) -> None:
+    (warning,) = advise(policy_set(HIDES + part, "tables: {allow: [shop.b]}"))
+    assert f"user 'ada' sees {name} as it is" in warning.message
+    assert (warning.severity, warning.source.line) == (Severity.WARNING, 6)
+    assert advise(policy_set(HIDES + part)) == []
+    assert advise(policy_set(HIDES + part, "tables: {allow: [shop.other]}")) == []
+    assert advise(policy_set(HIDES + part, f"tables: {{allow: [shop.b]}}, {part}")) == []
+    assert advise(policy_set(HIDES + part, "tables: {allow: [shop.b]}, subjects: {users: [bob]}, database: shop")) != []
+
+
+def test_who_is_not_concerned_opens_nothing() -> None:
+    part = HIDES + "subjects: {users: [ada]}, masks: [{column: shop.b.c, mask: {kind: redact}}]"
+    assert advise(policy_set(part, "subjects: {users: [bob]}, tables: {allow: ['*.*']}")) == []
