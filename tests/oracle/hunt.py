@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from tests.oracle.pipe import Lost, Path, Pipe, Statement, exchange
 from tests.oracle.sieve import Sieve
-from tests.oracle.stand import COPY, OURS, TWIN, Stand
+from tests.oracle.stand import COPY, OURS, REVERSED, TWIN, Stand
 from tests.oracle.verdict import Reply, Verdict, difference, is_same, judge, may_be_undetermined, read_reply
 
 BATCH = 40
@@ -162,13 +162,15 @@ class Hunter:
         return found - self.stand.canaries.found_in(said) if found else found
 
     def _is_left_open(self, statement: Statement, ours: Reply) -> bool:
-        """Whether the copy gives our answer too, once rewritten as ours was or under another plan."""
+        """Whether the copy gives our answer too: rewritten as ours was, read backwards, or under another plan."""
         try:
             if is_same(read_reply(self.ask(TWIN, [statement])[0]), ours):
                 return True
+            if is_same(read_reply(self.ask(REVERSED, [statement])[0]), ours):
+                return True
             return any(
                 is_same(read_reply(self._planned(door, statement, plan)), ours)
-                for door in (COPY, TWIN)
+                for door in (COPY, REVERSED, TWIN)
                 for plan in PLANS
             )
         except Lost:

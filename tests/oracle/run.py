@@ -1,7 +1,8 @@
 """A long hunt: ``python -m tests.oracle.run FOLDER``; started again with the same folder it goes on where it was.
 
 Each worker has a server, a pgwarden and every Nth block of statements of its own, and writes after each block what came
-out so far (worker-0.json) and whatever it found (findings.jsonl). ``--summary`` prints the sum of all workers.
+out so far (worker-0.json) and whatever it found (findings.jsonl). ``--summary`` prints the sum of all workers,
+``--keep`` makes counterexamples of the findings.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 
 import psycopg
 
+from tests.oracle.counterexamples import keep
 from tests.oracle.hunt import Finding, Hunter, Tally, batches
 from tests.oracle.sieve import Sieve
 from tests.oracle.stand import open_stand, server_of
@@ -34,7 +36,7 @@ _SHORT = 300
 
 @dataclass
 class State:
-    """One worker's counts. `next_block`: the first that isn't done; `seconds`: spent on statements, all runs together."""
+    """One worker's counts. `next_block`: the first that isn't done; `seconds`: spent on statements, in all runs."""
 
     server: str
     version: str = ""
@@ -139,8 +141,10 @@ def summary(folder: Path) -> str:
     servers = ", ".join(f"PostgreSQL {state.version} (block {state.next_block})" for state in states)
     lines = [
         f"seed {job.get('seed')}, commit {job.get('commit', 'unknown')}, {servers}",
-        f"{total:,} of {job.get('statements', 0):,} statements, {seconds:,.0f} s, {total / max(1.0, seconds):.0f} per second",
-        f"allowed {allowed:.2%}; leaks {verdicts['leak']}, differences {verdicts['different']}, undetermined {verdicts['undetermined']}",
+        f"{total:,} of {job.get('statements', 0):,} statements, {seconds:,.0f} s,"
+        f" {total / max(1.0, seconds):.0f} per second",
+        f"allowed {allowed:.2%}; leaks {verdicts['leak']}, differences {verdicts['different']},"
+        f" undetermined {verdicts['undetermined']}",
         f"verdicts {dict(verdicts.most_common())}",
         f"SQLSTATEs {dict(errors.most_common(12))}",
     ]
@@ -159,14 +163,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--servers", default="18,15", help="one worker for each: 18 (the wheel's) or 15 (the system's)")
     parser.add_argument("--commit", default="unknown", help="of the code that runs, for the summary")
     parser.add_argument("--summary", action="store_true")
+    parser.add_argument("--keep", type=Path, help="shrink what was found into this folder instead")
     return parser.parse_args()
 
 
 def main() -> int:
     """0 when nothing was found."""
     given = _arguments()
-    if given.summary:
-        sys.stdout.write(summary(given.folder) + "\n")
+    if given.summary or given.keep:
+        sys.stdout.write(summary(given.folder) + "\n" if given.summary else keep(given.folder, given.keep))
         return 0
     given.folder.mkdir(parents=True, exist_ok=True)
     kinds = given.servers.split(",")

@@ -1,7 +1,8 @@
 """Where statements are compared: the canary shop with some oddities, its sanitized copy, a running pgwarden.
 
 `twin` is a second door to the copy: through pgwarden, under the analyst's filters and with masks that change nothing.
-It tells whether an answer is what the copy gives once statements are rewritten.
+It tells whether an answer is what the copy gives once statements are rewritten. `reversed` is the copy with all rows
+in the opposite order: it tells whether an answer depends on which row comes first.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from tests.security.canary_shop import connect, policy_text
 from tests.security.raw_client import RawClient
 
 HERE = Path(__file__).parent
-OURS, COPY, TWIN = "shop", "copy", "twin"
+OURS, COPY, TWIN, REVERSED = "shop", "copy", "twin", "reversed"
 TIMEOUT = "3s"  # of one statement
 SETTINGS = {
     "fsync": "off",
@@ -42,12 +43,28 @@ SETTINGS = {
     "jit": "off",
     "max_wal_size": "512MB",
 }
+# Each row is written anew, the last one first.
+_REVERSE = b"""
+DO $$
+DECLARE own regclass; place tid; first name;
+BEGIN
+    FOR own, first IN
+        SELECT c.oid, (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                       AND a.attgenerated = '' ORDER BY a.attnum LIMIT 1)
+        FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = 'shop'::regnamespace
+    LOOP
+        FOR place IN EXECUTE format('SELECT ctid FROM ONLY %s ORDER BY ctid DESC', own) LOOP
+            EXECUTE format('UPDATE ONLY %s SET %I = %I WHERE ctid = $1', own, first, first) USING place;
+        END LOOP;
+    END LOOP;
+END $$
+"""
 _ODD_ROWS, _HIDDEN_ODD_ROWS = 12, 6
 
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """`open(door)` connects to `OURS` (pgwarden as the analyst), `COPY` (itself) or `TWIN`."""
+    """`open(door)` connects to `OURS` (pgwarden as the analyst), `COPY`, `REVERSED`, `TWIN`, or as ``root``."""
 
     version: str
     dsn: str
@@ -59,8 +76,12 @@ class Stand:
         match door:
             case "shop":
                 return connect(self.gateway.dsn("ada"))
+            case "root":
+                return connect(self.gateway.dsn("root"))
             case "twin":
                 return connect(self.gateway.dsn("twin", database=TWIN))
+            case "reversed":
+                return connect(f"{self.copy_dsn}_reversed")
             case _:
                 return connect(self.copy_dsn)
 
@@ -84,22 +105,25 @@ def open_stand(server: TestServer, folder: Path) -> Iterator[Stand]:
     with psycopg.connect(dsn, autocommit=True) as connection:
         fill(connection, canaries)
         _fill_odd(connection, canaries)
-    _copy(server, name)
+    _copy(server, name, f"{name}_copy")
     text = policies()
     policy = resolve(load_texts({"policies.yaml": text.encode()}, {}), "ada", "shop")
     assert policy is not None
     with psycopg.connect(copy_dsn, autocommit=True) as connection:
         sanitize(connection, asyncio.run(read_catalog(dsn, database="shop")), policy)
+    _copy(server, f"{name}_copy", f"{name}_copy_reversed")
+    with psycopg.connect(f"{copy_dsn}_reversed", autocommit=True) as connection:
+        connection.execute(_REVERSE)
     databases = {OURS: {"upstream": dsn}, TWIN: {"upstream": copy_dsn}}
     audit = {"directory": "journal", "store": server.dsn(server.empty()), "sql_text": "digest"}
     with run_pgwarden(folder, server, policies=text, databases=databases, audit=audit) as gateway:
         yield Stand(server.version, dsn, copy_dsn, canaries, gateway)
 
 
-def _copy(server: TestServer, name: str) -> None:
+def _copy(server: TestServer, name: str, copy: str) -> None:
     with psycopg.connect(server.dsn(), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}_copy TEMPLATE {name}".encode())
-        for database in (name, f"{name}_copy"):
+        admin.execute(f"CREATE DATABASE {copy} TEMPLATE {name}".encode())
+        for database in (name, copy):
             admin.execute(f"ALTER DATABASE {database} SET search_path = shop, public".encode())
             admin.execute(f"ALTER DATABASE {database} SET statement_timeout = '{TIMEOUT}'".encode())
             admin.execute(f"ALTER DATABASE {database} SET timezone = 'UTC'".encode())

@@ -32,7 +32,8 @@ class Conditions(Values):
         return self.pick((
             f"{left} {self.pick(_OPERATORS)} {right}", f"{left} {self.pick(_OPERATORS)} {right}", f"{left} IS NULL",
             f"{left} IS NOT NULL", f"{left} IS NOT DISTINCT FROM {right}", f"{left} IS DISTINCT FROM {right}",
-            f"{left} BETWEEN {right} AND {self.literal(kind)}", f"{left} NOT BETWEEN SYMMETRIC {right} AND {self.literal(kind)}",
+            f"{left} BETWEEN {right} AND {self.literal(kind)}",
+            f"{left} NOT BETWEEN SYMMETRIC {right} AND {self.literal(kind)}",
             f"{left} IN ({right}, {self.literal(kind)})", f"{left} NOT IN ({right}, {self.literal(kind)})",
             f"({left} = {right}) IS NOT TRUE", f"({left} < {right}) IS UNKNOWN", f"NOT ({left} = {right})",
             f"{left} = ANY (ARRAY[{right}, {self.literal(kind)}])", f"{left} > ALL (ARRAY[{right}])",
@@ -83,7 +84,8 @@ class Conditions(Values):
         pairs = [f"({self.value(sources, INT, 0)}, {self.value(sources, TEXT, 0)})" for _ in range(2)]
         return self.pick((
             f"{pairs[0]} {self.pick(_OPERATORS)} {pairs[1]}", f"ROW{pairs[0]} IS DISTINCT FROM ROW{pairs[1]}",
-            f"{alias} IS NOT NULL", f"{alias} IS NULL", f"{alias}.* IS DISTINCT FROM NULL", f"{pairs[0]} IN ({pairs[1]})",
+            f"{alias} IS NOT NULL", f"{alias} IS NULL", f"{alias}.* IS DISTINCT FROM NULL",
+            f"{pairs[0]} IN ({pairs[1]})",
             f"({alias})::text LIKE '%1%'",
         ))  # fmt: skip
 
@@ -92,7 +94,8 @@ class Conditions(Values):
         text, number, day = (self.column(sources, kind) or self.literal(kind) for kind in (TEXT, INT, DATE))
         one = self.pick(HIDDEN[INT])
         return self.pick((
-            f"1 / ({number} - {one}) IS NOT NULL", f"{text} = {self.pick(HIDDEN[TEXT])}", f"{day} = {self.pick(HIDDEN[DATE])}",
+            f"1 / ({number} - {one}) IS NOT NULL", f"{text} = {self.pick(HIDDEN[TEXT])}",
+            f"{day} = {self.pick(HIDDEN[DATE])}",
             f"{text} LIKE CASE WHEN {number} > 100000000 THEN 'x\\' ELSE '%' END",
             f"({text} || CASE WHEN {text} LIKE 'cnry%' THEN '' ELSE '1' END) <> ''",
             f"substr({text}, 1, 4 - {number}) IS NOT NULL", f"{number} * 21 > 0", f"{number} IN ({one}, 3)",
@@ -115,6 +118,7 @@ class Conditions(Values):
         where = f" WHERE {self.condition([inner, *sources], 0)}" if self.chance(40) else ""
         if self.chance(15):
             second = self.value(sources, INT, 0), self.value([inner], INT, 0)
-            return f"({left}, {second[0]}) {self.pick(('IN', 'NOT IN'))} (SELECT {own}, {second[1]} FROM shop.{table} AS {inner.alias}{where})"
+            pair, word = f"({left}, {second[0]})", self.pick(("IN", "NOT IN"))
+            return f"{pair} {word} (SELECT {own}, {second[1]} FROM shop.{table} AS {inner.alias}{where})"
         word = self.pick(("IN", "NOT IN", "= ANY", "<> ALL", "> ANY", "<= ALL", "= SOME"))
         return f"{left} {word} (SELECT {own} FROM shop.{table} AS {inner.alias}{where})"

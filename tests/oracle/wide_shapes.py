@@ -9,8 +9,10 @@ from tests.oracle.wide_sources import SCALARS, Sources, numbered
 
 _KEYED: Final = ("customers", "orders", "products", "payments", "regions", '"Odd Table"', "memos")
 _FRAMES: Final = (
-    "", "ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING", "ROWS UNBOUNDED PRECEDING", "GROUPS BETWEEN 1 PRECEDING AND CURRENT ROW",
-    "RANGE BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING", "ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING EXCLUDE TIES",
+    "", "ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING", "ROWS UNBOUNDED PRECEDING",
+    "GROUPS BETWEEN 1 PRECEDING AND CURRENT ROW",
+    "RANGE BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING",
+    "ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING EXCLUDE TIES",
 )  # fmt: skip
 _SETS: Final = ("UNION", "UNION ALL", "INTERSECT", "INTERSECT ALL", "EXCEPT", "EXCEPT ALL")
 
@@ -19,7 +21,8 @@ class Shapes(Sources):
     def statement(self) -> str:
         simple = (self.tiny, self.tiny, self.whole, self._plain_kinds, self.limited, self.grouped, self.oddity)
         rich = (
-            self._plain_kinds, self.whole, self.grouped, self.grouped_by_key, self.windowed, self.combined, self.limited,
+            self._plain_kinds, self.whole, self.grouped, self.grouped_by_key, self.windowed, self.combined,
+            self.limited,
             self.with_ctes, self.recursive, self.distinct_on, self.grouping_sets, self.locked, self.named_windows,
         )  # fmt: skip
         return self.pick(simple if self.budget <= 4 else rich)()
@@ -48,7 +51,8 @@ class Shapes(Sources):
         alias = self.pick(found).alias
         target = self.pick((
             "*", f"{alias}.*", alias, f"row_to_json({alias})", f"to_jsonb({alias})", f"{alias}::text", f"({alias}).*",
-            f"count({alias})", f"to_json({alias}) ->> 'id'", f"ROW({alias}.*)::text", f"jsonb_build_object('r', {alias})",
+            f"count({alias})", f"to_json({alias}) ->> 'id'", f"ROW({alias}.*)::text",
+            f"jsonb_build_object('r', {alias})",
             f"array_agg({alias} ORDER BY {alias}::text)::text", f"count(DISTINCT {alias}::text)", f"{alias} IS NULL",
             f"json_agg({alias} ORDER BY {alias}::text)::text",
         ))  # fmt: skip
@@ -61,7 +65,8 @@ class Shapes(Sources):
         return self.pick((
             f"TABLE shop.{table}", f"SELECT FROM shop.{table}", f"SELECT 1 FROM shop.{table} WHERE false",
             f"SELECT {self.value([], TEXT)}, {self.value([], INT)}", f"VALUES (1, {self.literal(TEXT)}), (2, 'b')",
-            f"SELECT ALL {alias}.* FROM shop.{table} {alias}", f"SELECT count(*), count(*) FILTER (WHERE {self.condition([source], 1)}) FROM shop.{table} {alias}",
+            f"SELECT ALL {alias}.* FROM shop.{table} {alias}",
+            f"SELECT count(*), count(*) FILTER (WHERE {self.condition([source], 1)}) FROM shop.{table} {alias}",
             f"(SELECT {self.value([source], TEXT)} FROM shop.{table} {alias}) UNION ALL VALUES ('z')",
             f"SELECT EXISTS (SELECT FROM shop.{table} {alias} WHERE {self.condition([source], 1)})",
             f"SELECT ARRAY(SELECT {self.value([source], TEXT)} FROM shop.{table} {alias} ORDER BY 1)",
@@ -78,10 +83,8 @@ class Shapes(Sources):
         return self._ordered(text, len(kinds))
 
     def _ordered(self, text: str, outputs: int) -> str:
-        how = [
-            f"{self.pick((str(index + 1), f'c{index + 1}'))}{self.pick(('', ' DESC', ' NULLS FIRST', ' DESC NULLS LAST', ' USING <'))}"
-            for index in range(outputs)
-        ]
+        ways = ("", " DESC", " NULLS FIRST", " DESC NULLS LAST", " USING <")
+        how = [self.pick((str(index + 1), f"c{index + 1}")) + self.pick(ways) for index in range(outputs)]
         limit = self.pick(
             ("", f" LIMIT {self.number(0, 20)}", f" FETCH FIRST {self.number(1, 5)} ROWS ONLY", " LIMIT ALL")
         )
@@ -145,18 +148,21 @@ class Shapes(Sources):
         number, text, other = (self.value(sources, kind, 1) for kind in (INT, TEXT, TEXT))
         money, day = self.value(sources, NUM, 1), self.value(sources, DATE, 1)
         found = self.pick((
-            "count(*)", f"count({text})", f"count(DISTINCT {text})", f"sum({number})", f"round(avg({money}), 2)", f"min({text})",
+            "count(*)", f"count({text})", f"count(DISTINCT {text})", f"sum({number})", f"round(avg({money}), 2)",
+            f"min({text})",
             f"max({day})", f"string_agg({text}, ',' ORDER BY {text})", f"array_agg({number} ORDER BY {number})",
             f"bool_or({number} > 3)", f"sum({money})", f"jsonb_agg({text} ORDER BY {text})", f"every({text} <> '')",
             f"string_agg(DISTINCT {text}, '/')", f"bit_or({number})", f"round(stddev_samp({money}), 3)", f"max({text})",
-            f"array_agg(DISTINCT {text})", f"jsonb_object_agg(coalesce({text}, '-'), 1)", f"min({number})", f"sum(DISTINCT {number})",
+            f"array_agg(DISTINCT {text})", f"jsonb_object_agg(coalesce({text}, '-'), 1)", f"min({number})",
+            f"sum(DISTINCT {number})",
             f"json_object_agg(coalesce({text}, '-'), {number} ORDER BY {text}, {number})::text",
             f"string_agg({text}, {other} ORDER BY {text}, {other})", f"round(variance({number}), 2)",
         ))  # fmt: skip
         if self.chance(12):
             return self.pick((
                 f"percentile_disc(0.5) WITHIN GROUP (ORDER BY {number})", f"mode() WITHIN GROUP (ORDER BY {text})",
-                f"rank(5) WITHIN GROUP (ORDER BY {number})", f"percentile_disc(ARRAY[0.1, 0.9]) WITHIN GROUP (ORDER BY {day})",
+                f"rank(5) WITHIN GROUP (ORDER BY {number})",
+                f"percentile_disc(ARRAY[0.1, 0.9]) WITHIN GROUP (ORDER BY {day})",
             ))  # fmt: skip
         return (
             f"{found} FILTER (WHERE {self.condition(sources, 1)})"
@@ -170,7 +176,8 @@ class Shapes(Sources):
         part, order = self.value(sources, self.pick(SCALARS), 1), self.value(sources, self.pick(SCALARS), 1)
         where = f" WHERE {self.condition(sources, 1)}" if self.chance(40) else ""
         function = self.pick((
-            "rank()", "dense_rank()", "row_number()", "ntile(3)", f"lag({order})", f"lead({order}, 2)", f"first_value({order})",
+            "rank()", "dense_rank()", "row_number()", "ntile(3)", f"lag({order})", f"lead({order}, 2)",
+            f"first_value({order})",
             f"last_value({order})", f"nth_value({order}, 2)", "count(*)", f"max({order})", "cume_dist()",
             f"array_agg({order})",
         ))  # fmt: skip
@@ -221,10 +228,12 @@ class Shapes(Sources):
         table = self.pick(("customers", "orders", "payments", '"Odd Table"', "contacts"))
         own = Source(alias, self.tables[table])
         word = self.value([own], TEXT, 1)
+        start, step, all_rows = self.number(1, 5), self.number(1, 2), self.pick(("ALL ", ""))
         return (
-            f"WITH RECURSIVE chain AS (SELECT {alias}.id, {word} AS name, 1 AS n FROM shop.{table} AS {alias} WHERE {alias}.id = {self.number(1, 5)}"
-            f" UNION {self.pick(('ALL ', ''))}SELECT {alias}.id, left(chain.name || {word}, 40), n + 1 FROM chain JOIN shop.{table} AS {alias}"
-            f" ON {alias}.id = chain.id + {self.number(1, 2)} WHERE n < 6) SELECT * FROM chain"
+            f"WITH RECURSIVE chain AS (SELECT {alias}.id, {word} AS name, 1 AS n FROM shop.{table} AS {alias}"
+            f" WHERE {alias}.id = {start}"
+            f" UNION {all_rows}SELECT {alias}.id, left(chain.name || {word}, 40), n + 1 FROM chain"
+            f" JOIN shop.{table} AS {alias} ON {alias}.id = chain.id + {step} WHERE n < 6) SELECT * FROM chain"
         )
 
     def locked(self) -> str:
@@ -234,4 +243,5 @@ class Shapes(Sources):
             return self.tiny()
         word = self.pick(("UPDATE", "SHARE", "KEY SHARE", "NO KEY UPDATE"))
         how = self.pick(("", f" OF {alias}", " SKIP LOCKED"))
-        return f"SELECT {self.value([source], TEXT)} AS c1 FROM shop.{table} AS {alias} WHERE {self.condition([source], 1)} FOR {word}{how}"
+        where = self.condition([source], 1)
+        return f"SELECT {self.value([source], TEXT)} AS c1 FROM shop.{table} AS {alias} WHERE {where} FOR {word}{how}"

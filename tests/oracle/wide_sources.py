@@ -11,7 +11,8 @@ from tests.oracle.grammar import DATE, INT, JSON, KINDS, LIST, NUM, TEXT, Column
 from tests.oracle.wide_conditions import Conditions
 
 _PLAIN: Final = (
-    "customers", "orders", "order_items", "products", "payments", "regions", "events_2124", "events_2125", "memos_archive",
+    "customers", "orders", "order_items", "products", "payments", "regions", "events_2124", "events_2125",
+    "memos_archive",
     "notes", '"Odd Table"',
 )  # fmt: skip
 _CROSSED: Final = ("products", "regions", "memos", '"Odd Table"', "odd_view")
@@ -21,7 +22,8 @@ _JOINS: Final = ("JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "INNER JOIN", "
 _SHARED: Final = (
     ("customers", "contacts", "id"), ("orders", "payments", "id"), ("customers", "old_customers", "id"),
     ("orders", "notes", "customer_id"), ("customers", "order_totals", "id"), ("orders", "order_items", None),
-    ("spending", "orders", "customer_id"), ("ranked", "orders", "id, customer_id"), ("contacts", "contact_names", "id, name"),
+    ("spending", "orders", "customer_id"), ("ranked", "orders", "id, customer_id"), ("contacts", "contact_names",
+    "id, name"),
     ("memos", "memos_archive", "id"), ("customers", '"Odd Table"', "id"), ("payments", "order_items", "order_id"),
 )  # fmt: skip
 
@@ -67,7 +69,10 @@ class Sources(Conditions):
             (f"(VALUES (1, 'x'), (2, 'Name 2'), (5, NULL)) AS {alias}(id, name)", {"id": INT, "name": TEXT}),
             (f"generate_series(1, {self.number(2, 9)}) AS {alias}(id)", {"id": INT}),
             (f"unnest(ARRAY['a', 'Name 1', NULL]) WITH ORDINALITY AS {alias}(name, id)", {"name": TEXT, "id": INT}),
-            (f"ROWS FROM (generate_series(1, 4), unnest(ARRAY['x', 'y'])) AS {alias}(id, name)", {"id": INT, "name": TEXT}),
+            (
+                f"ROWS FROM (generate_series(1, 4), unnest(ARRAY['x', 'y'])) AS {alias}(id, name)",
+                {"id": INT, "name": TEXT},
+            ),
             (
                 f"""jsonb_to_recordset('[{{"id": 1, "name": "Name 1"}}, {{"id": 4}}]') AS {alias}(id int, name text)""",
                 {"id": INT, "name": TEXT},

@@ -129,7 +129,8 @@ class Values(Drawer):
         if own is None or kind in (JSON, LIST):
             return self.value(sources, kind, 0)
         where = self.condition([inner, *sources], depth)
-        return f"(SELECT {own} FROM shop.{table} AS {inner.alias} WHERE {where} ORDER BY 1 {self.pick(('', 'DESC'))} LIMIT 1)"
+        way = self.pick(("", "DESC"))
+        return f"(SELECT {own} FROM shop.{table} AS {inner.alias} WHERE {where} ORDER BY 1 {way} LIMIT 1)"
 
     def _subquery(self, sources: list[Source], kind: str, depth: int) -> str:
         if kind not in (INT, NUM, TEXT, DATE):
@@ -147,7 +148,8 @@ class Values(Drawer):
             f"position('m' IN {text})", f"num_nulls({text}, {number})", f"char_length({text})", f"mod({number}, 7)",
             f"({day} - DATE '2024-01-01')", f"({number} # 3)", f"(({number})::bigint << 2 & 255)::int",
             f"CAST({number} AS bigint)::int", f"array_position(ARRAY['x', 'Name 1'], {text})",
-            f"floor({self.value(sources, NUM, depth)})::int", f"width_bucket({self.value(sources, NUM, depth)}, 0, 900, 4)",
+            f"floor({self.value(sources, NUM, depth)})::int",
+            f"width_bucket({self.value(sources, NUM, depth)}, 0, 900, 4)",
         ]  # fmt: skip
         if listed:
             choices += [f"cardinality({listed})", f"array_length({listed}, 1)", f"array_upper({listed}, 1)"]
@@ -182,7 +184,8 @@ class Values(Drawer):
             f"encode(convert_to({text}, 'UTF8'), 'hex')", f'({text} COLLATE "C")', f"quote_nullable({text})",
             f"({text})::char(3)::text", f"concat_ws('/', {text}, {number})", f"format('%s-%s', {text}, {number})",
             f"trim(LEADING 'N' FROM {text})", f"encode(sha256(convert_to({text}, 'UTF8')), 'base64')",
-            f"quote_ident({text})", f"rtrim({text}, '0123456789')", f"to_jsonb({text}) #>> '{{}}'", f"({text} || {text})",
+            f"quote_ident({text})", f"rtrim({text}, '0123456789')", f"to_jsonb({text}) #>> '{{}}'",
+            f"({text} || {text})",
         ))  # fmt: skip
 
     def _text_of_others(self, sources: list[Source], text: str, number: str, day: str) -> str:
@@ -190,9 +193,11 @@ class Values(Drawer):
         return self.pick((
             f"({number})::text", f"({day})::text", f"concat({text}, '-', {number})", f"to_char({day}, 'YYYY-MM')",
             f"to_char({amount}, '999990D99')", f"jsonb_build_object('a', {text}, 'b', {number})::text",
-            f"(ROW({text}, {number}))::text", f"json_build_array({number}, {text})::text", f"chr(65 + abs({number} % 20))",
+            f"(ROW({text}, {number}))::text", f"json_build_array({number}, {text})::text",
+            f"chr(65 + abs({number} % 20))",
             f"array_to_string(ARRAY[{text}, ({number})::text], ',', '?')", f"({number} || {text})",
-            f"to_char({number}, 'FM000')", f"CAST(({number} > 3) AS text)", f"to_hex({number})", f"pg_typeof({amount})::text",
+            f"to_char({number}, 'FM000')", f"CAST(({number} > 3) AS text)", f"to_hex({number})",
+            f"pg_typeof({amount})::text",
             f"({amount})::text", f"to_jsonb({day})::text",
         ))  # fmt: skip
 
@@ -220,11 +225,12 @@ class Values(Drawer):
 
     def _date(self, sources: list[Source], depth: int) -> str:
         day, number, moment = self.value(sources, DATE, depth), self.value(sources, INT, 0), self.column(sources, TIME)
-        period = self.column(sources, RANGE)
+        period, unit = self.column(sources, RANGE), self.pick(("year", "month", "week"))
         choices = [
-            f"({day} + 7)", f"({day} - interval '1 month')::date", f"date_trunc('{self.pick(('year', 'month', 'week'))}', {day})::date",
+            f"({day} + 7)", f"({day} - interval '1 month')::date", f"date_trunc('{unit}', {day})::date",
             f"({day} + ({number} % 100))", f"make_date(2024, 1 + abs({number} % 12), 1)",
-            f"greatest({day}, DATE '1999-12-31')", "to_date('15.01.2024', 'DD.MM.YYYY')", f"CAST(({day})::text AS date)",
+            f"greatest({day}, DATE '1999-12-31')", "to_date('15.01.2024', 'DD.MM.YYYY')",
+            f"CAST(({day})::text AS date)",
         ]  # fmt: skip
         choices += [f"({moment})::date", f"date_trunc('day', {moment})::date"] if moment else []
         choices += [f"lower({period})", f"upper({period})"] if period else []
@@ -273,7 +279,8 @@ class Values(Drawer):
                 f"(CASE WHEN {number} > 100000000 THEN 'x' ELSE '1' END)::int", f"({number})::smallint::int",
                 f"(CASE WHEN {text} < 'd' THEN 'no' ELSE '7' END)::int",
             ),
-            NUM: (f"(1 / ({number} - {guess}))::numeric(14,2)", f"({number})::numeric(5,2)", f"round(sqrt(({number})::numeric), 2)"),
+            NUM: (f"(1 / ({number} - {guess}))::numeric(14,2)", f"({number})::numeric(5,2)",
+            f"round(sqrt(({number})::numeric), 2)"),
             TEXT: (
                 f"chr({number})", f"convert_from(decode({text}, 'hex'), 'UTF8')", f"(({text})::jsonb)::text",
                 f"substring({text} FROM {text})", f"repeat({text}, {number} % 4)", f"substr({text}, 1, {number} % 5)",
