@@ -1,4 +1,4 @@
-"""`when` as a real client meets it: by its address, and by a clock that goes on while it is connected."""
+"""`when` as a real client meets it: by its address, and by a clock that goes on while it is connected; denied kinds."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ principals:
   - {user: ada, auth: {scram: "@ada@"}}
   - {user: sam, auth: {scram: "@sam@"}}
   - {user: tim, auth: {scram: "@tim@"}}
+  - {user: wes, auth: {scram: "@wes@"}}
 policies:
   - name: desk
     subjects: {users: [ada]}
@@ -30,6 +31,11 @@ policies:
     when: {cidr: [10.0.0.0/8, "::/0"]}
     statements: [select]
     tables: {allow: [shop.orders]}
+  - name: all but
+    subjects: {users: [wes]}
+    statements: {allow: [all], deny: [insert, explain]}
+    tables: {allow: ["*.*"]}
+    functions: {allow: ["*"]}
   - name: everything
     subjects: {users: [tim]}
     when: {hours: "07:00-20:00"}
@@ -84,7 +90,7 @@ async def test_a_window_closes_while_a_session_is_open(gate: WorkerStage, clock:
         for is_prepared in (True, False):
             with pytest.raises(psycopg.errors.InsufficientPrivilege) as caught:
                 await asked(connection, ORDERS, prepare=is_prepared)
-            detail = "Policy desk (p.yaml:7:5) would allow it, but only within its `when`."
+            detail = "Policy desk (p.yaml:8:5) would allow it, but only within its `when`."
             assert caught.value.diag.message_detail == detail
         clock.set("20:01")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -120,7 +126,7 @@ async def test_outside_the_window_one_may_connect_and_gets_nothing(gate: WorkerS
     async with await connected(gate, "ada") as connection:
         with pytest.raises(psycopg.errors.InsufficientPrivilege) as caught:
             await asked(connection, ORDERS)
-        assert "(p.yaml:7:5)" in str(caught.value.diag.message_detail)
+        assert "(p.yaml:8:5)" in str(caught.value.diag.message_detail)
         clock.set("07:00")
         assert await asked(connection, ORDERS) is not None
 
@@ -129,4 +135,20 @@ async def test_the_address_counts(gate: WorkerStage) -> None:
     async with await connected(gate, "sam") as connection:
         with pytest.raises(psycopg.errors.InsufficientPrivilege) as caught:
             await asked(connection, ORDERS)
-        assert "Policy elsewhere (p.yaml:12:5)" in str(caught.value.diag.message_detail)
+        assert "Policy elsewhere (p.yaml:13:5)" in str(caught.value.diag.message_detail)
+
+
+@pytest.mark.parametrize(
+    ("sql", "place"),
+    [
+        ("INSERT INTO shop.orders DEFAULT VALUES", "0] at p.yaml:20:39"),
+        ("WITH w AS (INSERT INTO shop.orders DEFAULT VALUES RETURNING 1) SELECT 1", "0] at p.yaml:20:39"),
+        ("EXPLAIN SELECT 1", "1] at p.yaml:20:47"),
+    ],
+)
+async def test_what_is_denied_stays_denied_under_all(gate: WorkerStage, sql: str, place: str) -> None:
+    async with await connected(gate, "wes") as connection:
+        assert await asked(connection, ORDERS) is not None
+        with pytest.raises(psycopg.errors.InsufficientPrivilege) as caught:
+            await asked(connection, sql)
+        assert caught.value.diag.message_detail == f"Rule all but/statements.deny[{place}."
