@@ -45,7 +45,7 @@ def _asked(vector: Vector) -> str:
     if not isinstance(vector.ask, str):
         return f"a conversation{who}"
     text = vector.ask if len(vector.ask) <= _LONGEST else vector.ask[:_LONGEST] + "…"
-    return "`" + text.replace("|", "\\|").replace("`", "'").replace("\n", " ") + f"`{who}"
+    return "`" + text.replace("|", "\\|").replace("`", "'").replace("\n", " ").replace("\r", " ") + f"`{who}"
 
 
 def _answer(vector: Vector) -> str:
