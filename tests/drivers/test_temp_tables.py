@@ -112,12 +112,21 @@ def test_the_next_statement_knows_the_new_table(wes: Connection, building: Pgwar
 
 def test_a_table_is_usable_in_the_transaction_that_makes_it(wes: Connection) -> None:
     with wes.transaction():
-        wes.execute("CREATE TABLE lab.made AS SELECT id, email FROM shop.customers")
+        wes.execute("CREATE TABLE lab.made AS SELECT id, email AS address FROM shop.customers")
         wes.execute("ALTER TABLE lab.made ADD COLUMN note text")
         wes.execute("ALTER TABLE lab.made RENAME TO kept")
-        assert rows(wes, "SELECT email FROM lab.kept ORDER BY id") == rows(wes, EMAILS)
-    assert rows(wes, "SELECT email FROM lab.kept ORDER BY id") == rows(wes, EMAILS)
+        assert rows(wes, "SELECT address FROM lab.kept ORDER BY id") == rows(wes, EMAILS)
+    assert rows(wes, "SELECT address FROM lab.kept ORDER BY id") == rows(wes, EMAILS)
     wes.execute("DROP TABLE lab.kept")
+
+
+def test_a_look_alike_is_for_its_transaction_until_policies_name_it(wes: Connection) -> None:
+    """Others may not see what its maker saw, and nobody has said yet who may."""
+    with wes.transaction():
+        wes.execute("CREATE TABLE lab.alike AS SELECT id, email FROM shop.customers")
+        assert rows(wes, "SELECT email FROM lab.alike ORDER BY id") == rows(wes, EMAILS)
+    with pytest.raises(errors.InsufficientPrivilege, match="newer than the policies"):
+        wes.execute("SELECT id FROM lab.alike")
 
 
 def test_a_table_with_rules_is_not_dropped(wes: Connection) -> None:
