@@ -57,6 +57,7 @@ class Target:
     body: str = ""
     stream: frozenset[str] = frozenset()
     needed: frozenset[str] | None = None  # None: all visible columns
+    has_tableoid: bool = False  # the guard hands the system column through
 
     @property
     def item(self) -> FromItem:
@@ -71,6 +72,13 @@ class Target:
     def listed_columns(self) -> tuple[Column, ...]:
         """The visible columns that the statement can mean: those that the guard lists."""
         return tuple(c for c in self.visible_columns if self.needed is None or c.name in self.needed)
+
+    @property
+    def shown_names(self) -> dict[str, str]:
+        """What the statement calls each visible column, by its own name: a list behind the alias renames them."""
+        aliases = self.item.column_aliases
+        columns = self.visible_columns
+        return {one.name: aliases[at] if at < len(aliases) else one.name for at, one in enumerate(columns)}
 
     @property
     def masked_columns(self) -> tuple[str, ...]:

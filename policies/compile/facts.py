@@ -61,9 +61,10 @@ class RelationUse:
     block: Block
     item: FromItem
     joins: tuple[Tree, ...]
-    is_sampled: bool
+    is_sampled: bool  # `holder` is then the RangeTableSample's fields
     is_direct: bool  # in its block's FROM, or below joins only
     is_written: bool = False
+    sample: tuple[Any, Any] | None = None  # where the RangeTableSample stands, as (holder, key)
 
     @property
     def location(self) -> int:

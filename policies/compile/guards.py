@@ -26,17 +26,23 @@ def guard_body(draft: Draft, target: Target) -> str:
     """The guard's SELECT without parentheses or alias."""
     if target.access is Access.CATALOG:
         return _catalog_body(draft, target)
+    return " ".join(filter(None, guard_parts(draft, target)))
+
+
+def guard_parts(draft: Draft, target: Target) -> tuple[str, str]:
+    """The guard of a user's relation in two parts: up to the relation's name, and what comes behind it, if anything."""
     assert target.relation is not None
     assert target.rule is not None
     attributes = draft.policy.principal.attributes
-    columns = ", ".join(_column(draft, target, column, attributes) for column in target.listed_columns)
+    columns = [_column(draft, target, column, attributes) for column in target.listed_columns]
+    if target.has_tableoid:
+        columns.append("tableoid")
     conditions = " AND ".join(f"({draft.surroundings.bound(rule.expression)})" for rule in target.rule.filters)
-    parts = [f"SELECT {columns}".rstrip(), f"FROM {_source(target)}"]
-    if conditions:
-        parts.append(f"WHERE {conditions}")
+    tail = [f"WHERE {conditions}"] if conditions else []
     if draft.is_fenced:
-        parts.append("OFFSET 0")
-    return " ".join(parts)
+        tail.append("OFFSET 0")
+    head = f"SELECT {', '.join(columns)}".rstrip()
+    return f"{head} FROM {_source(target)}", " ".join(tail)
 
 
 def _source(target: Target) -> str:

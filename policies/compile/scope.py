@@ -157,10 +157,10 @@ class _Reader(WriteReader):
         node: Tree = holder[key][kind] if kind else {}
         match kind:
             case "RangeVar":
-                self._relation(node, holder, key, place, joins, is_direct=is_direct, is_sampled=False)
+                self._relation(node, holder, key, place, joins, is_direct=is_direct)
             case "RangeTableSample" if is_node(node.get("relation"), "RangeVar"):
                 inner = node["relation"]["RangeVar"]
-                self._relation(inner, node, "relation", place, joins, is_direct=False, is_sampled=True)
+                self._relation(inner, node, "relation", place, joins, is_direct=False, sample=(holder, key))
                 for field_name in ("args", "repeatable"):
                     self.visit(node, field_name, place)
             case "JoinExpr":
@@ -188,7 +188,7 @@ class _Reader(WriteReader):
         joins: tuple[Tree, ...],
         *,
         is_direct: bool,
-        is_sampled: bool,
+        sample: tuple[Any, Any] | None = None,
     ) -> None:
         assert place.block is not None
         cte = place.ctes.get(node["relname"]) if "schemaname" not in node else None
@@ -196,7 +196,7 @@ class _Reader(WriteReader):
         if cte is not None:
             item.cte = cte
             return
-        use = RelationUse(node, holder, key, place.block, item, joins, is_sampled, is_direct)
+        use = RelationUse(node, holder, key, place.block, item, joins, sample is not None, is_direct, sample=sample)
         self.facts.relations.append(use)
 
     @staticmethod

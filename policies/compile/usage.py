@@ -18,7 +18,7 @@ def is_used_as_row(draft: Draft, target: Target) -> bool:
             return True
         if last is None and not is_output and (is_ours or not reference.is_plain_target):
             return True
-        if is_ours and last is not None and last not in columns:
+        if is_ours and last is not None and last not in columns and not (last == "tableoid" and target.has_tableoid):
             return True
     return False
 

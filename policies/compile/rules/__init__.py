@@ -16,6 +16,7 @@ from policies.compile.rules.masks import choose_masks
 from policies.compile.rules.names import shorten_names
 from policies.compile.rules.relations import resolve_relations
 from policies.compile.rules.sequences import replace_sequence_data
+from policies.compile.rules.system_columns import supply_system_columns
 from policies.compile.rules.types import check_casts, check_types
 from policies.compile.rules.whole_rows import type_rows
 from policies.compile.usage import narrow_guards
@@ -36,6 +37,7 @@ RULES: tuple[Callable[[Draft], None], ...] = (
     check_casts,
     check_writes,
     check_influences,
+    supply_system_columns,
     choose_masks,
     choose_fence,
     narrow_guards,

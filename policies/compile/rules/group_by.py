@@ -36,7 +36,7 @@ def _groups_by_key(block: Block, items: list[Tree], target: Target) -> bool:
         for names in [strings_of(item["ColumnRef"]["fields"])]
         if names and (len(names) == 1 or names[-2] == target.item.alias)
     }
-    return key <= grouped
+    return {target.shown_names[name] for name in key} <= grouped
 
 
 def _resolved(block: Block, item: Tree) -> Tree:
@@ -50,18 +50,28 @@ def _resolved(block: Block, item: Tree) -> Tree:
 
 
 def _extend(draft: Draft, block: Block, target: Target) -> None:
-    columns = {column.name for column in target.visible_columns if column.type_oid not in _NO_EQUALITY}
-    used = sorted(
-        {
-            str(reference.names[-1])
-            for reference in draft.facts.references
-            if reference.clause != "groupClause"
-            and reference.names[-1] in columns
-            and _is_of(reference, block, target, draft)
-        }
-    )
-    if not used:
-        return
+    shown = target.shown_names
+    columns = {shown[column.name] for column in target.visible_columns if column.type_oid not in _NO_EQUALITY}
+    used: set[str] = set()
+    for reference in draft.facts.references:
+        if _means_all(reference, block, target, draft):
+            used |= columns
+        elif reference.names[-1] in columns and reference.clause != "groupClause":
+            used |= {str(reference.names[-1])} if _is_of(reference, block, target, draft) else set()
+    if used:
+        _splice(draft, block, target, sorted(used))
+
+
+def _means_all(reference: Reference, block: Block, target: Target, draft: Draft) -> bool:
+    """A star, or the row as a whole."""
+    if reference.names == (None,):
+        return reference.block is block
+    alias = reference.names[-2] if reference.names[-1] is None else reference.names[0]
+    is_whole = reference.names[-1] is None or len(reference.names) == 1
+    return is_whole and alias == target.item.alias and draft.find_qualified(reference.block, alias) is target.item
+
+
+def _splice(draft: Draft, block: Block, target: Target, used: list[str]) -> None:
     at = _after_by(draft, block)
     alias = target.item.alias
     text = ", ".join(f"{quote(alias)}.{quote(name)}" for name in used)
@@ -78,7 +88,7 @@ def _is_of(reference: Reference, block: Block, target: Target, draft: Draft) -> 
         return False
     name = reference.names[-1]
     others = (other for other in draft.targets_in(block) if other is not target)
-    return not any(column.name == name for other in others for column in other.visible_columns)
+    return not any(name in other.shown_names.values() for other in others)
 
 
 def _after_by(draft: Draft, block: Block) -> int:

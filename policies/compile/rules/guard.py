@@ -10,6 +10,7 @@ from functools import lru_cache
 from policies.compile.draft import Access, Draft, Splice, Target
 from policies.compile.guards import guard_body, quote
 from policies.compile.parse import ParseError, parse
+from policies.compile.rules.samples import require_sample, sampled, splice_sample
 from policies.compile.tree import Tree, is_node, nodes_of, without_places
 from policies.expressions import ExpressionError
 from policies.masks import MaskError
@@ -46,22 +47,21 @@ def qualify(draft: Draft, target: Target) -> None:
 def _guard(draft: Draft, target: Target) -> None:
     use = target.use
     if use.is_sampled:
-        raise draft.refuse(
-            "0A000",
-            "pgwarden/tablesample",
-            f"TABLESAMPLE of {target.schema}.{target.name} would sample hidden rows too",
-            at=use.location,
-        )
+        require_sample(draft, target)
     start, end, is_table_command = _extent(draft, target)
     body = body_of(draft, target)
     template = template_of(draft, target, body)
     has_alias = "alias" in use.node
-    alias = "" if has_alias else f" AS {quote(target.name)}"
-    select = "SELECT * FROM " if is_table_command else ""
-    draft.splices.append(Splice(start, end, f" {select}({body}){alias} "))
+    if use.sample is not None:
+        splice_sample(draft, target, start, end)
+        template = sampled(target, template)
+    else:
+        alias = "" if has_alias else f" AS {quote(target.name)}"
+        select = "SELECT * FROM " if is_table_command else ""
+        draft.splices.append(Splice(start, end, f" {select}({body}){alias} "))
     node = dict(template)
     node["alias"] = use.node["alias"] if has_alias else {"aliasname": target.name}
-    _replace(use.holder, use.key, {"RangeSubselect": node})
+    _replace(*(use.sample or (use.holder, use.key)), {"RangeSubselect": node})
     draft.templates.append(template["subquery"])
 
 

@@ -1,7 +1,8 @@
 """``SELECT o FROM orders AS o`` gives rows of the type ``orders``; behind a guard it would be a nameless record.
 
-Where the guard lists every column of its table, the row is cast back to the table's type, so that clients decode it as
-on a copy. A row that lost a column has no type to be cast to and stays a record.
+Where the guard lists every column of its table, the row is cast back to the table's type wherever it stands: clients
+decode it as on a copy, functions over rows are found, and to_json names its keys as the table does, whatever aliases
+the columns have here. A row that lost a column has no type to be cast to and stays a record.
 """
 
 from __future__ import annotations
@@ -11,39 +12,40 @@ from typing import Any
 from policies.compile.draft import Access, Draft, Splice, Target
 from policies.compile.facts import Block, Reference
 from policies.compile.guards import quote
+from policies.compile.output_names import figured_name, may_have_column
 from policies.compile.tree import Tree, is_node
 
-_WITH_ROW_TYPES = frozenset("rpf")
-# An output that is grouped, sorted or made distinct must stay the same expression there.
-_COMPARED = ("groupClause", "distinctClause", "sortClause")
+_WITH_ROW_TYPES = frozenset("rpfmv")
+# There a bare name means an output column before it means a row.
+_NAMING_OUTPUTS = frozenset({"sortClause", "groupClause", "distinctClause"})
 
 
 def type_rows(draft: Draft) -> None:
-    """Splices the casts and edits the expected tree alike."""
+    """Splices the casts and edits the expected tree alike. Raises Refused for a row that would have other names."""
     if not any(target.access is Access.GUARDED for target in draft.targets):
         return
-    for reference in draft.facts.references:
-        target = _row_of(draft, reference)
-        if target is not None and reference.block is not None:
-            _cast(draft, reference.block, reference, target)
+    rows = [(one, target) for one in draft.facts.references if (target := _row_of(draft, one)) is not None]
+    if not rows:
+        return
+    wrappers = _wrappers(draft.statement.tree)
+    for reference, target in rows:
+        wrapper = wrappers.get(id(reference.node))
+        if wrapper is not None and not _means_output(reference, wrapper):
+            _type(draft, wrapper, reference, target)
 
 
 def _row_of(draft: Draft, reference: Reference) -> Target | None:
-    """The guarded table whose whole row this output column is."""
-    block = reference.block
-    if not reference.is_plain_target or len(reference.names) != 1 or block is None or _is_compared(block):
+    """The guarded relation whose whole row this is."""
+    if len(reference.names) != 1 or reference.names[0] is None:
         return None
-    (name,) = reference.names
-    target = next((one for one in draft.targets_in(block) if one.item.alias == name), None)
-    if target is None or target.access is not Access.GUARDED or target.relation is None or target.rule is None:
+    target = draft.target_of(draft.find_qualified(reference.block, reference.names[0]))
+    if target is None or target.access is not Access.GUARDED or target.use.is_written or target.relation is None:
         return None
-    is_whole = target.relation.kind in _WITH_ROW_TYPES and len(target.visible_columns) == len(target.relation.columns)
-    is_plain = is_whole and not target.item.column_aliases and not target.use.is_written
-    return target if is_plain and not _may_be_column(draft, block, str(name)) else None
-
-
-def _is_compared(block: Block) -> bool:
-    return any(block.node.get(clause) for clause in _COMPARED)
+    if not _may_be_column(draft, reference.block, reference.names[0]):
+        return target
+    if target.item.column_aliases and reference.names[0] not in target.shown_names.values():
+        raise _renamed(draft, target, reference)
+    return None
 
 
 def _may_be_column(draft: Draft, block: Block | None, name: str) -> bool:
@@ -51,30 +53,91 @@ def _may_be_column(draft: Draft, block: Block | None, name: str) -> bool:
     while block is not None:
         for item in block.items:
             target = draft.target_of(item)
+            if item.kind == "join" and not item.column_aliases:
+                continue
             if target is None or target.relation is None:
-                return True
-            if target.item.column_aliases or any(column.name == name for column in target.visible_columns):
+                if may_have_column(item, name):
+                    return True
+            elif name in target.shown_names.values():
                 return True
         block = block.parent
     return False
 
 
-def _cast(draft: Draft, block: Block, reference: Reference, target: Target) -> None:
-    token = draft.tokens[draft.token_at(reference.location)]
-    holder = _holder(block.node.get("targetList") or [], reference.node)
-    if holder is None:
+def _wrappers(tree: Tree) -> dict[int, Tree]:
+    """The nodes that hold the fields of ColumnRefs, by the fields' identity; none of those that a test for NULL holds:
+    it tells the same of a record.
+    """
+    found: dict[int, Tree] = {}
+    tested: set[int] = set()
+    stack: list[Any] = [tree]
+    while stack:
+        current = stack.pop()
+        if isinstance(current, list):
+            stack.extend(current)
+        elif isinstance(current, dict):
+            if is_node(current, "ColumnRef"):
+                found[id(current["ColumnRef"])] = current
+            elif is_node(current, "NullTest"):
+                tested.add(id(current["NullTest"].get("arg")))
+            stack.extend(current.values())
+    return {key: wrapper for key, wrapper in found.items() if id(wrapper) not in tested}
+
+
+def _means_output(reference: Reference, wrapper: Tree) -> bool:
+    """ORDER BY t, where an output column is called t."""
+    block = reference.block
+    if block is None or reference.clause not in _NAMING_OUTPUTS:
+        return False
+    entries = block.node.get(reference.clause) or []
+    bare = [entry["SortBy"].get("node") if is_node(entry, "SortBy") else entry for entry in entries]
+    if not any(entry is wrapper for entry in bare):
+        return False
+    outputs = (entry["ResTarget"] for entry in block.node.get("targetList") or ())
+    return any((output.get("name") or figured_name(output.get("val"))) == reference.names[0] for output in outputs)
+
+
+def _type(draft: Draft, wrapper: Tree, reference: Reference, target: Target) -> None:
+    assert target.relation is not None
+    is_whole = len(target.visible_columns) == len(target.relation.columns)
+    if target.relation.kind not in _WITH_ROW_TYPES or not is_whole:
+        if target.item.column_aliases:
+            raise _renamed(draft, target, reference)
         return
-    sql_type = f"{quote(target.schema)}.{quote(target.name)}"
-    draft.splices.append(Splice(token.start, token.start, "CAST("))
-    draft.splices.append(Splice(token.end, token.end, f" AS {sql_type})"))
+    token = draft.tokens[draft.token_at(reference.location)]
+    row = draft.text[token.start : token.end].decode()
+    cast = f"CAST({row} AS {quote(target.schema)}.{quote(target.name)})"
     names = [{"String": {"sval": part}} for part in (target.schema, target.name)]
-    holder["val"] = {"TypeCast": {"arg": holder["val"], "typeName": {"names": names, "typemod": -1}}}
+    typed = {"TypeCast": {"arg": dict(wrapper), "typeName": {"names": names, "typemod": -1}}}
+    if _may_be_missing(target):
+        cast = f"CASE WHEN {row} IS NOT DISTINCT FROM NULL THEN NULL ELSE {cast} END"
+        typed = _unless_missing(dict(wrapper), typed)
+    draft.splices.append(Splice(token.start, token.end, cast))
+    wrapper.clear()
+    wrapper.update(typed)
 
 
-def _holder(targets: list[Any], fields: Tree) -> Tree | None:
-    """The output column that is this very reference."""
-    for target in targets:
-        node: Tree = target["ResTarget"]
-        if is_node(node.get("val"), "ColumnRef") and node["val"]["ColumnRef"] is fields:
-            return node
-    return None
+def _renamed(draft: Draft, target: Target, reference: Reference) -> Exception:
+    return draft.refuse(
+        "0A000",
+        "pgwarden/rows",
+        f"a whole row of {target.schema}.{target.name} with other names for its columns isn't possible",
+        at=reference.location,
+        hint=f"Leave the names behind {target.item.alias} out.",
+    )
+
+
+def _may_be_missing(target: Target) -> bool:
+    """On the side of an outer join that may have no row: a cast would make a row of NULLs of no row."""
+    return any(join.get("jointype", "JOIN_INNER") != "JOIN_INNER" for join in target.use.joins)
+
+
+def _unless_missing(row: Tree, typed: Tree) -> Tree:
+    comparison = {
+        "kind": "AEXPR_NOT_DISTINCT",
+        "name": [{"String": {"sval": "="}}],
+        "lexpr": row,
+        "rexpr": {"A_Const": {"isnull": True}},
+    }
+    when = {"CaseWhen": {"expr": {"A_Expr": comparison}, "result": {"A_Const": {"isnull": True}}}}
+    return {"CaseExpr": {"args": [when], "defresult": typed}}

@@ -101,8 +101,36 @@ def test_a_generated_column_goes_with_what_it_is_made_from(world: World) -> None
     assert world.refused("SELECT email_domain FROM customers") == ("42501", "analysts/masks[0]")
 
 
-def test_tablesample_of_a_guarded_table_is_refused(world: World) -> None:
-    assert world.refused("SELECT * FROM customers TABLESAMPLE system (10)")[0] == "0A000"
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        (
+            "SELECT id FROM customers AS c TABLESAMPLE bernoulli (10)",
+            """(SELECT "id" FROM "shop"."customers" TABLESAMPLE bernoulli (10) WHERE (tenant_id = 1)) AS c""",
+        ),
+        (
+            "SELECT amount FROM payments TABLESAMPLE pg_catalog.system ((1 + 2) * 3) REPEATABLE (5) WHERE id > 1",
+            """(SELECT "id", "amount" FROM "shop"."payments" TABLESAMPLE pg_catalog.system ((1 + 2) * 3) REPEATABLE""",
+        ),
+    ],
+)
+def test_a_sample_is_drawn_inside_the_guard(world: World, sql: str, expected: str) -> None:
+    assert expected in world.allowed(sql).text
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM customers TABLESAMPLE system (10)",  # whole pages: the gaps show
+        "SELECT * FROM customers TABLESAMPLE bernoulli (10) REPEATABLE (1)",  # chosen by the row's place
+        "SELECT * FROM payments TABLESAMPLE system_rows (10)",
+        "SELECT * FROM payments TABLESAMPLE public.system (10)",
+        "SELECT * FROM payments TABLESAMPLE system ((SELECT 1))",
+        "SELECT * FROM contacts TABLESAMPLE system (10)",
+    ],
+)
+def test_samples_that_tell_of_hidden_rows_are_refused(world: World, sql: str) -> None:
+    assert world.refused(sql) == ("0A000", "pgwarden/tablesample")
 
 
 @pytest.mark.parametrize(("parent", "child"), [("nullify", "redact"), ("redact", "nullify")])
