@@ -6,14 +6,32 @@ from collections.abc import Iterator
 
 from policies.errors import PoliciesError, Problem, Severity
 from policies.least_limits import is_limited
-from policies.model import EffectivePolicy, Mode, Policy, PolicySet
+from policies.model import ColumnName, EffectivePolicy, Mode, Policy, PolicySet
 from policies.resolve import resolve, resolve_table
 from policies.subjects import is_for
 
 
 def advise(policies: PolicySet) -> list[Problem]:
     """Warnings in order of file and line."""
-    return sorted(problem for policy in policies.policies for problem in _of(policy, policies))
+    found = [problem for policy in policies.policies for problem in _of(policy, policies)]
+    return sorted([*found, *_unprotected_tags(policies)])
+
+
+def _unprotected_tags(policies: PolicySet) -> Iterator[Problem]:
+    """A tag says that a column matters; alone it hides nothing."""
+    for tag, columns in policies.tags.items():
+        bare = [str(column) for column in columns if not any(_hides(policy, column) for policy in policies.policies)]
+        if bare and tag in policies.tag_sources:
+            message = f"tag {tag!r}: no policy masks or blocks {', '.join(bare)}"
+            yield Problem(policies.tag_sources[tag], message, Severity.WARNING)
+
+
+def _hides(policy: Policy, column: ColumnName) -> bool:
+    return (
+        any(mask.column == column for mask in policy.masks)
+        or any(blocked == column for blocked, _ in policy.columns_block)
+        or any(pattern.matches(column.schema, column.table) for pattern, _ in policy.tables_block)
+    )
 
 
 def _of(policy: Policy, policies: PolicySet) -> Iterator[Problem]:

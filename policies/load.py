@@ -127,12 +127,13 @@ class _Loader:
         for file in sorted(contents):
             self._add_file(contents[file], file)
         principals = self._principals()
-        tags = self._tags()
+        tag_sources: dict[str, Source] = {}
+        tags = self._tags(tag_sources)
         prices = self._prices()
         policies = self._policies(Known(tuple(principals.values()), tags, self._databases, self._outside))
         self._check_costs(policies, prices)
         fingerprint = fingerprint_of(principals, policies, tags, prices)
-        return PolicySet(principals, policies, tags, prices, fingerprint)
+        return PolicySet(principals, policies, tags, prices, fingerprint, tag_sources)
 
     def _add_file(self, data: bytes, file: str) -> None:
         root = read_yaml(data, file, self._fields.problems)
@@ -163,9 +164,8 @@ class _Loader:
                 policies[policy.name] = policy
         return tuple(policies.values())
 
-    def _tags(self) -> dict[str, tuple[ColumnName, ...]]:
+    def _tags(self, places: dict[str, Source]) -> dict[str, tuple[ColumnName, ...]]:
         tags: dict[str, tuple[ColumnName, ...]] = {}
-        places: dict[str, Source] = {}
         for section in self._sections["tags"]:
             if not isinstance(section, MappingNode):
                 message = f"'tags' must be a mapping of tags to lists of columns, not {kind_of(section)}"

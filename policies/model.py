@@ -258,13 +258,17 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """All files of a policy folder, checked. `fingerprint` is a hex digest over their canonical content."""
+    """All files of a policy folder, checked. `fingerprint` is a hex digest over their canonical content.
+
+    `tag_sources`: where each tag is defined.
+    """
 
     principals: Mapping[str, Principal]
     policies: tuple[Policy, ...]
     tags: Mapping[str, tuple[ColumnName, ...]]
     prices: Prices
     fingerprint: str
+    tag_sources: Mapping[str, Source] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from policies.advice import advise
-from policies.errors import Severity
+from policies.errors import PolicyFileError, Severity
+from policies.load import load_texts
 from tests.unit.policies.test_resolve import policy_set
 
 WHEN = "when: {days: [mon]}"
@@ -61,3 +62,33 @@ def test_what_another_policy_opens_at_other_times_is_warned_of(part: str, name: 
 def test_who_is_not_concerned_opens_nothing() -> None:
     part = HIDES + "subjects: {users: [ada]}, masks: [{column: shop.b.c, mask: {kind: redact}}]"
     assert advise(policy_set(part, "subjects: {users: [bob]}, tables: {allow: ['*.*']}")) == []
+
+
+TAGS = """principals: [{user: ada}]
+tags:
+  pii.mail: [shop.c.email, shop.c.old_email]
+  pii.card: [shop.c.card]
+policies:
+"""
+
+
+@pytest.mark.parametrize(
+    ("part", "bare"),
+    [
+        ("tables: {allow: ['*.*']}", ["shop.c.email, shop.c.old_email", "shop.c.card"]),
+        ("masks: [{tag: pii.mail, mask: {kind: email}}], columns: {block: [shop.c.card]}", []),
+        ("masks: [{column: shop.c.email, mask: {kind: email}}]", ["shop.c.old_email", "shop.c.card"]),
+        ("tables: {block: ['shop.*']}", []),
+    ],
+)
+def test_a_tag_alone_hides_nothing(part: str, bare: list[str]) -> None:
+    text = f"{TAGS}  - {{name: p, subjects: {{any: true}}, {part}}}\n"
+    warnings = advise(load_texts({"t.yaml": text.encode()}, {}))
+    assert [w.message.partition("blocks ")[2] for w in warnings] == bare
+    assert {w.source.line for w in warnings} <= {3, 4}
+
+
+def test_a_tag_that_is_written_wrong_is_an_error() -> None:
+    text = f"{TAGS}  - {{name: p, subjects: {{any: true}}, masks: [{{tag: pii.mial, mask: {{kind: email}}}}]}}\n"
+    with pytest.raises(PolicyFileError, match=r"t\.yaml:6:52: unknown tag 'pii\.mial'; did you mean 'pii\.mail'\?"):
+        load_texts({"t.yaml": text.encode()}, {})
