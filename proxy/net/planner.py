@@ -33,6 +33,17 @@ FROM pg_catalog.unnest($1::pg_catalog.oid[]) WITH ORDINALITY AS given(oid, place
 _PARAMETERS: Final = """
 SELECT pg_catalog.cardinality(parameter_types) FROM pg_catalog.pg_prepared_statements WHERE name = $1"""
 _LOST: Final = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+# A session that the server has ended, or is about to; and an answer that is none.
+_ENDED: Final = (
+    *_LOST,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    ValueError,
+    KeyError,
+    TypeError,
+)
 
 Connection = Any  # asyncpg's, whose stubs differ between versions
 
@@ -83,12 +94,16 @@ class Planner:
             # What was prepared outlives its transaction.
             await self._connection.fetch("DEALLOCATE ALL")
             return float(json.loads(answer)[0]["Plan"]["Total Cost"])
+        except _ENDED as error:
+            self.abandon()
+            raise PlannerUnreachable from error
         except asyncpg.PostgresError as error:
             await self._forget()
             raise PlannerRefused(error.sqlstate or "XX000") from error
-        except (*_LOST, ValueError, KeyError, TypeError) as error:
+        except BaseException:
+            # Cancelled because it took too long: what it does now is nobody's business any more.
             self.abandon()
-            raise PlannerUnreachable from error
+            raise
 
     async def _explained(self, costed: Costed, types: tuple[int, ...]) -> str:
         # By the extended protocol, which takes one statement and no more.
