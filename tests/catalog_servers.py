@@ -35,6 +35,7 @@ CREATE FUNCTION shop.twice(int) RETURNS int LANGUAGE sql AS $$ SELECT $1 * 2 + l
 CREATE OPERATOR shop.### (leftarg = int, rightarg = int, function = int4pl);
 CREATE FUNCTION shop.more(int, int) RETURNS int LANGUAGE sql AS 'SELECT $1';
 CREATE OPERATOR shop.@#@ (leftarg = int, rightarg = int, function = shop.more);
+CREATE TABLE shop.open_things AS SELECT i AS id, 'kind ' || i % 3 AS kind FROM generate_series(1, 50) AS i;
 INSERT INTO shop.customers (id, name) VALUES (1, 'ada');
 ANALYZE shop.customers;
 """

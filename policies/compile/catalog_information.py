@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from policies.compile.catalog_guards import PG_CATALOG
-from policies.compile.catalog_lists import INFORMATION_COLUMNS, PG_SEQUENCES, PG_STATIO
+from policies.compile.catalog_lists import INFORMATION_COLUMNS, PG_SEQUENCES, PG_STATIO, VIEW_COLUMNS
 from policies.compile.catalog_scope import Guard, Scope, listed, rows
 
 
@@ -101,6 +101,27 @@ def _definitions(name: str, relation: str, columns: tuple[str, ...]) -> Guard:
     return guard
 
 
+def _pg_stats(scope: Scope) -> str:
+    """Of tables that no rule touches. Never of catalogs: their frequent values are names, and texts of functions."""
+    is_open = (
+        "EXISTS (SELECT 1 FROM pg_catalog.pg_class AS oc JOIN pg_catalog.pg_namespace AS xn ON xn.oid = oc.relnamespace"
+        " WHERE xn.nspname = x.schemaname AND oc.relname = x.tablename AND oc.oid >= 16384"
+        f" AND {scope.is_open('oc.oid')})"
+    )
+    return f"SELECT x.* FROM pg_catalog.pg_stats AS x WHERE {is_open}"
+
+
+def _views(scope: Scope) -> str:
+    """Definitions of open views only, as in pg_views."""
+    is_open = (
+        "EXISTS (SELECT 1 FROM pg_catalog.pg_class AS oc JOIN pg_catalog.pg_namespace AS xn ON xn.oid = oc.relnamespace"
+        " WHERE xn.nspname = x.table_schema::pg_catalog.name AND oc.relname = x.table_name::pg_catalog.name"
+        f" AND {scope.is_open('oc.oid')})"
+    )
+    shown = listed(VIEW_COLUMNS, "x", {"view_definition": f"CASE WHEN {is_open} THEN x.view_definition END"})
+    return f"SELECT {shown} FROM information_schema.views AS x WHERE {_by_table(scope)}"
+
+
 def _counters(name: str) -> Guard:
     """Names of tables; what the server counts tells of rows and of others' work. Sequelize joins it for the names."""
     counted = ", ".join(f"NULL::pg_catalog.int8 AS {column}" for column in PG_STATIO)
@@ -118,6 +139,7 @@ PG_VIEWS: Mapping[str, Guard] = {
     "pg_statio_all_tables": _counters("pg_statio_all_tables"),
     "pg_statio_user_tables": _counters("pg_statio_user_tables"),
     "pg_sequences": _pg_sequences,
+    "pg_stats": _pg_stats,
     "pg_tables": rows("pg_tables", lambda s: _shown(s, "x.schemaname", "x.tablename")),
     "pg_views": _definitions("pg_views", "viewname", ("schemaname", "viewname", "viewowner", "definition")),
     "pg_matviews": _definitions(
@@ -129,6 +151,7 @@ PG_VIEWS: Mapping[str, Guard] = {
 }
 INFORMATION_SCHEMA: Mapping[str, Guard] = {
     "tables": _information("tables", _by_table),
+    "views": _views,
     "columns": _columns,
     "column_privileges": _information("column_privileges", _by_column),
     "role_column_grants": _information("role_column_grants", _by_column),

@@ -154,3 +154,10 @@ INFORMATION_COLUMNS = words(
     identity_minimum identity_cycle is_generated generation_expression is_updatable
     """
 )
+
+VIEW_COLUMNS = words(
+    """
+    table_catalog table_schema table_name view_definition check_option is_updatable is_insertable_into
+    is_trigger_updatable is_trigger_deletable is_trigger_insertable_into
+    """
+)

@@ -17,6 +17,7 @@ from policies.compile.builtins import VisibleArgument
 from policies.compile.catalog_guards import PG_CATALOG, sequence_start
 from policies.compile.catalog_information import INFORMATION_SCHEMA, PG_VIEWS
 from policies.compile.catalog_lists import OPEN_CATALOG, OPEN_INFORMATION
+from policies.compile.catalog_refused import reason
 from policies.compile.catalog_scope import Guard, Scope, scope_of
 from policies.compile.visibility import Visibility, visibility_of
 
@@ -60,7 +61,7 @@ def catalog_guard(schema: str, name: str, catalog: Catalog, visible: Visibility)
         return CatalogGuard(GuardKind.OPEN)
     make = FILTERED.get((schema, name))
     if make is None:
-        return CatalogGuard(GuardKind.REFUSED, reason=_reason(name))
+        return CatalogGuard(GuardKind.REFUSED, reason=reason(name))
     key = (schema, name, catalog.server_version)
     found = visible.texts.get(key)
     if not isinstance(found, CatalogGuard):
@@ -98,11 +99,3 @@ def _make_look_up(rule: VisibleArgument, arguments: tuple[str, ...], scope: Scop
     source = f'(SELECT {listed} FROM ({body}) AS shown{conditions}) AS "pgwarden shown"'
     result = f"{names[0]}::{rule.result}" if rule.result else names[0]
     return f"(SELECT {result} FROM {source} WHERE {' AND '.join(tests)} LIMIT 1)"
-
-
-def _reason(name: str) -> str:
-    if name.startswith(("pg_stat", "pg_statio")):
-        return "Statistics tell about rows that a policy hides, and about other sessions."
-    if name in ("pg_authid", "pg_shadow", "pg_user_mapping", "pg_user_mappings", "pg_subscription"):
-        return "It holds passwords."
-    return "It is not on the list of catalogs that are safe to read, or tells about the server itself."
