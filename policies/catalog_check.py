@@ -12,8 +12,9 @@ from policies.catalog import Catalog, Column
 from policies.errors import PoliciesError, Problem, Severity
 from policies.expressions import expression_columns, expression_tables
 from policies.fields import closest
-from policies.masks import check_type
+from policies.masks import check_type, stream_form
 from policies.model import ColumnName, FilterRule, MaskRule, Policy, PolicySet, RuleId, TablePattern
+from policies.raw_types import RAW_CASTS
 from policies.subjects import ANY_DATABASE
 from policies.time_zones import session_dependent_parts
 
@@ -95,6 +96,9 @@ class _Checker:
                 check_type(mask.mask, column.type_oid, column.type_name)
             except PoliciesError as error:
                 return (Problem(mask.rule.source, f"{mask.column}: {error}"),)
+            if mask.uses and not _has_raw_uses(mask, column):
+                message = f"{mask.column}: 'use' doesn't work on type {column.type_name} under mask {mask.mask.kind}"
+                return (Problem(mask.rule.source, message),)
             return ()
 
         return self._column(mask.column, mask.rule, check)
@@ -125,3 +129,7 @@ class _Checker:
                 continue
             message = f"the filter names column {name!r}, which {table} doesn't have{closest(column, known)}"
             yield Problem(row_filter.rule.source, message, self._missing)
+
+
+def _has_raw_uses(mask: MaskRule, column: Column) -> bool:
+    return column.type_oid in RAW_CASTS and stream_form(mask.mask, column.type_oid, column.type_name) is not None

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from policies.catalog import Catalog
-from policies.decision import Decision, Plan, Refusal
+from policies.decision import Decision, Plan, RawColumn, Refusal
 from policies.model import EffectivePolicy, Limits, MaskSpec, Mode, Policy, RuleId, Statement, TableRule
 from policies.resolve import resolve_table
 
@@ -131,14 +131,19 @@ def _plan(plan: Plan, policy: EffectivePolicy, catalog: Catalog | None) -> dict[
         "rule_ids": list(plan.rule_ids),
         "tables": [_table(rule) for rule in rules],
         "masked_columns": [{"column": name, "where": _where(name, streamed)} for name in plan.masked_columns],
+        "raw_columns": [_raw_column(raw) for raw in plan.raw_columns],
     }
+
+
+def _raw_column(raw: RawColumn) -> dict[str, Any]:
+    return {"column": raw.column, "probes": raw.probes, "probes_per_hour": raw.probes_per_hour, "rule": _rule(raw.rule)}
 
 
 def _streamed(plan: Plan, catalog: Catalog | None) -> frozenset[str] | None:
     """Names of the columns masked in the stream; None when there are such, but no catalog to name them."""
     if catalog is None:
         return None if plan.column_masks else frozenset()
-    names: set[str] = set()
+    names = {raw.column for raw in plan.raw_columns}
     for mask in plan.column_masks:
         relation = catalog.by_oid.get(mask.table_oid)
         if relation is not None:
@@ -265,6 +270,9 @@ def _plan_lines(plan: Mapping[str, Any]) -> Iterator[str]:
     where = {entry["column"]: entry["where"] for entry in plan["masked_columns"]}
     for table in plan["tables"]:
         yield from _table_lines(table, where)
+    for entry in plan["raw_columns"]:
+        cap = "" if entry["probes_per_hour"] is None else f" of {entry['probes_per_hour']} an hour"
+        yield f"  {entry['column']} is used raw, {entry['probes']} probes{cap}{_by(entry['rule'])}"
 
 
 def _table_lines(table: Mapping[str, Any], where: Mapping[str, str]) -> Iterator[str]:

@@ -6,10 +6,8 @@ nothing changes any more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any
 
 from policies.catalog import Column
@@ -20,28 +18,8 @@ from policies.compile.scope import Block, Reference
 from policies.compile.tree import Tree, is_node, node_kind, strings_of
 from policies.masks import StreamMask
 from policies.model import MaskRule, RawUse, Statement
+from policies.raw_types import RAW_CASTS
 
-_TEXTS = frozenset({"text", "varchar", "bpchar"})
-_EXACT = frozenset({"int2", "int4", "int8", "numeric"})
-_ANY = frozenset({"any list"})
-# Types by whose values statements may hold a column against the client's: what those may be cast to. A numeric against
-# a float and an int8 against an OID are cast, which fails on some values; of an array parameter nobody knows the type.
-_CASTS: Mapping[int, frozenset[str]] = MappingProxyType(
-    {
-        16: frozenset({"bool"}) | _ANY,
-        17: frozenset({"bytea"}) | _ANY,
-        20: _EXACT,
-        21: _EXACT | _ANY,
-        23: _EXACT | _ANY,
-        25: _TEXTS | _ANY,
-        700: _EXACT | {"float4", "float8"} | _ANY,
-        701: _EXACT | {"float4", "float8"} | _ANY,
-        1042: _TEXTS | _ANY,
-        1043: _TEXTS | _ANY,
-        1700: _EXACT,
-        2950: frozenset({"uuid"}) | _ANY,
-    }
-)
 # Columns of the types of one set can be held against each other without a cast that fails.
 _JOINED = (frozenset({25, 1043}), frozenset({20, 21, 23, 1700}), frozenset({700, 701}))
 # Who writes values of their own knows them: a group or a partner of theirs tells everybody else's.
@@ -106,9 +84,9 @@ class Choice:
                     return None
                 found.append(held)
         if one.column.name in self._grouped_outputs:
-            if not self._is_allowed(one, Held(RawUse.GROUP)):
+            if not self._is_allowed(one, Held(RawUse.GROUP, is_ordered=True)):
                 return None
-            found.append(Held(RawUse.GROUP))
+            found.append(Held(RawUse.GROUP, is_ordered=True))
         return found
 
     def _is_of_other(self, reference: Reference, one: Candidate) -> bool:
@@ -117,12 +95,13 @@ class Choice:
         return item is not None and item is not one.target.item
 
     def _is_allowed(self, one: Candidate, held: Held) -> bool:
-        if held.use not in one.rule.uses & self._possible or one.column.type_oid not in _CASTS:
+        if held.use not in one.rule.uses & self._possible or one.column.type_oid not in RAW_CASTS:
             return False
         match held.use:
             case RawUse.EQUALITY:
                 is_counted = held.probes is not None or one.rule.probes_per_hour is None
-                return is_counted and held.casts <= _CASTS[one.column.type_oid]
+                is_hidden = not held.is_ordered or self._can_shuffle
+                return is_counted and is_hidden and held.casts <= RAW_CASTS[one.column.type_oid]
             case RawUse.JOIN:
                 return self._has_partner(one, held.partner)
         return True
@@ -134,9 +113,13 @@ class Choice:
         aliases = [item.alias for item in self._top.items if item.alias]
         if len(set(aliases)) < len(aliases) or draft.parameter_types or draft.catalog.user_operators & {"=", "<>"}:
             return frozenset()
-        if draft.policy.statements & _WRITES or not can_shuffle(draft, self._top):
+        if draft.policy.statements & _WRITES or not self._can_shuffle:
             return frozenset({RawUse.EQUALITY})
         return frozenset(RawUse)
+
+    @cached_property
+    def _can_shuffle(self) -> bool:
+        return can_shuffle(self._draft, self._top)
 
     # joins
 
@@ -159,7 +142,7 @@ class Choice:
         types = {one.column.type_oid, other.column.type_oid}
         is_comparable = len(types) == 1 or any(types <= joined for joined in _JOINED)
         has_collation = one.column.has_own_collation or other.column.has_own_collation
-        is_allowed = RawUse.JOIN in other.rule.uses and other.column.type_oid in _CASTS
+        is_allowed = RawUse.JOIN in other.rule.uses and other.column.type_oid in RAW_CASTS
         return one.target is not other.target and is_comparable and not has_collation and is_allowed
 
     def _is_joined_by_name(self, one: Candidate) -> bool:
@@ -171,7 +154,7 @@ class Choice:
                 if any(len(reference.names) == 1 and _puts_out(reference, one) for reference in self._outputs):
                     return False  # the merged column may be of either side
                 if not any(held.use is RawUse.JOIN for held in one.held):
-                    one.held.append(Held(RawUse.JOIN))
+                    one.held.append(Held(RawUse.JOIN, is_ordered=True))
         return True
 
     def _are_partners(self, one: Candidate, join: Tree) -> bool:

@@ -38,7 +38,7 @@ def choose_masks(draft: Draft) -> None:
         one.target.stream |= {one.column.name}
         _add_mask(draft, one)
     _add_raw(draft, chosen)
-    if any(held.use is not RawUse.EQUALITY for one in chosen for held in one.held):
+    if any(held.is_ordered for one in chosen for held in one.held):
         shuffle(draft, top)
 
 

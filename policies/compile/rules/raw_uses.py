@@ -13,19 +13,18 @@ from typing import Any
 from policies.compile.facts import Block
 from policies.compile.tree import Tree, is_node, node_kind, nodes_of, strings_of
 from policies.model import RawUse
+from policies.raw_types import ANY_LIST
 
 _LISTS = frozenset({"AEXPR_OP_ANY", "AEXPR_OP_ALL"})
 _PLAIN = frozenset({"AEXPR_OP", "AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT"})
 _OPERATORS = frozenset({("=",), ("<>",), ("pg_catalog", "="), ("pg_catalog", "<>")})
-
-# What a list whose length only the server knows is cast to, beside names of types.
-ANY_LIST = "any list"
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
     """One use. `probes`: how many values the column is held against, None when they can't be counted.
 
+    `is_ordered`: the server may find the rows by walking an index, so they come in the order of the values.
     `casts`: types of the values, as far as the text names them. `partner`: the other column of a join.
     """
 
@@ -33,6 +32,7 @@ class Held:
     probes: int | None = 1
     casts: frozenset[str] = frozenset()
     partner: Tree | None = None
+    is_ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ def read_raw_uses(top: Block) -> dict[int, Held]:
         _joins(source, found)
     for item in top.node.get("groupClause") or ():
         if is_node(item, "ColumnRef"):
-            found[id(item["ColumnRef"])] = Held(RawUse.GROUP)
+            found[id(item["ColumnRef"])] = Held(RawUse.GROUP, is_ordered=True)
     for column in counted_columns(top):
-        found[id(column)] = Held(RawUse.GROUP)
+        found[id(column)] = Held(RawUse.GROUP, is_ordered=True)
     return found
 
 
@@ -83,7 +83,7 @@ def _conditions(node: Any, found: dict[int, Held]) -> None:
     elif is_node(node, "A_Expr"):
         _comparison(node["A_Expr"], found)
     elif is_node(node, "NullTest") and is_node(node["NullTest"].get("arg"), "ColumnRef"):
-        found[id(node["NullTest"]["arg"]["ColumnRef"])] = Held(RawUse.EQUALITY)
+        found[id(node["NullTest"]["arg"]["ColumnRef"])] = Held(RawUse.EQUALITY, is_ordered=True)
 
 
 def _comparison(node: Tree, found: dict[int, Held]) -> None:
@@ -102,8 +102,8 @@ def _comparison(node: Tree, found: dict[int, Held]) -> None:
 
 def _join(node: Tree, left: Tree, right: Tree, found: dict[int, Held]) -> None:
     if node.get("kind") == "AEXPR_OP" and strings_of(node["name"])[-1] == "=":
-        found[id(left)] = Held(RawUse.JOIN, partner=right)
-        found[id(right)] = Held(RawUse.JOIN, partner=left)
+        found[id(left)] = Held(RawUse.JOIN, partner=right, is_ordered=True)
+        found[id(right)] = Held(RawUse.JOIN, partner=left, is_ordered=True)
 
 
 def _values(kind: Any, node: Any) -> _Values | None:

@@ -46,6 +46,7 @@ def found(part: str, database: str = "shop") -> list[str]:
         "rows: [{table: shop.customers, filter: 'id in (select o.customer_id from shop.orders o)'}]",
         "masks: [{column: shop.customers.email, mask: {kind: email}}]",
         "masks: [{column: shop.customers.born, mask: {kind: truncate, unit: year}}]",
+        "masks: [{column: shop.customers.id, mask: {kind: redact}, use: {join: raw}}]",
     ],
 )
 def test_what_exists_and_fits_is_no_problem(part: str) -> None:
@@ -82,6 +83,10 @@ def test_what_exists_and_fits_is_no_problem(part: str) -> None:
         (
             "masks: [{column: shop.customers.id, mask: {kind: email}}]",
             "a.yaml:6:13: shop.customers.id: mask email",
+        ),
+        (
+            "masks: [{column: shop.customers.born, mask: {kind: redact}, use: {join: raw}}]",
+            "a.yaml:6:13: shop.customers.born: 'use' doesn't work on type date under mask redact",
         ),
     ],
 )

@@ -57,6 +57,11 @@ def test_equality_goes_raw_and_counts_its_values(raw: World, condition: str, pro
     assert plan.masked_columns == ("shop.customers.email",)
 
 
+def test_rows_found_by_an_index_come_in_no_order(raw: World) -> None:
+    assert "gen_random_uuid" in raw.allowed("SELECT id FROM customers WHERE email IS NOT NULL").text
+    assert "gen_random_uuid" not in raw.allowed("SELECT id FROM customers WHERE email IN ('a', 'b')").text
+
+
 def test_the_text_keeps_the_comparison_and_its_guard(raw: World) -> None:
     decision = raw.allowed("SELECT count(*) FROM customers WHERE email = 'x'")
     body = '(SELECT "email" FROM "shop"."customers" WHERE (tenant_id = 1)) AS "customers"'
@@ -97,6 +102,7 @@ def test_the_text_keeps_the_comparison_and_its_guard(raw: World) -> None:
         "SELECT x FROM customers AS c(a, b, d, x) WHERE x = 'x'",
         "SELECT email FROM customers WHERE (email, 1) = ('x', 1)",
         "SELECT email FROM customers WHERE email = ANY($1)",
+        "SELECT array_agg(id) FROM customers WHERE email IS NOT NULL",
         "SELECT email FROM customers WHERE email OPERATOR(shop.=) 'x'",
         "SELECT email FROM customers c WHERE EXISTS (SELECT 1 WHERE c.email = 'x')",
         "SELECT count(*) FROM customers WHERE tags = '{a}'",
