@@ -170,13 +170,13 @@ class Differences:
     same: int = 0
     tallies: dict[Change, Tally] = field(default_factory=dict)
 
-    def add(self, sql: str, found: Iterable[Change], times: int = 1) -> None:
-        """One text's changes; `times` it was seen."""
-        self.statements += times
+    def add(self, sql: str, found: Iterable[Change]) -> None:
+        """One statement's changes."""
+        self.statements += 1
         distinct = set(found)
-        self.same += 0 if distinct else times
+        self.same += not distinct
         for change in distinct:
-            self.tallies.setdefault(change, Tally(sql)).statements += times
+            self.tallies.setdefault(change, Tally(sql)).statements += 1
 
     @property
     def has_openings(self) -> bool:

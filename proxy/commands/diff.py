@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -14,14 +14,15 @@ from typing import Annotated, Any
 
 import typer
 
+from audit.errors import FilterError
 from audit.query import Filters, parse_moment
-from audit.record import Record, Stage
+from audit.record import Record, Stage, at_datetime
 from audit.store import Store
 from policies.catalog import Catalog, Namespace
 from policies.compile import Compiler
 from policies.difference import NO_SUCH_USER, Differences, Exposure, changes, exposure
 from policies.load import load_folder
-from policies.model import PolicySet
+from policies.model import Circumstances, PolicySet
 from policies.resolve import resolve
 from proxy.commands.options import ConfigOption, read_config
 from proxy.commands.outcome import CommandError, ExitCode, clear_errors, print_error, print_out
@@ -41,8 +42,14 @@ class FailOn(StrEnum):
     ANY = "any"
 
 
-# (user, database, text) and how often it was asked.
-Asked = Counter[tuple[str, str, str]]
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A text that a user sent, from where and when."""
+
+    user: str
+    database: str
+    sql: str
+    circumstances: Circumstances
 
 
 def diff(
@@ -67,7 +74,8 @@ def diff(
     """Decides recorded statements under both folders, and tells per user what would be newly refused or allowed,
     masked or unmasked, filtered or unfiltered. Nothing is run; the databases are only asked for their catalogs.
 
-    Names without a schema are looked up in the database's usual search_path.
+    A policy's `when` is held against each record's own time and address; names without a schema are looked up in the
+    database's usual search_path.
 
     \b
     Examples:
@@ -99,45 +107,47 @@ def _is_failing(found: Differences, fail_on: FailOn | None) -> bool:
 # what was asked
 
 
-def _asked(file: Path | None, config: Config, since: str, user: str | None, limit: int) -> Asked:
-    asked = Counter(_from_file(file) if file is not None else _from_store(config, since, user, limit))
-    if user is not None:
-        asked = Counter({key: times for key, times in asked.items() if key[0] == user})
-    kept = Counter({key: times for key, times in asked.items() if not key[2].startswith(_DIGEST)})
-    if len(kept) < len(asked):
-        print_error(f"{asked.total() - kept.total()} records hold no text, only its digest: left out")
+def _asked(file: Path | None, config: Config, since: str, user: str | None, limit: int) -> list[_Asked]:
+    now = datetime.now(UTC)
+    asked = _from_file(file, now) if file is not None else _from_store(config, since, now, user, limit)
+    found = [each for each in asked if user in (None, each.user)]
+    kept = [each for each in found if not each.sql.startswith(_DIGEST)]
+    if len(kept) < len(found):
+        print_error(f"{len(found) - len(kept)} records hold no text, only its digest: left out")
     return kept
 
 
-def _from_file(file: Path) -> Iterator[tuple[str, str, str]]:
+def _from_file(file: Path, now: datetime) -> Iterator[_Asked]:
     try:
         lines = file.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(f"{file} can't be read: {error}") from None
     for number, line in enumerate(lines, 1):
         if line.strip():
-            yield from _from_line(file, number, line)
+            yield from _from_line(file, number, line, now)
 
 
-def _from_line(file: Path, number: int, line: str) -> Iterator[tuple[str, str, str]]:
+def _from_line(file: Path, number: int, line: str, now: datetime) -> Iterator[_Asked]:
     try:
         record: dict[str, Any] = json.loads(line)
         if record.get("stage", Stage.INTENT) == Stage.INTENT:
-            yield str(record["user"]), str(record["database"]), str(record["sql_text"])
-    except (ValueError, KeyError, TypeError, AttributeError):
+            at = parse_moment(str(record["at"]), now) if "at" in record else now
+            circumstances = Circumstances(str(record.get("client_address", "")), at)
+            yield _Asked(str(record["user"]), str(record["database"]), str(record["sql_text"]), circumstances)
+    except (ValueError, KeyError, TypeError, AttributeError, FilterError):
         wanted = 'a JSON object with "user", "database" and "sql_text"'
         raise CommandError(f"{file}:{number}: {wanted} was expected") from None
 
 
-def _from_store(config: Config, since: str, user: str | None, limit: int) -> Iterator[tuple[str, str, str]]:
-    moment = parse_moment(since, datetime.now(UTC))
-    filters = Filters(user=user, stage=Stage.INTENT, since=moment, limit=limit)
+def _from_store(config: Config, since: str, now: datetime, user: str | None, limit: int) -> Iterator[_Asked]:
+    filters = Filters(user=user, stage=Stage.INTENT, since=parse_moment(since, now), limit=limit)
     with store_dsn(config) as dsn:
         records = asyncio.run(_query(dsn, filters))
     if len(records) == limit:
         print_error(f"only the newest {limit} records were read; --limit reads more")
     for record in records:
-        yield record.user, record.database, record.sql_text
+        circumstances = Circumstances(record.client_address, at_datetime(record))
+        yield _Asked(record.user, record.database, record.sql_text, circumstances)
 
 
 async def _query(dsn: str, filters: Filters) -> list[Record]:
@@ -151,30 +161,27 @@ async def _query(dsn: str, filters: Filters) -> list[Record]:
 # decided twice
 
 
-def _differences(sets: tuple[PolicySet, PolicySet], asked: Asked, config: Config) -> Differences:
+def _differences(sets: tuple[PolicySet, PolicySet], asked: Sequence[_Asked], config: Config) -> Differences:
     found = Differences()
     known = set(database_names(config))
-    unknown = sorted({database for _, database, _ in asked} - known)
-    if unknown:
+    databases = {each.database for each in asked}
+    if unknown := sorted(databases - known):
         print_error(f"statements of databases that aren't configured are left out: {', '.join(unknown)}")
-    for name in sorted({database for _, database, _ in asked} & known):
-        catalog = catalog_of(config, name)
-        compiler = Compiler()
-        for (user, database, sql), times in asked.items():
-            if database == name:
-                before, after = (_exposure(compiler, each, user, catalog, name, sql) for each in sets)
-                found.add(sql, changes(user, name, before, after), times)
+    for name in sorted(databases & known):
+        catalog, compiler = catalog_of(config, name), Compiler()
+        for each in asked:
+            if each.database == name:
+                before, after = (_exposure(compiler, policies, each, catalog) for policies in sets)
+                found.add(each.sql, changes(each.user, name, before, after))
     return found
 
 
-def _exposure(
-    compiler: Compiler, policies: PolicySet, user: str, catalog: Catalog, database: str, sql: str
-) -> Exposure:
-    policy = resolve(policies, user, database)
+def _exposure(compiler: Compiler, policies: PolicySet, asked: _Asked, catalog: Catalog) -> Exposure:
+    policy = resolve(policies, asked.user, asked.database, asked.circumstances)
     if policy is None:
         return NO_SUCH_USER
     namespace = Namespace(catalog.search_path, catalog.search_path)
-    return exposure(compiler.decide(sql, policy, catalog, namespace), policy)
+    return exposure(compiler.decide(asked.sql, policy, catalog, namespace), policy)
 
 
 # what is told

@@ -107,3 +107,27 @@ def test_digests_and_unknown_databases_are_left_out_aloud(asked: Pgwarden, tmp_p
     assert (result.returncode, result.stdout) == (0, "0 statements, 0 as before\n")
     assert "1 records hold no text" in result.stderr
     assert "elsewhere" in result.stderr
+
+
+def test_each_statement_is_held_against_its_own_time_and_address(asked: Pgwarden, tmp_path: Path) -> None:
+    when = '    when: {cidr: 10.0.0.0/8, hours: "09:00-17:00"}\n    subjects: {roles: [analyst]}\n'
+    new = folder_with(tmp_path, ("    subjects: {roles: [analyst]}\n", when))
+    places = [("2026-03-02T12:00:00Z", "10.1.2.3"), ("2026-03-02T20:00:00Z", "10.1.2.3"), ("2026-03-02T12:00:00Z", "")]
+    rows = [
+        {
+            "user": "ada",
+            "database": "shop",
+            "sql_text": "SELECT id FROM shop.orders",
+            "at": at,
+            "client_address": address,
+        }
+        for at, address in places
+    ]
+    (tmp_path / "asked.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    result = asked.run(
+        "diff", str(asked.policy_folder), new, *config_of(asked), "--statements", str(tmp_path / "asked.jsonl")
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("3 statements, 1 as before\n")
+    assert "newly refused" in result.stdout
+    assert "[2 on shop]" in result.stdout
