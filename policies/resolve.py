@@ -53,12 +53,16 @@ def resolve(
     return _united(principal, database, enforced, holding, shadow)
 
 
-def depends_on_circumstances(policies: PolicySet, user: str, database: str) -> bool:
-    """Whether any policy for this principal on this database has a `when`."""
+def timed_policies(policies: PolicySet, user: str, database: str) -> tuple[Policy, ...]:
+    """Those for this principal on this database that have a `when`: the same of them hold, the same policy results."""
     principal = policies.principals.get(user)
-    return principal is not None and any(
-        policy.when is not None and is_for(policy, principal, database) for policy in policies.policies
-    )
+    if principal is None:
+        return ()
+    return tuple(p for p in policies.policies if p.when is not None and is_for(p, principal, database))
+
+
+def holding_names(timed: Iterable[Policy], circumstances: Circumstances) -> frozenset[str]:
+    return frozenset(policy.name for policy in timed if _holds(policy, circumstances))
 
 
 def _holds(policy: Policy, circumstances: Circumstances | None) -> bool:

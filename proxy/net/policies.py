@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from watchfiles import awatch
 
@@ -17,8 +18,8 @@ from policies.catalog import Catalog
 from policies.catalog_check import check_against_catalog
 from policies.errors import PoliciesError, PolicyFileError, Severity
 from policies.load import load_folder
-from policies.model import Circumstances, EffectivePolicy, PolicySet, Principal
-from policies.resolve import depends_on_circumstances, resolve
+from policies.model import Circumstances, EffectivePolicy, Policy, PolicySet, Principal
+from policies.resolve import holding_names, resolve, timed_policies
 from proxy.wire.scram import DEFAULT_ITERATIONS, Verifier
 
 log = logging.getLogger("pgwarden.policies")
@@ -49,6 +50,7 @@ class PolicyHolder:
         self._now_s = now_s
         self._effective: dict[tuple[str, str], EffectivePolicy] = {}  # of those for whom no policy has a `when`
         self._timed: dict[tuple[str, str, str], tuple[int, EffectivePolicy | None]] = {}
+        self._by_holding: dict[tuple[str, str, frozenset[str]], EffectivePolicy | None] = {}
         self._lock = asyncio.Lock()
         self.problem = "no policies are loaded"
         self.usual_iterations = DEFAULT_ITERATIONS  # of SCRAM: what most principals' verifiers have
@@ -73,31 +75,40 @@ class PolicyHolder:
     def effective(self, user: str, database: str, address: str = "") -> EffectivePolicy | None:
         """Of now and for a client at `address`. Raises PoliciesError if it can't be made, at each use anew."""
         found = self._effective.get((user, database))
-        return found if found is not None else self._effective_now(user, database, address)
+        if found is not None:
+            return found
+        minute, policy = self._timed.get((user, database, address), (None, None))
+        # A `when` can change its answer at full minutes only.
+        return policy if minute == _minute(self._now_s()) else self._effective_now(user, database, address)
 
     def _effective_now(self, user: str, database: str, address: str) -> EffectivePolicy | None:
-        """A `when` can change its answer at full minutes only, so one look a minute is enough."""
-        now_s = self._now_s()
-        minute = int(now_s // 60)
-        key = user, database, address
-        known_minute, policy = self._timed.get(key, (None, None))
-        if known_minute == minute:
-            return policy
-        fresh = resolve(self.current, user, database, Circumstances(address, datetime.fromtimestamp(now_s, UTC)))
-        if fresh is not None and policy is not None and fresh.fingerprint == policy.fingerprint:
-            fresh = policy
-        self._keep(key, minute, fresh)
-        return fresh
+        timed = timed_policies(self.current, user, database)
+        if timed:
+            return self._effective_at(timed, user, database, address)
+        policy = resolve(self.current, user, database)
+        if policy is not None:
+            self._effective[user, database] = policy
+        return policy
 
-    def _keep(self, key: tuple[str, str, str], minute: int, policy: EffectivePolicy | None) -> None:
-        user, database, _ = key
-        if not depends_on_circumstances(self.current, user, database):
-            if policy is not None:
-                self._effective[user, database] = policy
-            return
-        if len(self._timed) >= _MAX_TIMED:
-            self._timed.clear()
-        self._timed[key] = minute, policy
+    def _effective_at(
+        self, timed: tuple[Policy, ...], user: str, database: str, address: str
+    ) -> EffectivePolicy | None:
+        """Resolved once for each set of policies that hold: at full minutes, many sessions ask at once."""
+        now_s = self._now_s()
+        circumstances = Circumstances(address, datetime.fromtimestamp(now_s, UTC))
+        policy = self._resolved(user, database, holding_names(timed, circumstances), circumstances)
+        _bound(self._timed)
+        self._timed[user, database, address] = _minute(now_s), policy
+        return policy
+
+    def _resolved(
+        self, user: str, database: str, names: frozenset[str], circumstances: Circumstances
+    ) -> EffectivePolicy | None:
+        key = user, database, names
+        if key not in self._by_holding:
+            _bound(self._by_holding)
+            self._by_holding[key] = resolve(self.current, user, database, circumstances)
+        return self._by_holding[key]
 
     async def load(self) -> None:
         """Swaps the folder's content in. Raises PolicyFileError; the last good set stays then."""
@@ -145,6 +156,7 @@ class PolicyHolder:
         self._current = fresh
         self._effective = {}
         self._timed = {}
+        self._by_holding = {}
         self.problem = ""
         self.usual_iterations = _usual_iterations(fresh)
         if not is_same:
@@ -158,6 +170,15 @@ class PolicyHolder:
         for problem in error.problems:
             log.error("%s", problem)
         self._on_load(False, f"policies refused: {self.problem}")
+
+
+def _minute(now_s: float) -> int:
+    return int(now_s // 60)
+
+
+def _bound(cache: dict[Any, Any]) -> None:
+    if len(cache) >= _MAX_TIMED:
+        cache.clear()
 
 
 def _usual_iterations(policies: PolicySet) -> int:

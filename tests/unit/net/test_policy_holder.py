@@ -65,7 +65,7 @@ def test_each_address_has_its_own(tmp_path: Path) -> None:
     assert counts == [2, 1, 2, 1, 1, 2]
 
 
-def test_is_worked_out_once_a_minute_and_stays_the_same_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_is_worked_out_once_for_each_set_of_policies_that_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock("12:00:00")
     holder = held(tmp_path, clock)
     calls: list[str] = []
@@ -80,6 +80,11 @@ def test_is_worked_out_once_a_minute_and_stays_the_same_object(tmp_path: Path, m
     assert len(calls) == 1
     clock.now_s += 60
     assert holder.effective("ada", "shop", "10.0.0.1") is found[0]
+    assert holder.effective("ada", "shop", "10.0.0.2") is found[0]
+    assert len(calls) == 1, "the same policies hold"
+    assert holder.effective("ada", "shop", "192.0.2.1") is not found[0]
+    clock.now_s += 9 * 3600
+    assert holder.effective("ada", "shop", "10.0.0.1") is holder.effective("ada", "shop", "192.0.2.1")
     assert len(calls) == 2
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from policies.model import AtCap, Circumstances, EffectivePolicy, Statement
-from policies.resolve import depends_on_circumstances, resolve, resolve_table, statement_denied_by
+from policies.resolve import holding_names, resolve, resolve_table, statement_denied_by, timed_policies
 from tests.unit.policies.test_resolve import EVERYTHING, OPEN, policy_set
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -48,7 +48,9 @@ def test_moments_alike_give_the_same_fingerprint() -> None:
 def test_who_depends_on_circumstances() -> None:
     policies = policy_set(EVERYTHING, f"subjects: {{users: [ada]}}, database: shop, {HOME}")
     asked = [("ada", "shop"), ("ada", "other"), ("bob", "shop"), ("eve", "shop")]
-    assert [depends_on_circumstances(policies, *one) for one in asked] == [True, False, False, False]
+    assert [len(timed_policies(policies, *one)) for one in asked] == [1, 0, 0, 0]
+    timed = timed_policies(policies, "ada", "shop")
+    assert (holding_names(timed, INSIDE), holding_names(timed, OUTSIDE)) == ({"p1"}, frozenset())
 
 
 def test_everything_stays_everything_under_a_when() -> None:
