@@ -9,7 +9,7 @@ PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 SOURCES := proxy policies audit admin tests
 
-.PHONY: help run test test-drivers compat bench readings lint fmt clean
+.PHONY: help run test test-drivers compat bench readings fuzz lint fmt clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -29,6 +29,13 @@ compat: $(STAMP) ## other projects' test suites, directly and through pgwarden, 
 
 bench: $(STAMP) ## what a decision costs, in process time
 	@$(PYTHON) -m tests.bench.compile
+
+SECONDS := 600
+SEED := $(shell date +%Y%m%d)
+
+fuzz: $(STAMP) ## statements against the sanitized copy for SECONDS=600 from SEED=today; what differs becomes a test: docs/fuzz.md
+	@$(PYTHON) -m tests.oracle.run var/fuzz/$(SEED) --seed=$(SEED) --seconds=$(SECONDS) --statements=100000000 \
+	  || { $(PYTHON) -m tests.oracle.run var/fuzz/$(SEED) --keep=tests/oracle/counterexamples; exit 1; }
 
 readings: $(STAMP) ## PostgreSQL's regression queries, read twice and run rewritten: docs/readings.md (needs Debian's -dev package)
 	@$(PYTHON) -m tests.readings

@@ -38,6 +38,7 @@ PLANS += tuple(
     for seed in range(1, 10)
     for others in ((_NO_HASH, _NO_MERGE), (_NO_NESTED,))
 )
+_LAST_LIMIT = re.compile(r"\s+limit \d+\s*$")
 _QUOTED = re.compile(r'"[^"]*"|\([^)]*\)|\d+')
 
 
@@ -148,7 +149,7 @@ class Hunter:
         ours, copy = read_reply(mine), read_reply(theirs)
         leaked = self.leaked(statement.sql, mine, theirs) if leaky else set()
         verdict = Verdict.LEAK if leaked else judge(ours, copy)
-        if verdict is Verdict.DIFFERENT and may_be_undetermined(ours, copy) and self._is_left_open(statement, ours):
+        if verdict is Verdict.DIFFERENT and self._is_left_open(statement, ours, copy):
             verdict = Verdict.UNDETERMINED
         self.tally.add(statement, verdict, ours)
         if verdict not in FAULTS:
@@ -161,20 +162,31 @@ class Hunter:
         said = sql.encode() + b"\0" + theirs
         return found - self.stand.canaries.found_in(said) if found else found
 
-    def _is_left_open(self, statement: Statement, ours: Reply) -> bool:
+    def _is_left_open(self, statement: Statement, ours: Reply, copy: Reply) -> bool:
         """Whether the copy gives our answer too: rewritten as ours was, read backwards, or under another plan."""
+        if may_be_undetermined(ours, copy):
+            doors: tuple[str, ...] = (TWIN, REVERSED, COPY)
+        elif statement.is_loose and not ours.sqlstate and not copy.sqlstate:
+            doors = (REVERSED, COPY)
+        else:
+            return False
         try:
-            if is_same(read_reply(self.ask(TWIN, [statement])[0]), ours):
-                return True
-            if is_same(read_reply(self.ask(REVERSED, [statement])[0]), ours):
-                return True
-            return any(
+            return (statement.is_loose and self._is_same_unlimited(statement)) or any(
                 is_same(read_reply(self._planned(door, statement, plan)), ours)
-                for door in (COPY, REVERSED, TWIN)
-                for plan in PLANS
+                for plan in ((), *PLANS)
+                for door in doors
             )
         except Lost:
             return False
+
+    def _is_same_unlimited(self, statement: Statement) -> bool:
+        """Whether both give the same without the LIMIT at the end, which takes any rows."""
+        whole = _LAST_LIMIT.sub("", statement.sql)
+        if whole == statement.sql:
+            return False
+        asked = Statement(statement.number, whole, statement.path)
+        ours, copy = (read_reply(self.ask(door, [asked])[0]) for door in (OURS, COPY))
+        return not ours.sqlstate and is_same(ours, copy)
 
     def _planned(self, door: str, statement: Statement, plan: tuple[str, ...]) -> bytes:
         """A door's answer under planner settings."""
@@ -188,3 +200,8 @@ Draw = Callable[[int], Statement]
 def batches(draw: Draw, numbers: range) -> Iterator[list[Statement]]:
     for first in range(0, len(numbers), BATCH):
         yield [draw(number) for number in numbers[first : first + BATCH]]
+
+
+def in_batches(statements: Sequence[Statement]) -> Iterator[Sequence[Statement]]:
+    for first in range(0, len(statements), BATCH):
+        yield statements[first : first + BATCH]

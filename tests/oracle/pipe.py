@@ -38,6 +38,7 @@ class Statement:
     sql: str
     path: Path
     parameters: tuple[bytes, ...] = ()  # as text
+    is_loose: bool = False  # its rows may depend on their order, as with LIMIT and no ORDER BY
 
     def frames(self) -> bytes:
         return self.path.frames(self.sql, self.parameters)

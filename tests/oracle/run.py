@@ -23,6 +23,7 @@ from typing import Any
 
 import psycopg
 
+from proxy.installation import find_system
 from tests.oracle.counterexamples import keep
 from tests.oracle.hunt import Finding, Hunter, Tally, batches
 from tests.oracle.sieve import Sieve
@@ -160,7 +161,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--statements", type=int, default=2_000_000)
     parser.add_argument("--seconds", type=float, help="end after this time")
-    parser.add_argument("--servers", default="18,15", help="one worker for each: 18 (the wheel's) or 15 (the system's)")
+    parser.add_argument("--servers", help="one worker for each: 18 (the wheel's) or 15 (the system's)")
     parser.add_argument("--commit", default="unknown", help="of the code that runs, for the summary")
     parser.add_argument("--summary", action="store_true")
     parser.add_argument("--keep", type=Path, help="shrink what was found into this folder instead")
@@ -174,7 +175,7 @@ def main() -> int:
         sys.stdout.write(summary(given.folder) + "\n" if given.summary else keep(given.folder, given.keep))
         return 0
     given.folder.mkdir(parents=True, exist_ok=True)
-    kinds = given.servers.split(",")
+    kinds = (given.servers or ("18,15" if find_system() else "18")).split(",")
     job = Job(given.folder, given.seed, given.statements, len(kinds), given.seconds)
     about = {"seed": job.seed, "statements": job.statements, "commit": given.commit, "servers": kinds}
     _check_same(given.folder / "job.json", about)

@@ -49,8 +49,8 @@ DO $$
 DECLARE own regclass; place tid; first name;
 BEGIN
     FOR own, first IN
-        SELECT c.oid, (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-                       AND a.attgenerated = '' ORDER BY a.attnum LIMIT 1)
+        SELECT c.oid, (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0
+                       AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum LIMIT 1)
         FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = 'shop'::regnamespace
     LOOP
         FOR place IN EXECUTE format('SELECT ctid FROM ONLY %s ORDER BY ctid DESC', own) LOOP
