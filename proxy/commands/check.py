@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from policies.advice import advise
+from policies.coverage import Finding, Level
 from policies.errors import PolicyFileError, Problem, Severity
 from policies.load import check_against_catalog, load_folder
 from policies.model import PolicySet
+from proxy.commands.looking import look_through
 from proxy.commands.options import ConfigOption, read_config
 from proxy.commands.outcome import ExitCode, clear_errors, print_error, print_out
 from proxy.config import Config
@@ -24,29 +28,78 @@ from proxy.places import SHOP_DATABASE, embedded_dsn
 def check(
     folder: Annotated[Path | None, typer.Argument(help="The policy folder; left out: the configuration's.")] = None,
     config: ConfigOption = None,
+    database: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--database", "-d", help="Also look through this database for data under other names; repeatable."
+        ),
+    ] = None,
+    is_strict: Annotated[bool, typer.Option("--strict", help="Warnings count as findings.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
 ) -> None:
     """Reads a policy folder as `serve` would, and prints each problem as file:line:column.
 
     With --config, tables and columns are also looked up in the databases, and masks held against the columns' types;
-    a database that can't be reached is said and left out.
-    Ends with 0 when all is well, with 3 when there are problems.
+    a database that can't be reached is said and left out. With --database its views, functions, triggers and columns
+    are looked through: what shows protected data under other names, and columns that no tag or rule covers although
+    their names are those of personal data.
+    Ends with 0 when all is well, with 3 when there are problems or open findings, with --strict also for warnings.
 
     \b
     Examples:
       pgwarden check policies/
       pgwarden check --config pgwarden.yaml
+      pgwarden check --config pgwarden.yaml --database shop --strict
     """
     if folder is None and config is None:
         raise typer.BadParameter("name a policy folder or a --config")
+    if database and config is None:
+        raise typer.BadParameter("--database needs a --config")
     with clear_errors():
         read = read_config(config) if config is not None else None
         path = folder if folder is not None else read.policies if read else Path()
         problems = _problems(path, read)
+        is_sound = all(problem.severity is not Severity.ERROR for problem in problems)
+        findings = {name: look_through(read, path, name) for name in database or () if read and is_sound}
+    if as_json:
+        print_out(json.dumps(_data(problems, findings), ensure_ascii=False))
+    else:
+        _print(path, problems, findings)
+    if not _is_well(problems, findings, is_strict=is_strict):
+        raise typer.Exit(ExitCode.FINDINGS)
+    if not as_json:
+        print_out(f"{path}: everything holds")
+
+
+def _print(path: Path, problems: list[Problem], findings: Mapping[str, list[Finding]]) -> None:
     for problem in problems:
         print_out(str(_placed(problem, path)))
-    if any(problem.severity is Severity.ERROR for problem in problems):
-        raise typer.Exit(ExitCode.FINDINGS)
-    print_out(f"{path}: everything holds")
+    for name, found in findings.items():
+        print_out(f"database {name}: {len(found)} findings")
+        for finding in found:
+            print_out(f"  {finding}")
+
+
+def _data(problems: list[Problem], findings: Mapping[str, list[Finding]]) -> dict[str, Any]:
+    return {
+        "problems": [
+            {"source": str(one.source), "severity": one.severity.value, "message": one.message} for one in problems
+        ],
+        "databases": {
+            name: [
+                {"level": one.level.value, "about": one.about, "message": one.message, "users": list(one.users)}
+                for one in found
+            ]
+            for name, found in findings.items()
+        },
+    }
+
+
+def _is_well(problems: list[Problem], findings: Mapping[str, list[Finding]], *, is_strict: bool) -> bool:
+    levels = {one.level for found in findings.values() for one in found}
+    has_warning = Level.WARNING in levels or any(one.severity is Severity.WARNING for one in problems)
+    has_error = Level.OPEN in levels or any(one.severity is Severity.ERROR for one in problems)
+    return not has_error and not (is_strict and has_warning)
 
 
 def _problems(folder: Path, config: Config | None) -> list[Problem]:

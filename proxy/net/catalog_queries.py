@@ -202,6 +202,28 @@ SELECT v.oid, pg_catalog.pg_get_viewdef(v.oid) AS definition
 FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS v(oid)
 """
 
+FUNCTIONS_CODE = """
+SELECT n.nspname AS schema, p.proname AS name, pg_catalog.lower(p.prosrc) AS source,
+       ARRAY(SELECT d.refobjid FROM pg_catalog.pg_depend AS d
+             WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid
+               AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+             UNION SELECT t.typrelid FROM pg_catalog.pg_type AS t
+             WHERE t.oid = p.prorettype AND t.typrelid <> 0) AS reads
+FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+WHERE p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal') ORDER BY 1, 2, p.oid
+"""
+
+TRIGGERS = """
+SELECT t.tgrelid AS relation, t.tgname AS name, n.nspname || '.' || p.proname AS runs
+FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
+JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+WHERE NOT t.tgisinternal
+UNION ALL
+SELECT r.ev_class, r.rulename, '' FROM pg_catalog.pg_rewrite AS r WHERE r.ev_type <> '1' AND r.ev_class >= 16384
+ORDER BY 1, 2
+"""
+
 PARTS = {
     "relations": _RELATIONS,
     "columns": _COLUMNS,

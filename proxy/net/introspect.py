@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import asyncpg
 
 from policies.catalog import Catalog, Column, ForeignKey, Relation, ViewAccess
-from proxy.net.catalog_queries import CLUSTER, PARTS, SESSION, VIEWS
+from policies.stored_code import StoredCode, StoredFunction, Trigger
+from proxy.net.catalog_queries import CLUSTER, FUNCTIONS_CODE, PARTS, SESSION, TRIGGERS, VIEWS
 
 CONNECT_TIMEOUT_S = 10.0
 QUERY_TIMEOUT_S = 60.0
@@ -37,6 +38,8 @@ VIEWS_PER_QUERY = 200
 _WORD = re.compile(r"[a-z_\x80-\U0010ffff][a-z0-9_$\x80-\U0010ffff]*")
 # Not behind a dot: that name has its schema.
 _BARE_WORD = re.compile(rf"""(?<!\.)(?<!\.")(?<![a-z0-9_$\x80-\U0010ffff]){_WORD.pattern}""")
+
+_FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 Rows = Sequence[asyncpg.Record]
 K = TypeVar("K")
@@ -67,13 +70,33 @@ async def read_catalog(
     """
     try:
         answers = await _ask(dsn, password)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+    except _FAILURES as error:
         raise CatalogReadError(f"the catalog of {database} can't be read: {error or 'time-out'}") from error
     # A large catalog takes a second to build: off the loop that moves bytes.
     return await asyncio.to_thread(_number, answers, database, previous)
 
 
+async def read_stored_code(dsn: str, *, database: str) -> StoredCode:
+    """The users' functions and triggers, for `pgwarden check`. Raises CatalogReadError."""
+    try:
+        async with _connected(dsn, None) as connection:
+            functions = await connection.fetch(FUNCTIONS_CODE)
+            triggers = await connection.fetch(TRIGGERS)
+    except _FAILURES as error:
+        raise CatalogReadError(f"the functions of {database} can't be read: {error or 'time-out'}") from error
+    return StoredCode(
+        tuple(StoredFunction(row["schema"], row["name"], tuple(row["reads"]), row["source"]) for row in functions),
+        tuple(Trigger(row["relation"], row["name"], row["runs"]) for row in triggers),
+    )
+
+
 async def _ask(dsn: str, password: str | None) -> _Answers:
+    async with _connected(dsn, password) as connection:
+        return await _read_all(connection)
+
+
+@asynccontextmanager
+async def _connected(dsn: str, password: str | None) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
     connection = await asyncpg.connect(
         dsn,
         password=password,
@@ -83,7 +106,7 @@ async def _ask(dsn: str, password: str | None) -> _Answers:
         server_settings=SERVER_SETTINGS,
     )
     try:
-        return await _read_all(connection)
+        yield connection
     finally:
         with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             await connection.close(timeout=CLOSE_TIMEOUT_S)
