@@ -14,6 +14,19 @@ from proxy.session.held import Run
 class Admission:
     def __init__(self, conversation: Conversation) -> None:
         self._c = conversation
+        self._harmless: Limits | None = None  # seen last: nothing in them is for here
+
+    def concerns(self, runs: Sequence[Run]) -> bool:
+        """Whether any of these has something to be asked about before it begins. Cheap: it is asked of every one."""
+        for run in runs:
+            plan = run.plan
+            if plan.raw_columns:
+                return True
+            if plan.limits is not self._harmless:
+                if _is_limited(plan.limits) or plan.limits.cost is not None:
+                    return True
+                self._harmless = plan.limits
+        return False
 
     def refusal(self, runs: Sequence[Run]) -> Refusal | None:
         """Why these, one text, may not begin; None when they may. Nothing is counted yet."""

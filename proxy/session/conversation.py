@@ -85,6 +85,7 @@ class Conversation:
         self.is_leaving = False  # the client has said Terminate, or what nobody understands
         self.last_words = b""  # for a client that leaves
         self.is_ended = False
+        self.shadow: EffectivePolicy | None = None  # of the policy that held when it was last asked for
         self.wanted_estimate: CostQuery | None = None  # the client waits for it
         self.estimates: dict[CostQuery, Estimate] = {}  # for the message that waited
         self.is_counted = False  # in `load`, as a session that waits for a statement's end
@@ -169,9 +170,11 @@ class Conversation:
         return self.services.load(self.identity.user, self.identity.database)
 
     def _count_running(self, item: Item) -> None:
-        if any(account.plan.limits.concurrent is not None for account in item.accounts):
-            self.is_counted = True
-            self.load.running += 1
+        for account in item.accounts:
+            if account.plan.limits.concurrent is not None:
+                self.is_counted = True
+                self.load.running += 1
+                return
 
     def _stop_counting(self) -> None:
         if self.is_counted:
@@ -260,6 +263,7 @@ class Conversation:
         if policy is None:
             raise SessionEnds("57P01", "policies changed; connect again", "This user is no longer known.")
         self.identity.principal = policy.principal
+        self.shadow = policy.shadow
         if (self.is_tainted or self.is_pin_broken) and not policy.is_everything:
             raise SessionEnds("57P01", "policies changed; connect again")
         if self._filled_under not in ("", policy.fingerprint):

@@ -5,6 +5,7 @@ It sends nothing and queues nothing; `requests` and `extended` do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,7 +15,7 @@ from policies.model import EffectivePolicy
 from proxy.session.admission import Admission
 from proxy.session.conversation import Conversation, SessionEnds, Wait
 from proxy.session.costs import Costs, Ran, ran_by
-from proxy.session.held import Account, Basis, Declared, Held, Origin, Portal, Prepared, Reading, Run
+from proxy.session.held import Account, Basis, Declared, Held, Origin, Portal, Prepared, Reading, Run, Shadowed
 from proxy.session.names import Names
 from proxy.session.refusals import (
     changed_cursor,
@@ -136,14 +137,25 @@ class Decider:
     ) -> list[Account]:
         """Raises Denied, Wait, JournalError."""
         c = self._c
+        types = () if prepared is None else prepared.types
+        shadows = self.shadow.of_statements(sql, types, len(runs)) if c.shadow is not None else ()
+        if self._admission.concerns(runs):
+            accounts = self._admitted(decision, runs, prepared, shadows)
+        else:
+            accounts = c.ledger.open(decision, runs, shadows)
+        c.is_tainted = c.is_tainted or any(run.plan.is_tainting for run in runs)
+        return accounts
+
+    def _admitted(
+        self, decision: Decision, runs: list[Run], prepared: Prepared | None, shadows: Sequence[Shadowed]
+    ) -> list[Account]:
+        """The accounts of statements that a limit may forbid to begin. Raises Denied, Wait, JournalError."""
         refusal = self._admission.refusal(runs)
         if refusal is not None:
             raise Denied(refusal)
         units = self._estimated(decision, runs, prepared)
-        types = () if prepared is None else prepared.types
-        accounts = c.ledger.open(decision, runs, self.shadow.of_statements(sql, types, len(runs)), units)
+        accounts = self._c.ledger.open(decision, runs, shadows, units)
         self._admission.begin(runs)
-        c.is_tainted = c.is_tainted or any(run.plan.is_tainting for run in runs)
         return accounts
 
     def _estimated(self, decision: Decision, runs: list[Run], prepared: Prepared | None) -> list[int | None]:

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from audit.cost import cost_of
 from audit.errors import JournalError
@@ -20,6 +20,7 @@ log = logging.getLogger("pgwarden.session")
 
 # sqlcommenter's form of W3C trace context; the id alone, so that nothing else of a comment gets into the field.
 _TRACE = re.compile(r"traceparent\s*=\s*'[0-9a-f]{2}-([0-9a-f]{32})-")
+_NOTHING: Final[dict[str, Any]] = {}
 _TAG_COUNT = re.compile(rb" (\d+)$")
 
 
@@ -66,9 +67,12 @@ class Ledger:
         `shadows` and the planner's `units`: none, or one for each.
         """
         now = self._services.now_us()
-        nothing = (None,) * len(runs)
-        beside = zip(runs, shadows or nothing, units or nothing, strict=True)
-        accounts = [self._account(decision, run, now, shadow, estimated) for run, shadow, estimated in beside]
+        if not shadows and not units:
+            accounts = [self._account(decision, run, now) for run in runs]
+        else:
+            nothing = (None,) * len(runs)
+            beside = zip(runs, shadows or nothing, units or nothing, strict=True)
+            accounts = [self._account(decision, run, now, shadow, estimated) for run, shadow, estimated in beside]
         if accounts:
             self.position = self._services.append([account.intent for account in accounts])
         return accounts
@@ -95,8 +99,8 @@ class Ledger:
             trace_id=_trace_id(sql),
             raw_columns=_columns(raw for plan in plans for raw in plan.raw_columns),
             plan_units=plan_units,
-            **_shadow_fields(shadow),
             **self._identity.record_fields(),
+            **_shadow_fields(shadow),
         )
         self._try_append(intent)
         self._services.count_statement(Measures(Verdict.DENY, 0, 0, 0, 0))
@@ -198,8 +202,8 @@ class Ledger:
             trace_id=_trace_id(plan.text),
             raw_columns=_columns(plan.raw_columns) if plan.raw_columns else (),
             plan_units=plan_units,
-            **(_shadow_fields(shadow) if shadow is not None else {}),
             **self._identity.record_fields(),
+            **_shadow_fields(shadow),
         )
         return Account(intent, run, verdict, now)
 
@@ -221,7 +225,7 @@ def _columns(raw: Iterable[RawColumn]) -> tuple[str, ...]:
 
 
 def _shadow_fields(shadow: Shadowed | None) -> dict[str, Any]:
-    return {} if shadow is None else {"shadow_decision": shadow.decision, "shadow_rule_ids": shadow.rule_ids}
+    return _NOTHING if shadow is None else {"shadow_decision": shadow.decision, "shadow_rule_ids": shadow.rule_ids}
 
 
 def _with_rule(rule_ids: tuple[str, ...], rule: str) -> tuple[str, ...]:

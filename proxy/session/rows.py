@@ -41,6 +41,10 @@ class Rows:
         require_held(c, head)
         if account.plan.is_all_hidden or account.cut_at is not None:
             return
+        limits = account.plan.limits
+        if limits.rows is None and limits.bytes is None:
+            self._show_rows(head, account, buffer, start, end, count)
+            return
         left = self._rows_left(head, account)
         is_over = left is not None and count > left
         if is_over and left is not None:

@@ -24,7 +24,7 @@ class Shadow:
 
     def of_statements(self, sql: str, types: tuple[int, ...], count: int) -> list[Shadowed]:
         """One for each of the text's `count` statements; none when no policy is in shadow mode."""
-        policy = self._c.policy().shadow
+        policy = self._c.shadow
         if policy is None:
             return []
         decision = self._decide(sql, types, policy)
@@ -40,7 +40,7 @@ class Shadow:
 
     def of_text(self, sql: str, types: tuple[int, ...] = ()) -> Shadowed | None:
         """For a text that was refused: it has one record."""
-        policy = self._c.policy().shadow
+        policy = self._c.shadow
         if policy is None:
             return None
         decision = self._decide(sql, types, policy)
