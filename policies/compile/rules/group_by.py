@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from policies.compile.draft import Access, Draft, Splice, Target
 from policies.compile.guards import quote
+from policies.compile.rules.whole_rows import is_row_typed
 from policies.compile.scope import Block, Reference
 from policies.compile.tree import Tree, is_node, node_kind, strings_of
 
@@ -53,13 +54,19 @@ def _extend(draft: Draft, block: Block, target: Target) -> None:
     shown = target.shown_names
     columns = {shown[column.name] for column in target.visible_columns if column.type_oid not in _NO_EQUALITY}
     used: set[str] = set()
+    is_row_used = False
     for reference in draft.facts.references:
         if _means_all(reference, block, target, draft):
             used |= columns
+            is_row_used |= len(reference.names) == 1 and reference.names[0] is not None
         elif reference.names[-1] in columns and reference.clause != "groupClause":
             used |= {str(reference.names[-1])} if _is_of(reference, block, target, draft) else set()
-    if used:
-        _splice(draft, block, target, sorted(used))
+    alias = target.item.alias
+    paths: list[tuple[str, ...]] = [(alias, name) for name in sorted(used)]
+    if is_row_used and not is_row_typed(target):
+        paths.append((alias,))
+    if paths:
+        _splice(draft, block, paths)
 
 
 def _means_all(reference: Reference, block: Block, target: Target, draft: Draft) -> bool:
@@ -71,13 +78,12 @@ def _means_all(reference: Reference, block: Block, target: Target, draft: Draft)
     return is_whole and alias == target.item.alias and draft.find_qualified(reference.block, alias) is target.item
 
 
-def _splice(draft: Draft, block: Block, target: Target, used: list[str]) -> None:
+def _splice(draft: Draft, block: Block, paths: list[tuple[str, ...]]) -> None:
     at = _after_by(draft, block)
-    alias = target.item.alias
-    text = ", ".join(f"{quote(alias)}.{quote(name)}" for name in used)
+    text = ", ".join(".".join(map(quote, path)) for path in paths)
     draft.splices.append(Splice(at, at, f" {text}, "))
     block.node["groupClause"][:0] = [
-        {"ColumnRef": {"fields": [{"String": {"sval": alias}}, {"String": {"sval": name}}]}} for name in used
+        {"ColumnRef": {"fields": [{"String": {"sval": name}} for name in path]}} for path in paths
     ]
 
 

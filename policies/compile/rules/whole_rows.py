@@ -97,10 +97,18 @@ def _means_output(reference: Reference, wrapper: Tree) -> bool:
     return any((output.get("name") or figured_name(output.get("val"))) == reference.names[0] for output in outputs)
 
 
+def is_row_typed(target: Target) -> bool:
+    """Whether a whole row is cast to the type of its relation: no column of it is missing."""
+    relation = target.relation
+    return (
+        relation is not None
+        and relation.kind in _WITH_ROW_TYPES
+        and len(target.visible_columns) == len(relation.columns)
+    )
+
+
 def _type(draft: Draft, wrapper: Tree, reference: Reference, target: Target) -> None:
-    assert target.relation is not None
-    is_whole = len(target.visible_columns) == len(target.relation.columns)
-    if target.relation.kind not in _WITH_ROW_TYPES or not is_whole:
+    if not is_row_typed(target):
         if target.item.column_aliases:
             raise _renamed(draft, target, reference)
         return
