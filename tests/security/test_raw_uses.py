@@ -1,4 +1,7 @@
-"""`use: raw` tells what it says it tells (which rows are equal, and how many) and no byte of any value."""
+"""`use: raw` tells what it says it tells (which rows are equal, and how many) and no byte of any value.
+
+Masks with keys tell no byte either, and nothing at all where their column isn't only put out.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,12 @@ def gateway(
     server: TestServer, canary_shop: CanaryShop, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pgwarden]:
     text = (SECURITY / "raw_uses.yaml").read_text("utf-8")
-    for user in ("pia", "lea"):
+    for user in ("pia", "lea", "kim"):
         text = text.replace(f"@{user}@", make_verifier(password_of(user), 4096, b"0123456789abcdef"))
     databases = {"shop": {"upstream": canary_shop.dsn}}
-    with run_pgwarden(tmp_path_factory.mktemp("raw-uses"), server, policies=text, databases=databases) as instance:
+    folder = tmp_path_factory.mktemp("raw-uses")
+    (folder / "key").write_text("not a key to be guessed\n")
+    with run_pgwarden(folder, server, policies=text, databases=databases) as instance:
         yield instance
 
 
@@ -81,3 +86,45 @@ def test_groups_come_in_no_order_of_their_values(asks: Asker) -> None:
     orders = {tuple(link.simple(sql).rows) for _ in range(3)}
     assert len(orders) == 3
     assert len({frozenset(rows) for rows in orders}) == 1
+
+
+KEYED = ["email", "ssn", "phone", "loyalty_code", "points", "credit_limit", "pin", "device", "photo", "tags", "note"]
+
+
+def test_masks_with_keys_are_the_same_on_every_path(asks: Asker, canary_shop: CanaryShop) -> None:
+    simple, text, binary = ask(asks, "kim", f"SELECT id, {', '.join(KEYED)} FROM customers ORDER BY id")
+    assert simple.rows == text.rows
+    assert len(binary.rows) == 24
+    for ours, plain in zip(text.rows, canary_shop_rows(canary_shop), strict=True):
+        for column, shown, real in zip(KEYED, ours[1:], plain[1:], strict=True):
+            assert (shown is None) == (real is None), column
+            assert shown is None or shown != real, column
+    texts = [
+        index for index, column in enumerate(KEYED, 1) if column in ("email", "ssn", "phone", "loyalty_code", "note")
+    ]
+    for ours, same in zip(text.rows, binary.rows, strict=True):
+        assert [ours[index] for index in texts] == [same[index] for index in texts]
+
+
+def canary_shop_rows(shop: CanaryShop) -> list[tuple[object, ...]]:
+    with shop.direct() as client:
+        sql = f"SELECT id, {', '.join(KEYED)} FROM shop.customers WHERE tenant_id = 1 ORDER BY id"
+        return list(client.extended(sql).rows)
+
+
+@pytest.mark.parametrize("column", KEYED)
+def test_masks_with_keys_are_null_at_the_source(asks: Asker, column: str) -> None:
+    (answer, *_) = ask(
+        asks, "kim", f"SELECT count({column}), count({column}::text), max({column}::text) FROM customers"
+    )
+    assert answer.rows == [(b"0", b"0", None)]
+
+
+def test_probes_are_counted_by_the_value_and_end(asks: Asker) -> None:
+    two = "SELECT id FROM customers WHERE ssn IN ('@[own customer 3 ssn]', 'none')"
+    link = asks.link("kim")
+    assert link.simple(asks.written(two)).rows == [(b"3",)]
+    assert link.simple(asks.written(two)).sqlstate == "53400"
+    assert link.simple("SELECT count(*) FROM customers WHERE ssn = 'one left'").rows == [(b"0",)]
+    assert link.simple("SELECT count(*) FROM customers WHERE ssn = 'none left'").sqlstate == "53400"
+    assert link.simple("SELECT id FROM customers WHERE lower(ssn) = 'masked'").sqlstate == ""
