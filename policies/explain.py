@@ -11,7 +11,9 @@ from typing import Any
 
 from policies.catalog import Catalog
 from policies.decision import Decision, Plan, RawColumn, Refusal
+from policies.lineage import Lineage, lineage_of
 from policies.model import EffectivePolicy, Limits, MaskSpec, Mode, Policy, RuleId, Statement, TableRule
+from policies.relation_rules import relation_rules
 from policies.resolve import resolve_table
 
 _SECRET_PARAMETERS = frozenset({"salt", "key"})
@@ -57,6 +59,16 @@ def explain_data(
         "plans": [_plan(plan, policy, catalog) for plan in decision.plans],
         "refusal": _refusal(decision.refusal, sql) if decision.refusal else None,
         "shadow": _shadow(policy.shadow, shadow) if policy.shadow and shadow else None,
+        **_lineage(sql, catalog),
+    }
+
+
+def _lineage(sql: str, catalog: Catalog | None) -> dict[str, Any]:
+    """sqlglot's reading of what the client wrote: for people, no part of the decision."""
+    found = lineage_of(sql, catalog, catalog.search_path) if catalog else Lineage()
+    return {
+        "lineage": [{"column": output.name, "sources": list(output.sources)} for output in found.outputs],
+        "lineage_problem": found.problem,
     }
 
 
@@ -125,7 +137,7 @@ def _verdict(decision: Decision) -> str:
 
 def _plan(plan: Plan, policy: EffectivePolicy, catalog: Catalog | None) -> dict[str, Any]:
     streamed = _streamed(plan, catalog)
-    rules = [_table_rule(name, policy, catalog) for name in plan.tables]
+    rules = [rule for name in plan.tables for rule in _table_rules(name, policy, catalog)]
     return {
         "command": plan.command,
         "rule_ids": list(plan.rule_ids),
@@ -158,12 +170,15 @@ def _where(column: str, streamed: frozenset[str] | None) -> str:
     return "stream" if column in streamed else "source"
 
 
-def _table_rule(name: str, policy: EffectivePolicy, catalog: Catalog | None) -> TableRule:
-    """`name` is a plan's ``schema.table``; with a catalog, names with dots in them are told apart too."""
+def _table_rules(name: str, policy: EffectivePolicy, catalog: Catalog | None) -> tuple[TableRule, ...]:
+    """`name` is a plan's ``schema.table``. With a catalog, names with dots in them are told apart too, and the rules
+    of names that the table bore before follow its own."""
     relations = catalog.relations if catalog else ()
-    exact = next(((r.schema, r.name) for r in relations if f"{r.schema}.{r.name}" == name), None)
-    schema, table = exact or (name.partition(".")[0], name.partition(".")[2])
-    return resolve_table(policy, schema, table)
+    relation = next((r for r in relations if f"{r.schema}.{r.name}" == name), None)
+    if catalog is not None and relation is not None:
+        return relation_rules(policy, catalog, relation)
+    schema, _, table = name.partition(".")
+    return (resolve_table(policy, schema, table),)
 
 
 def _table(rule: TableRule) -> dict[str, Any]:
@@ -225,6 +240,7 @@ def _lines(data: Mapping[str, Any]) -> Iterator[str]:
         yield from ("  " + line for line in data["rewritten_sql"].splitlines())
     if data["shadow"]:
         yield from _shadow_lines(data["shadow"])
+    yield from _lineage_lines(data)
 
 
 def _shadow_lines(shadow: Mapping[str, Any]) -> Iterator[str]:
@@ -295,6 +311,15 @@ def _table_lines(table: Mapping[str, Any], where: Mapping[str, str]) -> Iterator
 def _mask_text(mask: Mapping[str, Any]) -> str:
     parameters = ", ".join(f"{name}: {value}" for name, value in mask.items() if name != "kind")
     return f"{mask['kind']} ({parameters})" if parameters else str(mask["kind"])
+
+
+def _lineage_lines(data: Mapping[str, Any]) -> Iterator[str]:
+    if data["lineage"]:
+        yield "lineage (approximate, by sqlglot)"
+        for output in data["lineage"]:
+            yield f"  {output['column']} <- {', '.join(output['sources']) or 'no column'}"
+    if data["lineage_problem"]:
+        yield f"lineage     not known: {data['lineage_problem']}"
 
 
 def _refusal_lines(refusal: Mapping[str, Any], sql: str) -> Iterator[str]:

@@ -16,8 +16,9 @@ from policies.decision import Decision
 from policies.explain import explain as explain_text
 from policies.explain import explain_data
 from policies.load import load_folder
-from policies.model import Circumstances, EffectivePolicy
+from policies.model import Circumstances, EffectivePolicy, PolicySet
 from policies.resolve import resolve
+from proxy.commands.looking import with_known_names
 from proxy.commands.options import ConfigOption, read_config
 from proxy.commands.outcome import CommandError, clear_errors, print_out
 from proxy.commands.snapshots import catalog_of, database_names
@@ -52,8 +53,9 @@ def explain(
         read = read_config(config)
         name = _database(read, database)
         now = datetime.now(UTC)
-        policy = _policy(read, user, name, Circumstances(address, parse_moment(at, now) if at else now))
-        catalog = catalog_of(read, name)
+        policies = load_folder(read.policies, os.environ, database_names(read))
+        policy = _policy(policies, user, name, Circumstances(address, parse_moment(at, now) if at else now))
+        catalog = with_known_names(read, policies, catalog_of(read, name))
         decision = _decision(sql, policy, catalog)
         shadow = _decision(sql, policy.shadow, catalog) if policy.shadow else None
     if as_json:
@@ -76,8 +78,7 @@ def _database(config: Config, wanted: str | None) -> str:
     return wanted
 
 
-def _policy(config: Config, user: str, database: str, circumstances: Circumstances) -> EffectivePolicy:
-    policies = load_folder(config.policies, os.environ, database_names(config))
+def _policy(policies: PolicySet, user: str, database: str, circumstances: Circumstances) -> EffectivePolicy:
     policy = resolve(policies, user, database, circumstances)
     if policy is None:
         known = ", ".join(sorted(policies.principals)) or "nobody"

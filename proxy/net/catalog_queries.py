@@ -202,6 +202,20 @@ SELECT v.oid, pg_catalog.pg_get_viewdef(v.oid) AS definition
 FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS v(oid)
 """
 
+# Whatever is made, dropped or altered changes one of these: each row's xmin is the transaction that wrote it. Sums,
+# because transactions commit in another order than they begin. VACUUM and ANALYZE write in place and change nothing.
+_ROWS = "pg_catalog.sum({0}.xmin::pg_catalog.text::pg_catalog.int8 % 1000000007 + {0}.oid::pg_catalog.int8)"
+CHANGES = f"""
+SELECT (SELECT {_ROWS.format("c")} FROM pg_catalog.pg_class AS c
+        WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't') AS relations,
+       (SELECT {_ROWS.format("r")} FROM pg_catalog.pg_rewrite AS r WHERE r.oid >= 16384) AS views,
+       (SELECT {_ROWS.format("p")} FROM pg_catalog.pg_proc AS p WHERE p.oid >= 16384) AS functions,
+       (SELECT {_ROWS.format("n")} FROM pg_catalog.pg_namespace AS n
+        WHERE n.nspname !~ '^pg_(toast_)?temp_') AS schemas,
+       (SELECT pg_catalog.sum(i.inhrelid::pg_catalog.int8 * i.inhparent::pg_catalog.int8)
+        FROM pg_catalog.pg_inherits AS i) AS parents
+"""
+
 FUNCTIONS_CODE = """
 SELECT n.nspname AS schema, p.proname AS name, pg_catalog.lower(p.prosrc) AS source,
        ARRAY(SELECT d.refobjid FROM pg_catalog.pg_depend AS d

@@ -11,10 +11,12 @@ from typing import Final
 
 from policies.catalog import Catalog
 from proxy.dsn import Upstream
+from proxy.net.catalog_watch import LOOK_S, CatalogWatch
 from proxy.net.introspect import CatalogReadError, read_catalog
 
 REFRESH_S: Final = 60.0
 REQUEST_S: Final = 1.0
+_REST: Final = 5.0  # a large catalog under constant DDL is read a sixth of the time
 PATIENCE_S: Final = 5.0  # how long a session waits for the catalog to follow its DDL
 
 log = logging.getLogger("pgwarden.net")
@@ -32,7 +34,9 @@ class Catalogs:
         upstreams: Mapping[str, Callable[[], Upstream]],
         refresh_s: float = REFRESH_S,
         fill: Callable[[Catalog], Catalog] = _as_it_is,
+        look_s: float = LOOK_S,
     ) -> None:
+        self._look_s = look_s
         self._upstreams = upstreams
         self._fill = fill
         self._read_catalogs: dict[str, Catalog] = {}  # as the servers gave them
@@ -118,15 +122,31 @@ class Catalogs:
         self._catalogs[database] = known if known is not None and fresh == known else fresh
 
     async def keep_reading(self, database: str) -> None:
-        """Until cancelled: on the timer, for what others change at the server, and when it was requested."""
+        """Until cancelled: when others change something at the server, when it was requested, and on the timer."""
+        watch = CatalogWatch(lambda: asyncio.to_thread(self._upstreams[database]))
+        look_s = self._look_s
+        try:
+            while True:
+                await self._change(database, watch, look_s)
+                begun = asyncio.get_running_loop().time()
+                await self.read(database)
+                took_s = asyncio.get_running_loop().time() - begun
+                look_s = max(self._look_s, took_s * _REST)
+        finally:
+            await watch.close()
+
+    async def _change(self, database: str, watch: CatalogWatch, look_s: float) -> None:
+        """Returns when it is time for a reading."""
         wanted = self._wanted[database]
-        while True:
+        for _ in range(max(1, round(self._refresh_s / look_s))):
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._refresh_s):
+                async with asyncio.timeout(min(look_s, self._refresh_s)):
                     await wanted.wait()
             if wanted.is_set():
                 await asyncio.sleep(REQUEST_S)  # a script of DDL is one reading: each costs the loop its time
-            await self.read(database)
+                return
+            if await watch.has_changed():
+                return
 
     def _remember(self, database: str, reason: str) -> None:
         if database not in self._problems:

@@ -39,7 +39,7 @@ _WORD = re.compile(r"[a-z_\x80-\U0010ffff][a-z0-9_$\x80-\U0010ffff]*")
 # Not behind a dot: that name has its schema.
 _BARE_WORD = re.compile(rf"""(?<!\.)(?<!\.")(?<![a-z0-9_$\x80-\U0010ffff]){_WORD.pattern}""")
 
-_FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 Rows = Sequence[asyncpg.Record]
 K = TypeVar("K")
@@ -70,7 +70,7 @@ async def read_catalog(
     """
     try:
         answers = await _ask(dsn, password)
-    except _FAILURES as error:
+    except FAILURES as error:
         raise CatalogReadError(f"the catalog of {database} can't be read: {error or 'time-out'}") from error
     # A large catalog takes a second to build: off the loop that moves bytes.
     return await asyncio.to_thread(_number, answers, database, previous)
@@ -82,7 +82,7 @@ async def read_stored_code(dsn: str, *, database: str) -> StoredCode:
         async with _connected(dsn, None) as connection:
             functions = await connection.fetch(FUNCTIONS_CODE)
             triggers = await connection.fetch(TRIGGERS)
-    except _FAILURES as error:
+    except FAILURES as error:
         raise CatalogReadError(f"the functions of {database} can't be read: {error or 'time-out'}") from error
     return StoredCode(
         tuple(StoredFunction(row["schema"], row["name"], tuple(row["reads"]), row["source"]) for row in functions),
@@ -97,7 +97,17 @@ async def _ask(dsn: str, password: str | None) -> _Answers:
 
 @asynccontextmanager
 async def _connected(dsn: str, password: str | None) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    connection = await asyncpg.connect(
+    connection = await open_connection(dsn, password)
+    try:
+        yield connection
+    finally:
+        with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await connection.close(timeout=CLOSE_TIMEOUT_S)
+
+
+async def open_connection(dsn: str, password: str | None = None) -> asyncpg.Connection[asyncpg.Record]:
+    """For questions about the catalog only: nothing on it waits or locks for long. Raises one of FAILURES."""
+    return await asyncpg.connect(
         dsn,
         password=password,
         timeout=CONNECT_TIMEOUT_S,
@@ -105,11 +115,6 @@ async def _connected(dsn: str, password: str | None) -> AsyncIterator[asyncpg.Co
         statement_cache_size=0,
         server_settings=SERVER_SETTINGS,
     )
-    try:
-        yield connection
-    finally:
-        with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            await connection.close(timeout=CLOSE_TIMEOUT_S)
 
 
 async def _read_all(connection: asyncpg.Connection[asyncpg.Record]) -> _Answers:

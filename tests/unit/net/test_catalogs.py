@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 
 import psycopg
 import pytest
 
 from proxy.dsn import Upstream, parse_dsn
+from proxy.embedded import find_free_port
+from proxy.net.catalog_watch import CatalogWatch
 from proxy.net.catalogs import Catalogs
 from tests.fix_servers import TestServer
 
@@ -104,3 +107,57 @@ async def test_what_is_filled_in_has_a_version_of_its_own(dsn: str) -> None:
     assert (third.version, third.user_functions) == (first.version + 2, added)
     await catalogs.read("shop")
     assert catalogs.get("shop") is third
+
+
+CHANGES = (
+    "CREATE TABLE more (id int)",
+    "ALTER TABLE t RENAME TO u",
+    "ALTER TABLE u SET SCHEMA s",
+    "ALTER TABLE s.u ADD extra int",
+    "CREATE OR REPLACE VIEW v AS SELECT id FROM parent WHERE id > 5",
+    "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2'",
+    "CREATE TABLE child (id int) INHERITS (parent)",
+    "ALTER TABLE child NO INHERIT parent",
+    "ALTER SCHEMA s RENAME TO r",
+    "DROP TABLE more",
+)
+
+
+async def test_a_look_sees_each_change_and_nothing_else(dsn: str) -> None:
+    run(
+        dsn,
+        "CREATE SCHEMA s; CREATE TABLE t (id int); CREATE TABLE parent (id int);"
+        "CREATE VIEW v AS SELECT id FROM parent; CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    )
+    watch = CatalogWatch(lambda: asyncio.to_thread(parse_dsn, dsn))
+    assert await watch.has_changed()  # nobody looked before
+    assert not await watch.has_changed()
+    for change in CHANGES:
+        run(dsn, change)
+        assert await watch.has_changed(), change
+        assert not await watch.has_changed(), change
+    run(dsn, "INSERT INTO r.u VALUES (1); ANALYZE r.u; CREATE TEMP TABLE x (id int)")
+    assert not await watch.has_changed()
+    await watch.close()
+    assert not await watch.has_changed()  # over a new connection
+    await watch.close()
+
+
+async def test_what_others_change_is_read_before_the_timer(dsn: str) -> None:
+    catalogs = Catalogs({"shop": lambda: parse_dsn(dsn)}, look_s=0.05)
+    await catalogs.ready("shop")
+    keeping = asyncio.create_task(catalogs.keep_reading("shop"))
+    try:
+        run(dsn, "CREATE TABLE t (id int)")
+        async with asyncio.timeout(20):
+            while (found := catalogs.get("shop")) is None or found.find("public", "t") is None:
+                await asyncio.sleep(0.02)
+    finally:
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+
+
+async def test_a_look_at_a_server_that_is_away_sees_nothing() -> None:
+    watch = CatalogWatch(lambda: asyncio.to_thread(parse_dsn, f"postgresql://ada@127.0.0.1:{find_free_port()}/x"))
+    assert not await watch.has_changed()

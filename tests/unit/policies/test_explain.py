@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
-from policies.catalog import Catalog, Column, Relation
+from policies.catalog import Catalog, Column, FormerName, Relation
 from policies.decision import ColumnMask, Decision, Edit, Plan, Refusal
 from policies.explain import explain, explain_data
 from policies.load import load_texts
@@ -28,7 +29,7 @@ policies:
 """
 SQL = "SELECT email, upper(phone) FROM customers"
 COLUMNS = (Column("email", 1, 25, "text"), Column("phone", 2, 25, "text"))
-CATALOG = Catalog(1, "shop", 180000, (Relation(5, "shop", "customers", "r", COLUMNS),))
+CATALOG = Catalog(1, "shop", 180000, (Relation(5, "shop", "customers", "r", COLUMNS),), search_path=("shop",))
 
 
 def policy() -> EffectivePolicy:
@@ -77,6 +78,9 @@ def test_a_rewritten_statement_with_the_rules_that_made_it() -> None:
         "    phone masked by hash (salt: (secret)) at the source  [analysts/masks[1] a.yaml:12:9]",
         "goes upstream",
         "  SELECT guarded",
+        "lineage (approximate, by sqlglot)",
+        "  email <- shop.customers.email",
+        "  _col_1 <- shop.customers.phone",
     ]
 
 
@@ -179,4 +183,24 @@ def test_what_is_denied_waits_or_stands_in_the_shadow() -> None:
         "statement   select",
         "shadow      deny, were it enforced: next (a.yaml:6:5)",
         "  refused by analysts/tables.block[0]: no",
+        "lineage (approximate, by sqlglot)",
+        "  1 <- no column",
     ]
+
+
+def test_a_lineage_that_sqlglot_cannot_tell_is_said_and_breaks_nothing() -> None:
+    for sql in ("VACUUM", "SELECT ((", "SELECT 1; SELECT 2", "TABLE customers)", "\0", "SELECT " + "(" * 500):
+        data = explain_data(Decision(sql, (Plan("select", sql),)), policy(), sql, CATALOG)
+        assert (data["lineage"], bool(data["lineage_problem"])) == ([], True), sql
+        assert "lineage     not known: " in explain(Decision(sql, ()), policy(), sql, CATALOG)
+    assert explain_data(rewritten(), policy(), SQL)["lineage"] == []
+
+
+def test_rules_of_a_name_that_the_table_bore_before_are_told() -> None:
+    renamed = Relation(5, "shop", "clients", "r", (Column("mail", 1, 25, "text"),))
+    former = FormerName("shop", "customers", {"email": ("mail",)}, frozenset({"email"}))
+    catalog = replace(CATALOG, relations=(renamed,), former_names={5: (former,)})
+    plan = Plan("select", "SELECT mail FROM clients", tables=("shop.clients",))
+    tables = explain_data(Decision("", (plan,)), policy(), "SELECT mail FROM clients", catalog)["plans"][0]["tables"]
+    assert [table["table"] for table in tables] == ["shop.clients", "shop.customers"]
+    assert [mask["column"] for mask in tables[1]["masks"]] == ["mail", "phone"]
