@@ -12,7 +12,7 @@ from typing import Final, cast
 
 from audit.errors import JournalError
 from proxy.net.cancels import Canceller
-from proxy.net.sockets import keep_alive
+from proxy.net.sockets import address_of, keep_alive, set_reading
 from proxy.net.surroundings import CancelKey, LinkSettings, Surroundings
 from proxy.net.timers import Timers
 from proxy.net.tls import ALPN, client_channel, selected_alpn
@@ -87,7 +87,7 @@ class ClientLink(asyncio.Protocol):
         self._client = cast(asyncio.Transport, transport)
         self._client.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         keep_alive(transport, self._settings.keepalive)
-        self._session = self._make_session(_address(transport))
+        self._session = self._make_session(address_of(transport))
         self._surroundings.opened(self)
         self._timers.start_handshake()
         if transport.get_extra_info("ssl_object") is not None:
@@ -227,8 +227,7 @@ class ClientLink(asyncio.Protocol):
 
     async def _refresh_catalog(self, database: str) -> None:
         try:
-            is_awaited = self.session.is_catalog_awaited
-            await self._surroundings.catalog_refreshed(database, is_awaited=is_awaited)
+            await self._surroundings.catalog_refreshed(database, is_awaited=self.session.is_catalog_awaited)
         finally:
             self.catalog_refreshed()
 
@@ -368,9 +367,9 @@ class ClientLink(asyncio.Protocol):
         if self._is_closed:
             return
         is_client_wanted = not self._is_server_full and not self._is_securing and self.session.wants_client_data
-        _set_reading(self._client, is_client_wanted)
+        set_reading(self._client, is_client_wanted)
         if self._server is not None:
-            _set_reading(self._server.transport, not self._is_client_full)
+            set_reading(self._server.transport, not self._is_client_full)
 
     def _abort_client(self) -> None:
         if self._client is not None:
@@ -396,20 +395,6 @@ def _abort(transport: asyncio.Transport) -> None:
     transport.abort()
 
 
-def _set_reading(transport: asyncio.Transport | None, is_wanted: bool) -> None:
-    if transport is None or transport.is_closing() or transport.is_reading() == is_wanted:
-        return
-    if is_wanted:
-        transport.resume_reading()
-    else:
-        transport.pause_reading()
-
-
 def _joined(chunks: Sequence[Chunk]) -> bytes:
     # One write per step: small answers leave in one packet. A single slice goes out without a copy.
     return cast(bytes, chunks[0]) if len(chunks) == 1 else b"".join(chunks)
-
-
-def _address(transport: asyncio.BaseTransport) -> str:
-    peer = transport.get_extra_info("peername")
-    return str(peer[0]) if isinstance(peer, tuple) and peer else "local"

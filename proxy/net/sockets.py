@@ -59,6 +59,21 @@ def keep_alive(transport: asyncio.BaseTransport, keepalive: Keepalive) -> None:
             found.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
+def set_reading(transport: asyncio.Transport | None, is_wanted: bool) -> None:
+    if transport is None or transport.is_closing() or transport.is_reading() == is_wanted:
+        return
+    if is_wanted:
+        transport.resume_reading()
+    else:
+        transport.pause_reading()
+
+
+def address_of(transport: asyncio.BaseTransport) -> str:
+    """The peer's address, or "local"."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) and peer else "local"
+
+
 class UnixSocket:
     """A listening unix socket at `path`. A lock beside it says that its owner lives; what a dead one left is removed.
 

@@ -10,7 +10,7 @@ from typing import Final
 from proxy.session.answers import Answers
 from proxy.session.conversation import Conversation
 from proxy.session.idleness import Idleness
-from proxy.session.ports import Rules
+from proxy.session.ports import CostQuery, Estimate, Rules
 from proxy.session.reports import fatal_bytes
 from proxy.session.requests import Requests
 from proxy.wire import messages as m
@@ -140,6 +140,12 @@ class OpenSession:
             return False
         c.catalog_waits = 1
         return True
+
+    def cost_estimated(self, query: CostQuery, estimate: Estimate) -> None:
+        c = self.conversation
+        if c.wanted_estimate == query:
+            c.wanted_estimate = None
+            c.estimates[query] = estimate
 
     def catalog_refreshed(self) -> None:
         self.conversation.catalog_waits = max(0, self.conversation.catalog_waits - 1)

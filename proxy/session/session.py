@@ -2,9 +2,7 @@
 
 It owns the phases from the first packet to the end. An exception of our own ends the session with a FATAL
 answer and nothing else: what was to be sent in that step is thrown away.
-
-    session.client_data(chunk)      session.server_data(chunk)
-    outbox = session.take_outbox()  # what to send and to do, after each call
+After each call of `client_data` and the like, `take_outbox` says what to send and to do.
 """
 
 from __future__ import annotations
@@ -13,24 +11,13 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from proxy.session import ports
 from proxy.session.client_login import Claim, ClientLogin, begin_login
 from proxy.session.conversation import Conversation, SessionEnds, Unexpected
 from proxy.session.greeting import Greeting, GreetingFailed, enter
 from proxy.session.ledger import Identity, Ledger
 from proxy.session.opened import OpenSession, with_large
 from proxy.session.phase import Phase
-from proxy.session.ports import (
-    Channel,
-    CloseLinks,
-    ConnectUpstream,
-    CostQuery,
-    Estimate,
-    FinishServer,
-    Outbox,
-    Rules,
-    Services,
-    StartTls,
-)
 from proxy.session.reports import fatal_bytes
 from proxy.session.server_greeting import ServerGreeting, ServerUnfit
 from proxy.session.settings import Admitted, Startup
@@ -48,8 +35,8 @@ GREETING_LIMITS: Final = FrameLimits(message_bytes=65_536 + 8)
 class Session:
     def __init__(
         self,
-        services: Services,
-        rules: Rules,
+        services: ports.Services,
+        rules: ports.Rules,
         client_address: str = "",
         limits: FrameLimits | None = None,
     ) -> None:
@@ -57,7 +44,7 @@ class Session:
         self._rules = rules
         self._limits = limits or FrameLimits()
         self._phase = Phase.STARTUP
-        self._outbox = Outbox()
+        self._outbox = ports.Outbox()
         self._client = FrameCutter(GREETING_LIMITS, startup=True)
         self._server = FrameCutter(with_large(self._limits, b"Dd"))
         self._identity = Identity(services.new_id(), client_address)
@@ -74,7 +61,7 @@ class Session:
     # what net looks at
 
     @property
-    def channel(self) -> Channel | None:
+    def channel(self) -> ports.Channel | None:
         """The client's TLS, once it stands."""
         return self._greeting.channel
 
@@ -92,7 +79,7 @@ class Session:
 
         Of one that waits, a little is read ahead: its end would go unnoticed otherwise.
         """
-        if self._is_leaving:
+        if self._c is not None and self._c.is_leaving:
             return True
         opened = self._open_session
         if opened is None:
@@ -120,11 +107,11 @@ class Session:
         """What must be synced before server bytes leave, under strict durability."""
         return self._ledger.position
 
-    def take_outbox(self) -> Outbox:
+    def take_outbox(self) -> ports.Outbox:
         c = self._c
         if c is not None:
             c.flush()
-        taken, self._outbox = self._outbox, Outbox()
+        taken, self._outbox = self._outbox, ports.Outbox()
         if c is not None:
             c.outbox = self._outbox
         return taken
@@ -137,11 +124,11 @@ class Session:
     def server_data(self, chunk: bytes) -> None:
         self._guarded(lambda: self._server_data(chunk))
 
-    def tls_started(self, channel: Channel | None = None) -> None:
+    def tls_started(self, channel: ports.Channel | None = None) -> None:
         """The client link is encrypted now; the startup packet comes again, or, with direct TLS, at last."""
-        self._greeting.channel = channel or Channel()
+        self._greeting.channel = channel or ports.Channel()
 
-    def upstream_connected(self, channel: Channel | None = None, is_last: bool = True) -> None:
+    def upstream_connected(self, channel: ports.Channel | None = None, is_last: bool = True) -> None:
         """`channel` is there when the link to the server is encrypted; `is_last`: no other one can be had."""
         self._guarded(lambda: self._upstream_connected(channel, is_last))
 
@@ -171,9 +158,7 @@ class Session:
             self._guarded(lambda: opened.timer_fired(token))
 
     def cancel_done(self) -> None:
-        if self._open_session is not None:
-            self._open_session.cancel_done()
-            self._guarded(self._read_client)
+        self._awaited(lambda opened: opened.cancel_done())
 
     def hold_for_catalog(self, database: str) -> bool:
         """Whether it waits from now on until `catalog_refreshed`."""
@@ -182,16 +167,16 @@ class Session:
 
     def catalog_refreshed(self) -> None:
         """The snapshot holds what was committed before a RefreshCatalog, or it took too long to read."""
-        if self._open_session is not None:
-            self._open_session.catalog_refreshed()
-            self._guarded(self._read_client)
+        self._awaited(lambda opened: opened.catalog_refreshed())
 
-    def cost_estimated(self, query: CostQuery, estimate: Estimate) -> None:
+    def cost_estimated(self, query: ports.CostQuery, estimate: ports.Estimate) -> None:
         """The answer to an EstimateCost."""
-        c = self._c
-        if c is not None and c.wanted_estimate == query:
-            c.wanted_estimate = None
-            c.estimates[query] = estimate
+        self._awaited(lambda opened: opened.cost_estimated(query, estimate))
+
+    def _awaited(self, tell: Callable[[OpenSession | Walsender], None]) -> None:
+        """What the client's messages waited for is there."""
+        if self._open_session is not None:
+            tell(self._open_session)
             self._guarded(self._read_client)
 
     def handshake_timed_out(self) -> None:
@@ -251,17 +236,13 @@ class Session:
         else:
             if answer:
                 self._outbox.to_client.append(answer)
-            self._outbox.commands.append(CloseLinks())
+            self._outbox.commands.append(ports.CloseLinks())
         self._phase = Phase.ENDED
 
     # client side
 
-    @property
-    def _is_leaving(self) -> bool:
-        return self._c is not None and self._c.is_leaving
-
     def _client_data(self, chunk: bytes) -> None:
-        if self._is_leaving:
+        if self._c is not None and self._c.is_leaving:
             return
         self._client.feed(chunk)
         self._read_client()
@@ -294,7 +275,7 @@ class Session:
             self._outbox.to_client.append(greeted.answer)
         if greeted.command is not None:
             self._outbox.commands.append(greeted.command)
-            if not isinstance(greeted.command, StartTls):
+            if not isinstance(greeted.command, ports.StartTls):
                 self._finish(b"", "")
         if greeted.startup is not None:
             self._begin_login(greeted.startup)
@@ -327,11 +308,11 @@ class Session:
         self._admitted = enter(startup, self._services, self._identity)
         self._client.set_limits(with_large(self._limits, b"d"))
         self._phase = Phase.CONNECTING
-        self._outbox.commands.append(ConnectUpstream(startup.database))
+        self._outbox.commands.append(ports.ConnectUpstream(startup.database))
 
     # server side
 
-    def _upstream_connected(self, channel: Channel | None, is_last: bool) -> None:
+    def _upstream_connected(self, channel: ports.Channel | None, is_last: bool) -> None:
         assert self._startup is not None
         self._is_last_server = is_last
         gateway = self._services.gateway(self._identity.database)
@@ -359,7 +340,7 @@ class Session:
             self._finish(b"", "08006")
         elif opened.is_server_owed and not opened.conversation.is_leaving:
             opened.conversation.is_leaving = True
-            self._outbox.commands.append(FinishServer())
+            self._outbox.commands.append(ports.FinishServer())
 
     def _read_server(self, chunk: bytes) -> None:
         cutter = self._server
@@ -406,7 +387,7 @@ class Session:
         self._server = FrameCutter(with_large(self._limits, b"Dd"))
         self._outbox.to_server.clear()
         self._phase = Phase.CONNECTING
-        self._outbox.commands.append(ConnectUpstream(self._identity.database))
+        self._outbox.commands.append(ports.ConnectUpstream(self._identity.database))
 
     def _open(self, conversation: Conversation) -> None:
         conversation.outbox = self._outbox

@@ -14,7 +14,7 @@ from policies.model import EffectivePolicy
 from proxy.session.conversation import Conversation, SessionEnds
 from proxy.session.greeting import may_replicate
 from proxy.session.held import Run
-from proxy.session.ports import RefreshCatalog
+from proxy.session.ports import CostQuery, Estimate, RefreshCatalog
 from proxy.session.queue import Item, Kind
 from proxy.session.reports import fatal_bytes, sqlstate_of
 from proxy.wire import messages as m
@@ -153,6 +153,9 @@ class Walsender:
 
     def hold_for_catalog(self) -> bool:
         return False
+
+    def cost_estimated(self, query: CostQuery, estimate: Estimate) -> None:
+        """Nothing waits for it."""
 
     def catalog_refreshed(self) -> None:
         """Nothing waits for it."""
