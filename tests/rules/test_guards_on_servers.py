@@ -147,6 +147,11 @@ SELECT q.* FROM parts AS q(a, b)
 SELECT json_agg(q ORDER BY q.a) FROM parts AS q(a, b)
 SELECT q IN (ROW(1, 'l1'), '(8,l8)') FROM parts q
 SELECT array_agg(q ORDER BY id) FROM parts q
+SELECT q.id FROM parts q WHERE q IN (SELECT r FROM parts r)
+SELECT q.id FROM parts q WHERE q NOT IN (SELECT r FROM parts r WHERE r.id > 20) AND q <> ALL (SELECT r FROM parts r WHERE id = 8)
+SELECT (array_agg(q ORDER BY q.id))[2].id, pg_typeof(max(q.id)) FROM parts q
+SELECT count(*) FROM parts q JOIN parts r ON q = r
+SELECT pg_typeof(q)::text = 'parts' FROM parts q
 SELECT (home).city, (work).zip, (p.work).city FROM people p
 SELECT (p.home).*, (work).* FROM people p
 SELECT id FROM people WHERE (home).city LIKE 'canary%' OR (work).city = 'town1'

@@ -19,9 +19,10 @@ def restore_dependencies(draft: Draft) -> None:
     for block in draft.facts.blocks:
         items = block.node.get("groupClause")
         if items and all(node_kind(item) != "GroupingSet" for item in items):
-            for target in draft.targets_in(block):
-                if target.access is Access.GUARDED and _groups_by_key(block, items, target):
-                    _extend(draft, block, target)
+            targets = [one for one in draft.targets_in(block) if one.access is Access.GUARDED]
+            keyed = [target for target in targets if _groups_by_key(block, items, target)]
+            if paths := [path for target in keyed for path in _depending(draft, block, target)]:
+                _splice(draft, block, paths)
 
 
 def _groups_by_key(block: Block, items: list[Tree], target: Target) -> bool:
@@ -50,7 +51,8 @@ def _resolved(block: Block, item: Tree) -> Tree:
     return found
 
 
-def _extend(draft: Draft, block: Block, target: Target) -> None:
+def _depending(draft: Draft, block: Block, target: Target) -> list[tuple[str, ...]]:
+    """What the statement uses of a table beside its key: columns, and its row where that is no row of a type."""
     shown = target.shown_names
     columns = {shown[column.name] for column in target.visible_columns if column.type_oid not in _NO_EQUALITY}
     used: set[str] = set()
@@ -65,8 +67,7 @@ def _extend(draft: Draft, block: Block, target: Target) -> None:
     paths: list[tuple[str, ...]] = [(alias, name) for name in sorted(used)]
     if is_row_used and not is_row_typed(target):
         paths.append((alias,))
-    if paths:
-        _splice(draft, block, paths)
+    return paths
 
 
 def _means_all(reference: Reference, block: Block, target: Target, draft: Draft) -> bool:

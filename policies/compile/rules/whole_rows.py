@@ -7,13 +7,14 @@ the columns have here. A row that lost a column has no type to be cast to and st
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from policies.compile.draft import Access, Draft, Splice, Target
 from policies.compile.facts import Block, Reference
 from policies.compile.guards import quote
 from policies.compile.output_names import figured_name, may_have_column
-from policies.compile.tree import Tree, is_node
+from policies.compile.tree import Tree, is_node, node_kind, string_of
 
 _WITH_ROW_TYPES = frozenset("rpfmv")
 # There a bare name means an output column before it means a row.
@@ -27,11 +28,17 @@ def type_rows(draft: Draft) -> None:
     rows = [(one, target) for one in draft.facts.references if (target := _row_of(draft, one)) is not None]
     if not rows:
         return
-    wrappers = _wrappers(draft.statement.tree)
+    found = _find(draft.statement.tree)
     for reference, target in rows:
-        wrapper = wrappers.get(id(reference.node))
-        if wrapper is not None and not _means_output(reference, wrapper):
-            _type(draft, wrapper, reference, target)
+        wrapper = found.wrappers.get(id(reference.node))
+        if wrapper is None or id(wrapper) in found.tested or _means_output(reference, wrapper):
+            continue
+        if is_row_typed(target):
+            _type(draft, wrapper, reference, target, is_compared=id(wrapper) in found.compared)
+        elif target.item.column_aliases:
+            raise _renamed(draft, target, reference)
+        elif id(wrapper) in found.typed:
+            raise _untyped(draft, target, reference)
 
 
 def _row_of(draft: Draft, reference: Reference) -> Target | None:
@@ -64,24 +71,57 @@ def _may_be_column(draft: Draft, block: Block | None, name: str) -> bool:
     return False
 
 
-def _wrappers(tree: Tree) -> dict[int, Tree]:
-    """The nodes that hold the fields of ColumnRefs, by the fields' identity; none of those that a test for NULL holds:
-    it tells the same of a record.
+@dataclass(slots=True)
+class _Found:
+    """The nodes that hold the fields of ColumnRefs, by the fields' identity, and by their own identity those that stand
+
+    - in a test for NULL, which tells the same of a record;
+    - before IN (SELECT ...), where a cast row would count as a list of values;
+    - where the row's type is asked for: in pg_typeof, or in a call or subscript of which a column is taken.
     """
-    found: dict[int, Tree] = {}
-    tested: set[int] = set()
+
+    wrappers: dict[int, Tree] = field(default_factory=dict)
+    tested: set[int] = field(default_factory=set)
+    compared: set[int] = field(default_factory=set)
+    typed: set[int] = field(default_factory=set)
+
+
+def _find(tree: Tree) -> _Found:
+    found = _Found()
     stack: list[Any] = [tree]
     while stack:
         current = stack.pop()
         if isinstance(current, list):
             stack.extend(current)
         elif isinstance(current, dict):
-            if is_node(current, "ColumnRef"):
-                found[id(current["ColumnRef"])] = current
-            elif is_node(current, "NullTest"):
-                tested.add(id(current["NullTest"].get("arg")))
+            _look_at(found, current)
             stack.extend(current.values())
-    return {key: wrapper for key, wrapper in found.items() if id(wrapper) not in tested}
+    return found
+
+
+def _look_at(found: _Found, node: Tree) -> None:
+    kind = node_kind(node)
+    match kind:
+        case "ColumnRef":
+            found.wrappers[id(node[kind])] = node
+        case "NullTest":
+            found.tested.add(id(node[kind].get("arg")))
+        case "SubLink":
+            found.compared.add(id(node[kind].get("testexpr")))
+        case "FuncCall" if string_of(node[kind]["funcname"][-1]) == "pg_typeof":
+            found.typed.update(map(id, node[kind].get("args") or ()))
+        case "A_Indirection" if not is_node(node[kind].get("arg"), "ColumnRef"):
+            if any(string_of(part) is not None for part in node[kind].get("indirection") or ()):
+                found.typed.update(_held_references(node[kind]["arg"]))
+
+
+def _held_references(value: Any) -> set[int]:
+    """Identities of the ColumnRef nodes in an expression, subqueries aside."""
+    if isinstance(value, list):
+        return set().union(*map(_held_references, value))
+    if not isinstance(value, dict) or is_node(value, "SelectStmt"):
+        return set()
+    return {id(value)} if is_node(value, "ColumnRef") else set().union(*map(_held_references, value.values()))
 
 
 def _means_output(reference: Reference, wrapper: Tree) -> bool:
@@ -107,17 +147,13 @@ def is_row_typed(target: Target) -> bool:
     )
 
 
-def _type(draft: Draft, wrapper: Tree, reference: Reference, target: Target) -> None:
-    if not is_row_typed(target):
-        if target.item.column_aliases:
-            raise _renamed(draft, target, reference)
-        return
+def _type(draft: Draft, wrapper: Tree, reference: Reference, target: Target, *, is_compared: bool) -> None:
     token = draft.tokens[draft.token_at(reference.location)]
     row = draft.text[token.start : token.end].decode()
     cast = f"CAST({row} AS {quote(target.schema)}.{quote(target.name)})"
     names = [{"String": {"sval": part}} for part in (target.schema, target.name)]
     typed = {"TypeCast": {"arg": dict(wrapper), "typeName": {"names": names, "typemod": -1}}}
-    if _may_be_missing(target):
+    if is_compared or _may_be_missing(target):
         cast = f"CASE WHEN {row} IS NOT DISTINCT FROM NULL THEN NULL ELSE {cast} END"
         typed = _unless_missing(dict(wrapper), typed)
     draft.splices.append(Splice(token.start, token.end, cast))
@@ -132,6 +168,16 @@ def _renamed(draft: Draft, target: Target, reference: Reference) -> Exception:
         f"a whole row of {target.schema}.{target.name} with other names for its columns isn't possible",
         at=reference.location,
         hint=f"Leave the names behind {target.item.alias} out.",
+    )
+
+
+def _untyped(draft: Draft, target: Target, reference: Reference) -> Exception:
+    return draft.refuse(
+        "0A000",
+        "pgwarden/rows",
+        f"a row of {target.schema}.{target.name} has no type of its own here: some of its columns are blocked",
+        at=reference.location,
+        hint="Take the columns from the table itself.",
     )
 
 

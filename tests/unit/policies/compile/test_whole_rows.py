@@ -50,7 +50,13 @@ def test_rows_of_open_tables_need_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "sql", ["SELECT p FROM payments p(a)", "SELECT to_jsonb(c) FROM events c(a), generate_series(1, 2) g"]
+    "sql",
+    [
+        "SELECT pg_typeof(p) FROM payments p",
+        "SELECT (array_agg(p))[1].id FROM payments p",
+        "SELECT p FROM payments p(a)",
+        "SELECT to_jsonb(c) FROM events c(a), generate_series(1, 2) g",
+    ],
 )
 def test_rows_whose_names_would_be_others_are_refused(world: World, sql: str) -> None:
     assert world.refused(sql) == ("0A000", "pgwarden/rows")
