@@ -11,6 +11,8 @@ from policies.compile.rules.whole_rows import is_row_typed
 from policies.compile.scope import Block, Reference
 from policies.compile.tree import Tree, is_node, node_kind, strings_of
 
+# Clauses that are done with when groups are made. A subquery in them has clauses of its own.
+_BEFORE_GROUPS = frozenset({"groupClause", "whereClause", "quals", "fromFunction"})
 _NO_EQUALITY = frozenset({114, 142, 600, 601, 602, 603, 604, 718, 628})  # json, xml, geometric types
 
 
@@ -61,7 +63,7 @@ def _depending(draft: Draft, block: Block, target: Target) -> list[tuple[str, ..
         if _means_all(reference, block, target, draft):
             used |= columns
             is_row_used |= len(reference.names) == 1 and reference.names[0] is not None
-        elif reference.names[-1] in columns and reference.clause != "groupClause":
+        elif reference.names[-1] in columns and not (reference.block is block and reference.clause in _BEFORE_GROUPS):
             used |= {str(reference.names[-1])} if _is_of(reference, block, target, draft) else set()
     alias = target.item.alias
     paths: list[tuple[str, ...]] = [(alias, name) for name in sorted(used)]

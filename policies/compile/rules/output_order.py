@@ -67,7 +67,9 @@ def _last_name(reference: Any) -> str | None:
 
 def can_shuffle(draft: Draft, top: Block) -> bool:
     """Whether nothing but the rows' own order could tell the server's, and that can be hidden."""
-    return not top.node.get("distinctClause") and _place(draft) is not None and not _works_in_order(draft)
+    # WITH TIES counts rows that are equal by all keys: a key more, and there are none.
+    is_whole = not top.node.get("distinctClause") and top.node.get("limitOption") != "LIMIT_OPTION_WITH_TIES"
+    return is_whole and _place(draft) is not None and not _works_in_order(draft)
 
 
 def _works_in_order(draft: Draft) -> bool:

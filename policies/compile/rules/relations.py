@@ -242,8 +242,23 @@ def _restrictions(draft: Draft, child: Relation) -> tuple[TableRule, ...]:
 
 
 def _goes_beyond(rule: TableRule, merged: MergedRule) -> bool:
-    columns = set(rule.blocked_columns) - set(merged.blocked) or set(rule.masks) - set(merged.masks)
-    return not rule.is_allowed or bool(columns) or any(one not in merged.filters for one in rule.filters)
+    is_hiding = bool(set(rule.blocked_columns) - set(merged.blocked)) or any(
+        _adds(merged, column, mask) for column, mask in rule.masks.items()
+    )
+    return not rule.is_allowed or is_hiding or any(one not in merged.filters for one in rule.filters)
+
+
+def _adds(merged: MergedRule, column: str, mask: MaskRule) -> bool:
+    """Whether a child's mask hides more, or lets less be done with real values, than its parent's."""
+    if column in merged.blocked:
+        return False
+    known = merged.masks.get(column)
+    both = merge_masks(known, mask)
+    return known is None or (both.mask, both.uses, both.probes_per_hour) != (
+        known.mask,
+        known.uses,
+        known.probes_per_hour,
+    )
 
 
 def _view(draft: Draft, use: RelationUse, relation: Relation, rule: MergedRule) -> Target:

@@ -175,6 +175,7 @@ def test_groups_and_joins_go_raw_and_their_order_is_hidden(
         "SELECT email, random() FROM customers GROUP BY email",
         'SELECT count(DISTINCT email COLLATE "C") FROM customers',
         "SELECT count(DISTINCT (email, id)) FROM customers",
+        "SELECT email FROM customers GROUP BY email ORDER BY count(*) FETCH FIRST 1 ROW WITH TIES",
         "SELECT email, id FROM customers GROUP BY id",
         "SELECT * FROM customers GROUP BY id, email",
         "SELECT name, count(*) FROM customers GROUP BY name",
@@ -237,3 +238,32 @@ def test_the_hidden_key_comes_last_and_before_the_limit(raw: World, place: str) 
     text = raw.allowed(sql).text
     assert text.index("count(*)") < text.index("gen_random_uuid") < text.index(place)
     assert "gen_random_uuid" in raw.allowed("SELECT email FROM customers GROUP BY email -- ORDER").text
+
+
+def test_what_is_compared_before_groups_are_made_isnt_grouped_by(raw: World) -> None:
+    """GROUP BY email, id would give the rows out by their addresses."""
+    text = raw.allowed("SELECT id, balance FROM customers WHERE email <> 'x' GROUP BY id").text
+    assert '"email"' not in text.partition("GROUP BY")[2], text
+
+
+@pytest.mark.parametrize(
+    ("child", "is_read"),
+    [
+        ("{kind: hash}, use: {equality: raw}", True),
+        ("{kind: email}", False),
+        ("{kind: hash}", False),
+        ("{kind: hash}, use: {equality: raw}, probes_per_hour: 5", False),
+        ("{kind: redact}, use: {equality: raw}", False),
+        ("{kind: partial}, use: {equality: raw, join: raw}", True),
+    ],
+)
+def test_a_childs_stricter_mask_isnt_passed_by_through_its_parent(tmp_path: Path, child: str, is_read: bool) -> None:
+    masks = (
+        "    masks:\n      - {column: shop.events.body, mask: {kind: hash}, use: {equality: raw}}\n"
+        f"      - {{column: shop.events_2024.body, mask: {child}}}"
+    )
+    world = World(tmp_path, POLICY.replace("    masks:", masks, 1))
+    refusal = world.decide("SELECT body FROM events").refusal
+    assert (refusal is None) == is_read
+    assert is_read or (refusal is not None and refusal.rule == "pgwarden/inheritance")
+    assert world.decide("SELECT body FROM events_2024").refusal is None
