@@ -87,12 +87,30 @@ CREATE VIEW shop.order_totals AS
     SELECT c.id, c.name, count(o.id) AS orders, sum(o.total) AS total
     FROM shop.customers c LEFT JOIN shop.orders o ON o.customer_id = c.id GROUP BY c.id;
 CREATE VIEW shop.payroll AS SELECT person, amount FROM shop.salaries WHERE person <> 'cnryconstantview';
+CREATE VIEW shop.reach (who, how) AS SELECT id, email FROM shop.customers WHERE tenant_id < 5;
+ALTER VIEW shop.reach RENAME COLUMN how TO by_mail;
+CREATE VIEW shop.kept_apart WITH (security_barrier) AS SELECT id, ssn, memo FROM shop.customers
+    JOIN LATERAL (SELECT max(memo) AS memo FROM shop.orders WHERE customer_id = customers.id) o ON true;
+CREATE VIEW shop.whole_rows AS SELECT c AS whole FROM shop.contacts c;
+CREATE VIEW shop.distinct_reach AS SELECT DISTINCT email, birth_date FROM shop.customers;
+CREATE VIEW shop.all_reach AS SELECT email AS mail FROM shop.customers UNION SELECT memo FROM shop.orders;
+CREATE VIEW shop.day_actors AS SELECT day, max(actor) AS actor FROM shop.events GROUP BY day;
+CREATE RECURSIVE VIEW shop.above (id, path) AS SELECT id, email::text FROM shop.customers WHERE id < 3
+    UNION ALL SELECT c.id, a.path || c.ssn FROM shop.customers c JOIN above a ON c.id = a.id + 1 WHERE c.id < 9;
+CREATE VIEW shop.cards AS SELECT id, card_number AS paid_with FROM shop.payments;
+CREATE VIEW shop.vault_view AS SELECT secret AS name FROM vault.secrets;
+CREATE VIEW shop.statistics AS SELECT tablename, most_common_vals::text AS vals FROM pg_stats;
+CREATE VIEW shop.activity AS SELECT query FROM pg_stat_activity;
 CREATE MATERIALIZED VIEW shop.takings AS SELECT 1 AS one WITH NO DATA;
 CREATE SEQUENCE shop.numbers;
 
 CREATE FUNCTION shop.leak() RETURNS text LANGUAGE sql STABLE AS 'SELECT max(secret) FROM vault.secrets';
 CREATE FUNCTION shop.leak_of(shop.customers) RETURNS text LANGUAGE sql STABLE AS
     'SELECT ssn FROM shop.customers WHERE id = ($1).id';
+CREATE VIEW shop.leaking AS SELECT shop.leak() AS name;
+CREATE VIEW shop.leaking_each AS SELECT id, shop.leak_of(customers) AS name FROM shop.customers;
+CREATE FUNCTION shop.everybody() RETURNS SETOF shop.customers LANGUAGE sql STABLE AS 'SELECT * FROM shop.customers';
+CREATE VIEW shop.everybody_view AS SELECT * FROM shop.everybody();
 CREATE FUNCTION shop.tell(text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS
     'BEGIN RAISE NOTICE ''%'', $1; RETURN true; END';
 CREATE OPERATOR shop.<<<>>> (leftarg = text, rightarg = text, function = texteq);

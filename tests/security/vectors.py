@@ -6,6 +6,7 @@ from tests.security.vector import Vector
 from tests.security.vectors_catalogs import CATALOGS
 from tests.security.vectors_channels import CHANNEL_TALKS, CHANNELS
 from tests.security.vectors_columns import BLOCKED_COLUMNS, INFERENCE, ORACLES
+from tests.security.vectors_laundering import LAUNDERING
 from tests.security.vectors_names import NAMES
 from tests.security.vectors_protocol import MESSAGES, PARAMETERS, SEVERAL, SIZES
 from tests.security.vectors_reach import FUNCTIONS, RELATIONS, STATEMENTS
@@ -22,6 +23,7 @@ TEXTS: tuple[Vector, ...] = (
     *BLOCKED_COLUMNS,
     *ORACLES,
     *RELATIONS,
+    *LAUNDERING,
     *FUNCTIONS,
     *STATEMENTS,
     *CATALOGS,
