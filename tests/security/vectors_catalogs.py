@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-from tests.security.vector import BLOCKED, CLEAN, DENIED, Defence, Vector
+from tests.security.vector import BLOCKED, CLEAN, DENIED, Defence, Refused, Vector
 
 K = Defence.CATALOGS
 
 CATALOGS = (
-    Vector("pg_stats", K, DENIED, "SELECT * FROM pg_stats"),
-    Vector("pg_stats_one_column", K, DENIED, "SELECT most_common_vals FROM pg_catalog.pg_stats WHERE attname = 'ssn'"),
+    Vector("pg_stats", K, CLEAN, "SELECT * FROM pg_stats"),
+    Vector("pg_stats_one_column", K, CLEAN, "SELECT most_common_vals FROM pg_catalog.pg_stats WHERE attname = 'ssn'"),
+    # Not a row of a filtered table, nor of a hidden column: the division tells that there is none.
+    Vector("pg_stats_of_filtered_tables", K, Refused(("22012",)), "SELECT 1 / (SELECT count(*) FROM pg_stats WHERE tablename IN ('customers', 'orders', 'order_items', 'payments', 'events', 'memos', 'salaries') OR attname IN ('cost', 'margin'))"),
     Vector("pg_statistic", K, DENIED, "SELECT * FROM pg_statistic"),
     Vector("pg_statistic_ext_data", K, DENIED, "SELECT * FROM pg_statistic_ext_data"),
     Vector("pg_stats_ext", K, DENIED, "SELECT * FROM pg_stats_ext"),
@@ -69,6 +71,8 @@ CATALOGS = (
     Vector("information_schema_tables", K, CLEAN, "SELECT * FROM information_schema.tables"),
     Vector("information_schema_columns", K, CLEAN, "SELECT * FROM information_schema.columns"),
     Vector("information_schema_views", K, CLEAN, "SELECT * FROM information_schema.views"),
+    Vector("information_schema_names_of_guards", K, CLEAN, "WITH y AS (SELECT 'x' AS constraint_name), x AS (SELECT 1) SELECT t.table_name, y.constraint_name FROM information_schema.table_constraints AS t, y, x"),
+    Vector("information_schema_key_columns", K, Refused(("22012",)), "SELECT 1 / (SELECT count(*) FROM information_schema.key_column_usage y WHERE table_name = 'salaries' OR column_name = 'card_number')"),
     Vector("information_schema_checks", K, CLEAN, "SELECT * FROM information_schema.check_constraints"),
     Vector("information_schema_routines", K, CLEAN, "SELECT * FROM information_schema.routines"),
     Vector("information_schema_sequences", K, CLEAN, "SELECT * FROM information_schema.sequences"),

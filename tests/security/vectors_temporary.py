@@ -103,7 +103,7 @@ TEMPORARY = (
     _temp("temp_column_hides_guarded", S, SAME, "CREATE TEMP TABLE t AS SELECT 'mine'::text AS card_number", "SELECT card_number FROM t, shop.payments LIMIT 1"),
     _temp("temp_copied_out", S, SAME, f"CREATE TEMP TABLE kept AS {RAW} ORDER BY id", "COPY kept TO STDOUT"),
     _temp("temp_in_catalogs", Defence.CATALOGS, CLEAN, f"CREATE TEMP TABLE kept AS {RAW}", "SELECT relname, attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE relname = 'kept'"),
-    _temp("temp_statistics", Defence.CATALOGS, DENIED, f"CREATE TEMP TABLE kept AS {RAW}", "ANALYZE kept", "SELECT * FROM pg_stats WHERE tablename = 'kept'"),
+    _temp("temp_statistics", Defence.CATALOGS, CLEAN, f"CREATE TEMP TABLE kept AS {RAW}", "ANALYZE kept", "SELECT * FROM pg_stats WHERE tablename = 'kept'"),
     _temp("temp_if_not_exists", R, SAME, "CREATE TEMP TABLE IF NOT EXISTS kept (a int)", "CREATE TEMP TABLE IF NOT EXISTS kept AS SELECT 5 AS a", "SELECT * FROM kept"),
     _temp("temp_column_of_hidden_row_type", R, DENIED, "CREATE TEMP TABLE t (a shop.salaries)"),
     _temp("hidden_row_type", R, DENIED, "SELECT (NULL::shop.salaries).*"),
