@@ -34,7 +34,6 @@ LAUNDERING = (
     Vector("view_of_statistics", CAT, CLEAN, "SELECT * FROM shop.statistics"),
     Vector("view_of_activity", CAT, CLEAN, "SELECT * FROM shop.activity"),
     Vector("view_definition_in_catalogs", CAT, CLEAN, "SELECT viewname, definition FROM pg_views WHERE schemaname = 'shop'"),
-    Vector("view_definition_function", CAT, CLEAN, "SELECT pg_get_viewdef('shop.payroll'::regclass)"),
     Vector("view_refused_without_detail", V, BLOCKED, "SELECT 1 FROM shop.payroll WHERE amount > 100"),
     Vector("view_sampled", V, UNPROVEN, "SELECT * FROM shop.reach TABLESAMPLE SYSTEM (50)"),
     Vector("view_as_type", V, CLEAN, "SELECT (NULL::shop.reach).by_mail"),
