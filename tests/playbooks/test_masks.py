@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from policies.decision import ColumnMask, Decision, Plan
 from policies.masks import stream_form
-from policies.model import MaskSpec
+from policies.model import AtCap, MaskSpec
 from proxy.session.phase import Phase
 from proxy.session.ports import CancelUpstream
 from proxy.wire import messages as m
-from tests.playbooks.stage import DONE, IN_BLOCK, POISON, READY, Play, StageServices, column, error, kinds, sqlstates
+from proxy.wire.codec import encode
+from tests.playbooks.stage import (
+    DONE,
+    IN_BLOCK,
+    POISON,
+    READY,
+    Play,
+    StageServices,
+    column,
+    error,
+    kinds,
+    limits,
+    sqlstates,
+)
 
 SECRET = b"canary@example.com"
 TABLE, ATTNUM = 16400, 4
@@ -52,6 +67,19 @@ def test_a_prepared_statement_is_described_unseen_and_masked_in_each_format(form
     described = (m.ParameterDescription(()), HEAD)
     play.server(m.ParseComplete(), *described, m.BindComplete(), ROW, DONE, READY)
     assert play.client_hears() == [m.ParseComplete(), m.BindComplete(), MASKED, DONE, READY]
+
+
+@pytest.mark.parametrize("at_cap", list(AtCap))
+def test_bytes_are_counted_as_the_client_gets_them(at_cap: AtCap) -> None:
+    masked_bytes = len(encode(MASKED))
+    capped = limits(bytes=2 * masked_bytes + 1, at_cap=at_cap)
+    services = StageServices({SQL: lambda sql: Decision(sql, (replace(masked_plan(), limits=capped),))})
+    play = Play(services).open()
+    play.client(m.Query(SQL.encode()))
+    play.server(HEAD, *[ROW] * 4, error("57014"), READY)
+    assert [x for x in play.client_hears() if isinstance(x, m.DataRow)] == [MASKED, MASKED]
+    assert SECRET not in play.client_bytes
+    assert services.records[-1].rows == 2
 
 
 def test_a_statement_is_described_once() -> None:
