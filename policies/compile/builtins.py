@@ -62,6 +62,10 @@ ALLOWED_ON_VISIBLE: Mapping[str, VisibleArgument] = {
     "to_regclass": VisibleArgument(
         "pg_class", cast="regclass", is_soft=True, result="pg_catalog.regclass::pg_catalog.text"
     ),
+    # A table's row type bears its name.
+    "to_regtype": VisibleArgument(
+        "pg_type", cast="regtype", is_soft=True, result="pg_catalog.regtype::pg_catalog.text"
+    ),
     "pg_get_statisticsobjdef": VisibleArgument("pg_statistic_ext"),
     "pg_get_statisticsobjdef_columns": VisibleArgument("pg_statistic_ext"),
     "pg_get_viewdef": _VIEW,

@@ -89,7 +89,7 @@ def _make_look_up(rule: VisibleArgument, arguments: tuple[str, ...], scope: Scop
     conditions = f" WHERE {scope.is_open(f'shown.{rule.columns[0]}')}" if rule.is_open_only else ""
     given = f"CAST(({arguments[0]}) AS pg_catalog.{rule.cast})"
     if rule.is_soft:
-        given = f"pg_catalog.to_regclass(CAST(({arguments[0]}) AS pg_catalog.text))"
+        given = f"pg_catalog.to_{rule.cast}(CAST(({arguments[0]}) AS pg_catalog.text))"
     tests = [f"{names[0]} = {given}"]
     if rule.relation == "pg_proc":  # whose source is shown
         conditions = " WHERE shown.prosrc IS NOT NULL"

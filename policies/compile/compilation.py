@@ -13,6 +13,7 @@ from policies.compile.draft import Access, Draft, Refused, Splice
 from policies.compile.following import NO_NAMES, Following
 from policies.compile.parse import ParseError, Statement, Token, parse, scan
 from policies.compile.rules import RULES
+from policies.compile.rules.object_names import names_objects
 from policies.compile.rules.sequence_functions import names_sequence
 from policies.compile.scope import Facts, UnknownNode, read_select
 from policies.compile.shape import shape_of_tokens
@@ -157,7 +158,7 @@ class Compilation:
     def new_draft(self, statement: Statement, facts: Facts) -> Draft:
         """A draft of (a part of) the statement under work; its splices and templates count in the end."""
         # Without a relation no name has to be known: a pool's reset behind ROLLBACK goes through.
-        has_names = bool(facts.relations) or any(map(names_sequence, facts.functions))
+        has_names = bool(facts.relations) or any(map(names_sequence, facts.functions)) or names_objects(facts)
         namespace = self.namespace if has_names else NO_NAMES
         draft = Draft(
             self.text,

@@ -14,6 +14,7 @@ from policies.compile.rules.guard import guard_relations
 from policies.compile.rules.locking import check_locking
 from policies.compile.rules.masks import choose_masks
 from policies.compile.rules.names import shorten_names
+from policies.compile.rules.object_names import check_object_names
 from policies.compile.rules.relations import resolve_relations
 from policies.compile.rules.sequences import replace_sequence_data
 from policies.compile.rules.system_columns import supply_system_columns
@@ -35,6 +36,7 @@ RULES: tuple[Callable[[Draft], None], ...] = (
     check_attributes,
     check_columns,
     check_casts,
+    check_object_names,
     check_writes,
     check_influences,
     supply_system_columns,

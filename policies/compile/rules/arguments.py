@@ -10,12 +10,16 @@ import copy
 from functools import lru_cache
 from typing import Any
 
-from policies.compile.builtins import ALLOWED_ON_VISIBLE, SETTING_READABLE, SETTING_READERS
+from policies.compile.builtins import ALLOWED_ON_VISIBLE, SETTING_READABLE, SETTING_READERS, VisibleArgument
 from policies.compile.catalogs import visible_argument
 from policies.compile.draft import Draft, Splice
 from policies.compile.parse import parse
+from policies.compile.rules.column_origins import ColumnOrigins
 from policies.compile.splice import apply, ordered
 from policies.compile.tree import Tree, contains, is_node, literal_text, nodes_of, strings_of, without_places
+
+# Catalogs whose guards show a row only where a look-up of its number would find it.
+_WHOLE_ROWS = frozenset({"pg_constraint", "pg_index", "pg_rewrite", "pg_trigger", "pg_partitioned_table"})
 
 # Stand-ins for the arguments while the look-up's own text is parsed; no client's statement has so many parameters.
 _FIRST, _SECOND = 60_001, 60_002
@@ -30,14 +34,28 @@ _READABLE_NAME = (
 
 def guard_arguments(draft: Draft) -> None:
     """Splices a look-up around the first argument of each such call. Raises Refused for forms it can't edit."""
+    origins = ColumnOrigins(draft)
     for call in draft.facts.functions:
         name = strings_of(call["funcname"])[-1]
         rule = ALLOWED_ON_VISIBLE.get(name)
         if rule is not None:
+            if _takes_shown_row(rule, call, origins):
+                continue
             sql = visible_argument(rule, _stand_ins(len(rule.columns)), draft.catalog, draft.surroundings.visibility())
             _guard(draft, call, sql, len(rule.columns))
         elif name in SETTING_READERS and literal_text((call.get("args") or [None])[0]) is None:
             _guard(draft, call, _READABLE_NAME, 1)
+
+
+def _takes_shown_row(rule: VisibleArgument, call: Tree, origins: ColumnOrigins) -> bool:
+    """``pg_get_constraintdef(c.oid)`` of a row of pg_constraint: its guard has let that very row through.
+
+    Not where the look-up asks for more than its guard: blocked columns have rows in pg_attribute's, as dropped ones.
+    """
+    if rule.is_open_only or rule.is_soft or rule.relation not in _WHOLE_ROWS:
+        return False
+    given = call.get("args") or []
+    return bool(given) and origins.catalog_column(given[0]) == (rule.relation, rule.columns[0])
 
 
 def _guard(draft: Draft, call: Tree, sql: str, wanted: int) -> None:
@@ -56,6 +74,18 @@ def _guard(draft: Draft, call: Tree, sql: str, wanted: int) -> None:
     draft.lent_relations.update(relations)
     copied = copy.deepcopy(arguments[1]) if wanted > 1 else None
     arguments[0] = filled(tree, {_FIRST: arguments[0], _SECOND: copied})
+
+
+def guard_parameter(draft: Draft, cast: Tree, rule: VisibleArgument) -> None:
+    """Splices a look-up around the parameter of a cast: NULL for what is hidden."""
+    sql = visible_argument(rule, _stand_ins(1), draft.catalog, draft.surroundings.visibility())
+    token = draft.tokens[draft.token_at(cast["arg"]["ParamRef"].get("location", -1))]
+    before, after = sql.split(f"${_FIRST}")
+    # One edit in its place: a look-up around the whole argument begins and ends at the same bytes.
+    draft.splices.append(Splice(token.start, token.end, before + draft.text[token.start : token.end].decode() + after))
+    tree, relations = _read_look_up(sql)
+    draft.lent_relations.update(relations)
+    cast["arg"] = filled(tree, {_FIRST: cast["arg"]})
 
 
 # One policy makes the same look-ups in statement after statement; `filled` copies what it changes.

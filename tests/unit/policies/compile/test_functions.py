@@ -107,8 +107,13 @@ policies:
 
 
 def test_look_ups_by_oid_go_through_the_guarded_catalogs(world: World) -> None:
-    text = world.allowed("SELECT conname, pg_get_constraintdef(oid, true) FROM pg_constraint").text
+    text = world.allowed("SELECT relname, pg_get_constraintdef(oid, true) FROM pg_class").text
     assert 'WHERE "pgwarden 0" = CAST((oid) AS pg_catalog.oid)' in text
+    # A row of the guarded catalog itself was looked up already.
+    for source in ("pg_constraint k", "(SELECT oid FROM pg_constraint) k", "pg_constraint k JOIN pg_class c ON true"):
+        assert "pgwarden 0" not in world.allowed(f"SELECT pg_get_constraintdef(k.oid) FROM {source}").text
+    for source in ("pg_constraint k(oid)", "(SELECT 1 AS oid) k", "(SELECT oid FROM pg_constraint UNION SELECT 1) k"):
+        assert "pgwarden 0" in world.allowed(f"SELECT pg_get_constraintdef(k.oid) FROM {source}").text
     arguments = "pg_catalog.pg_attribute.attrelid, pg_catalog.pg_attribute.attnum"
     sql = f"SELECT col_description({arguments}) FROM pg_catalog.pg_attribute"
     assert '"pgwarden 1" = (pg_attribute.attnum)' in world.allowed(sql).text
