@@ -18,6 +18,7 @@ from tests.oracle.stand import open_stand, server_of
 
 FOLDER = Path(__file__).with_name("counterexamples")
 _PARAMETERS = "-- parameters: "
+_ORDERED = "-- ordered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,12 @@ class Counterexample:
     name: str
     sql: str
     parameters: tuple[bytes, ...]
+    is_ordered: bool = False
 
     def statements(self) -> list[Statement]:
         """One for each way on which it can be sent."""
         ways = [way for way in Way if way is not Way.SIMPLE or not self.parameters]
-        return [Statement(0, self.sql, way, self.parameters) for way in ways]
+        return [Statement(0, self.sql, way, self.parameters, is_ordered=self.is_ordered) for way in ways]
 
 
 def read_counterexamples() -> list[Counterexample]:
@@ -40,7 +42,8 @@ def _read(place: Path) -> Counterexample:
     lines = place.read_text("utf-8").splitlines()
     listed = [json.loads(line.removeprefix(_PARAMETERS)) for line in lines if line.startswith(_PARAMETERS)]
     sql = "\n".join(line for number, line in enumerate(lines) if not (line.startswith("-- ") and number < 3))
-    return Counterexample(place.stem, sql, tuple(value.encode() for value in (listed[0] if listed else ())))
+    parameters = tuple(value.encode() for value in (listed[0] if listed else ()))
+    return Counterexample(place.stem, sql, parameters, _ORDERED in lines)
 
 
 def keep(folder: Path, into: Path) -> str:
@@ -64,7 +67,7 @@ def _kept(hunter: Hunter, entry: dict[str, Any], into: Path) -> str:
     way, parameters = Way(entry["path"]), tuple(value.encode() for value in entry["parameters"])
 
     def found(sql: str) -> Sequence[Finding]:
-        return hunter.hunt([Statement(entry["number"], sql, way, parameters)])
+        return hunter.hunt([Statement(entry["number"], sql, way, parameters, is_ordered=entry["is_ordered"])])
 
     name = f"seed-{entry['seed']}-{entry['number']}"
     if not found(entry["sql"]):
@@ -73,6 +76,7 @@ def _kept(hunter: Hunter, entry: dict[str, Any], into: Path) -> str:
     last = found(small)
     what = " ".join(last[0].what.split())[:200] if last else entry["what"][:200]
     lines = [f"-- {entry['verdict']} on PostgreSQL {entry['server']}, {way.value}: {what}"]
+    lines += [_ORDERED] if entry["is_ordered"] else []
     lines += [_PARAMETERS + json.dumps(entry["parameters"], ensure_ascii=False)] if parameters else []
     (into / f"{name}.sql").write_text("\n".join([*lines, small, ""]), "utf-8")
     return f"{name}: {small}"

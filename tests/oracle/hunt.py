@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from tests.oracle.pipe import Lost, Path, Pipe, Statement, exchange
 from tests.oracle.sieve import Sieve
-from tests.oracle.stand import COPY, OURS, REVERSED, TWIN, Stand
+from tests.oracle.stand import COPY, OURS, REVERSED, SKEWED, TWIN, Stand
 from tests.oracle.verdict import Reply, Verdict, difference, is_same, judge, may_be_undetermined, read_reply
 
 BATCH = 40
@@ -148,13 +148,15 @@ class Hunter:
     def _judged(self, statement: Statement, mine: bytes, theirs: bytes, *, leaky: bool) -> Finding | None:
         ours, copy = read_reply(mine), read_reply(theirs)
         leaked = self.leaked(statement.sql, mine, theirs) if leaky else set()
-        verdict = Verdict.LEAK if leaked else judge(ours, copy)
+        verdict = Verdict.LEAK if leaked else judge(ours, copy, is_ordered=statement.is_ordered)
         if verdict is Verdict.DIFFERENT and self._is_left_open(statement, ours, copy):
             verdict = Verdict.UNDETERMINED
         self.tally.add(statement, verdict, ours)
         if verdict not in FAULTS:
             return None
-        return Finding(statement, verdict, ", ".join(sorted(leaked)[:5]) or difference(ours, copy))
+        return Finding(
+            statement, verdict, ", ".join(sorted(leaked)[:5]) or difference(ours, copy, is_ordered=statement.is_ordered)
+        )
 
     def leaked(self, sql: str, mine: bytes, theirs: bytes) -> set[str]:
         """Labels of canaries that the client didn't say itself, nor made of what it said: the copy has none to give."""
@@ -165,9 +167,9 @@ class Hunter:
     def _is_left_open(self, statement: Statement, ours: Reply, copy: Reply) -> bool:
         """Whether the copy gives our answer too: rewritten as ours was, read backwards, or under another plan."""
         if may_be_undetermined(ours, copy):
-            doors: tuple[str, ...] = (TWIN, REVERSED, COPY)
+            doors: tuple[str, ...] = (TWIN, REVERSED, COPY, *SKEWED)
         elif statement.is_loose and not ours.sqlstate and not copy.sqlstate:
-            doors = (REVERSED, COPY)
+            doors = (REVERSED, COPY, *SKEWED)
         else:
             return False
         try:

@@ -38,6 +38,7 @@ class Statement:
     sql: str
     path: Path
     parameters: tuple[bytes, ...] = ()  # as text
+    is_ordered: bool = False  # its rows come in one order only
     is_loose: bool = False  # its rows may depend on their order, as with LIMIT and no ORDER BY
 
     def frames(self) -> bytes:

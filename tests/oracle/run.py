@@ -114,6 +114,7 @@ def _keep(folder: Path, kind: str, seed: int, findings: Sequence[Finding]) -> No
                 "path": finding.statement.path.value,
                 "what": finding.what,
                 "sql": finding.statement.sql,
+                "is_ordered": finding.statement.is_ordered,
                 "parameters": [parameter.decode() for parameter in finding.statement.parameters],
             }
             out.write(json.dumps(entry, ensure_ascii=False) + "\n")

@@ -2,7 +2,9 @@
 
 `twin` is a second door to the copy: through pgwarden, under the analyst's filters and with masks that change nothing.
 It tells whether an answer is what the copy gives once statements are rewritten. `reversed` is the copy with all rows
-in the opposite order: it tells whether an answer depends on which row comes first.
+in the opposite order: it tells whether an answer depends on which row comes first. On the skewed ones the planner takes
+every other table for much bigger than it is, and knows no keys: they tell whether an answer depends on which table is
+read first, and on joins that are left out.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from tests.security.raw_client import RawClient
 
 HERE = Path(__file__).parent
 OURS, COPY, TWIN, REVERSED = "shop", "copy", "twin", "reversed"
+SKEWED = ("skewed_0", "skewed_1")
 TIMEOUT = "3s"  # of one statement
 SETTINGS = {
     "fsync": "off",
@@ -43,19 +46,43 @@ SETTINGS = {
     "jit": "off",
     "max_wal_size": "512MB",
 }
-# Each row is written anew, the last one first.
-_REVERSE = b"""
+# Each row is written anew, by its key: sanitizing has scattered them, and the order of rows is that of errors.
+_REWRITE = """
 DO $$
-DECLARE own regclass; place tid; first name;
+DECLARE own regclass; columns text; first name;
 BEGIN
-    FOR own, first IN
-        SELECT c.oid, (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0
-                       AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum LIMIT 1)
-        FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = 'shop'::regnamespace
+    FOR own, columns, first IN
+        SELECT c.oid, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
+               (array_agg(a.attname ORDER BY a.attnum))[1]
+        FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+        WHERE c.relkind = 'r' AND c.relnamespace = 'shop'::regnamespace
+          AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+        GROUP BY c.oid
     LOOP
-        FOR place IN EXECUTE format('SELECT ctid FROM ONLY %s ORDER BY ctid DESC', own) LOOP
-            EXECUTE format('UPDATE ONLY %s SET %I = %I WHERE ctid = $1', own, first, first) USING place;
-        END LOOP;
+        EXECUTE format('CREATE TEMP TABLE kept AS SELECT %s FROM ONLY %s', columns, own);
+        EXECUTE format('TRUNCATE ONLY %s', own);
+        EXECUTE format('INSERT INTO %s (%s) SELECT %s FROM kept ORDER BY %I {}, ctid {}', own, columns, columns, first);
+        DROP TABLE kept;
+    END LOOP;
+END $$;
+ANALYZE
+"""
+# Without keys no join is left out for being of no consequence; views keep those that they need.
+_SKEW = """
+DELETE FROM pg_statistic;
+UPDATE pg_class SET reltuples = reltuples * 100000
+WHERE relkind = 'r' AND relnamespace = 'shop'::regnamespace AND oid::bigint % 2 = {};
+DO $$
+DECLARE own regclass; key name;
+BEGIN
+    FOR own, key IN
+        SELECT conrelid, conname FROM pg_constraint WHERE contype = 'p' AND connamespace = 'shop'::regnamespace
+    LOOP
+        BEGIN
+            EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', own, key);
+        EXCEPTION WHEN dependent_objects_still_exist THEN
+            CONTINUE;
+        END;
     END LOOP;
 END $$
 """
@@ -80,8 +107,8 @@ class Stand:
                 return connect(self.gateway.dsn("root"))
             case "twin":
                 return connect(self.gateway.dsn("twin", database=TWIN))
-            case "reversed":
-                return connect(f"{self.copy_dsn}_reversed")
+            case "reversed" | "skewed_0" | "skewed_1":
+                return connect(f"{self.copy_dsn}_{door}")
             case _:
                 return connect(self.copy_dsn)
 
@@ -111,9 +138,14 @@ def open_stand(server: TestServer, folder: Path) -> Iterator[Stand]:
     assert policy is not None
     with psycopg.connect(copy_dsn, autocommit=True) as connection:
         sanitize(connection, asyncio.run(read_catalog(dsn, database="shop")), policy)
+        connection.execute(_REWRITE.format("", "").encode())
     _copy(server, f"{name}_copy", f"{name}_copy_reversed")
     with psycopg.connect(f"{copy_dsn}_reversed", autocommit=True) as connection:
-        connection.execute(_REVERSE)
+        connection.execute(_REWRITE.format("DESC", "DESC").encode())
+    for odd, door in enumerate(SKEWED):
+        _copy(server, f"{name}_copy_reversed", f"{name}_copy_{door}")
+        with psycopg.connect(f"{copy_dsn}_{door}", autocommit=True) as connection:
+            connection.execute(_SKEW.format(odd).encode())
     databases = {OURS: {"upstream": dsn}, TWIN: {"upstream": copy_dsn}}
     audit = {"directory": "journal", "store": server.dsn(server.empty()), "sql_text": "digest"}
     with run_pgwarden(folder, server, policies=text, databases=databases, audit=audit) as gateway:

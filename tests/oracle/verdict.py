@@ -72,7 +72,7 @@ def _fields(body: bytes) -> dict[str, str]:
     return {part[:1].decode(): part[1:].decode("utf-8", "replace") for part in body.split(b"\0") if part}
 
 
-def judge(ours: Reply, copy: Reply) -> Verdict:
+def judge(ours: Reply, copy: Reply, *, is_ordered: bool = False) -> Verdict:
     """Without regard to canaries and to what the twin says."""
     state = ours.sqlstate
     if _TIMEOUT in (state, copy.sqlstate):
@@ -81,7 +81,7 @@ def judge(ours: Reply, copy: Reply) -> Verdict:
         return Verdict.DIFFERENT if ours.rows else Verdict.REFUSED
     if state or copy.sqlstate:
         return Verdict.ERROR if state == copy.sqlstate else Verdict.DIFFERENT
-    if difference(ours, copy):
+    if difference(ours, copy, is_ordered=is_ordered):
         return Verdict.DIFFERENT
     return Verdict.ROWS if ours.rows else Verdict.EMPTY
 
@@ -96,8 +96,8 @@ def is_same(one: Reply, other: Reply) -> bool:
     return one.sqlstate == other.sqlstate and (bool(one.sqlstate) or not difference(one, other))
 
 
-def difference(ours: Reply, copy: Reply) -> str:
-    """In what they differ, in words; empty when in nothing. Rows in any order."""
+def difference(ours: Reply, copy: Reply, *, is_ordered: bool = False) -> str:
+    """In what they differ, in words; empty when in nothing. Rows in any order, but with `is_ordered`."""
     if ours.sqlstate != copy.sqlstate:
         return f"{_error(ours)} here, {_error(copy)} on the copy"
     if ours.sqlstate:
@@ -106,8 +106,10 @@ def difference(ours: Reply, copy: Reply) -> str:
         return f"columns {ours.columns} here, {copy.columns} on the copy"
     if ours.tags != copy.tags:
         return f"{ours.tags} here, {copy.tags} on the copy"
-    if ours.rows == copy.rows or sorted(ours.rows) == sorted(copy.rows):
+    if ours.rows == copy.rows or (not is_ordered and sorted(ours.rows) == sorted(copy.rows)):
         return ""
+    if is_ordered and sorted(ours.rows) == sorted(copy.rows):
+        return f"the rows' order: {ours.rows[:40]} here, {copy.rows[:40]} on the copy"
     mine, theirs = sorted(ours.rows), sorted(copy.rows)
     first = next((pair for pair in zip(mine, theirs, strict=False) if pair[0] != pair[1]), ("one is longer",))
     return f"{len(mine)} rows here, {len(theirs)} on the copy; {first}"

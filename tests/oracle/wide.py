@@ -7,7 +7,7 @@ from random import Random
 
 from tests.oracle.mutate import mutated
 from tests.oracle.pipe import Path, Statement
-from tests.oracle.wide_shapes import Shapes
+from tests.oracle.wide_odd import OddShapes
 
 _PARAMETER = re.compile(r"\$(\d+)")
 
@@ -16,9 +16,9 @@ def statement_of(seed: int, number: int) -> Statement:
     """The statement of that number under a seed, whatever came before it."""
     random = Random(f"{seed}:{number}")
     path = random.choice(tuple(Path))
-    shapes = Shapes(random, can_bind=path is not Path.SIMPLE and random.random() < 0.3)
+    shapes = OddShapes(random, can_bind=path is not Path.SIMPLE and random.random() < 0.3)
     sql, parameters = _bound(shapes.statement(), shapes.parameters)
-    return Statement(number, mutated(random, sql), path, parameters)
+    return Statement(number, mutated(random, sql), path, parameters, is_ordered=shapes.is_ordered)
 
 
 def _bound(sql: str, parameters: list[bytes]) -> tuple[str, tuple[bytes, ...]]:

@@ -1,0 +1,2 @@
+-- Keys of a whole row were the aliases' names instead of the columns'.
+SELECT to_jsonb(a) FROM shop.memos AS a (k0, k1)
