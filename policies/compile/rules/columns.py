@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from policies.compile.draft import Access, Draft, Target
 from policies.compile.scope import Block, FromItem, Reference
+from policies.compile.tree import is_node, strings_of
 
 
 def check_columns(draft: Draft) -> None:
@@ -16,7 +17,21 @@ def check_columns(draft: Draft) -> None:
     for reference in draft.facts.references:
         name = reference.names[-1]
         if name is not None and (target := _blocked_by(draft, reference, name)) is not None:
-            _refuse(draft, target, name, reference)
+            _refuse(draft, target, name, reference.location)
+    for target in draft.targets:
+        _check_using(draft, target)
+
+
+def _check_using(draft: Draft, target: Target) -> None:
+    """``a JOIN b USING (c)`` with a blocked c: nothing else on the table's own side can have it."""
+    if target.rule is None or not target.rule.blocked or target.item.column_aliases:
+        return
+    for join in target.use.joins:
+        sides = [join[side]["RangeVar"] for side in ("larg", "rarg") if is_node(join[side], "RangeVar")]
+        if any(side is target.use.node for side in sides):
+            for name in strings_of(join.get("usingClause")):
+                if name in target.rule.blocked:
+                    _refuse(draft, target, name, target.use.location)
 
 
 def _blocked_by(draft: Draft, reference: Reference, name: str) -> Target | None:
@@ -52,12 +67,12 @@ def _blocking(draft: Draft, item: FromItem | None, name: str) -> Target | None:
     return target if name in target.rule.blocked else None
 
 
-def _refuse(draft: Draft, target: Target, name: str, reference: Reference) -> None:
+def _refuse(draft: Draft, target: Target, name: str, at: int) -> None:
     assert target.rule is not None
     raise draft.refuse(
         "42501",
         target.rule.blocked[name],
         f"column {target.schema}.{target.name}.{name} is blocked for {draft.policy.principal.user}",
-        at=reference.location,
+        at=at,
         hint="Leave the column out; a star selects the columns that are left.",
     )

@@ -56,6 +56,8 @@ def test_a_blocked_column_is_gone_from_stars_and_refused_by_name(world: World) -
         "SELECT (SELECT p.card_number) FROM payments p",
         "SELECT 1 FROM orders o JOIN payments p ON p.card_number = o.id::text",
         "SELECT count(*) FROM payments GROUP BY card_number",
+        "SELECT 1 FROM payments a JOIN payments b USING (id, card_number)",
+        "SELECT 1 FROM (SELECT 1 AS card_number) a LEFT JOIN payments b USING (card_number)",
     ):
         assert world.refused(sql) == ("42501", "analysts/columns.block[0]"), sql
 
