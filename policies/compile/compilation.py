@@ -11,6 +11,7 @@ from typing import Any
 from policies.catalog import Catalog, Namespace
 from policies.compile.draft import Access, Draft, Refused, Splice
 from policies.compile.following import NO_NAMES, Following
+from policies.compile.hints import with_hint
 from policies.compile.parse import ParseError, Statement, Token, parse, scan
 from policies.compile.rules import RULES
 from policies.compile.rules.object_names import names_objects
@@ -82,7 +83,18 @@ class Compilation:
         """The Decision for a refused text; its plans tell what is known of the statements."""
         known = self.plans[: len(self.statements)]
         plans = [*known, *(self._bare_plan(statement) for statement in self.statements[len(known) :])]
-        return Decision(self.sql, tuple(plans), refusal, (), self.policy.fingerprint, self.catalog.version)
+        shown = with_hint(self._placed(refusal))
+        return Decision(self.sql, tuple(plans), shown, (), self.policy.fingerprint, self.catalog.version)
+
+    def _placed(self, refusal: Refusal) -> Refusal:
+        """Of several statements at least the one that is refused is pointed at."""
+        index = len(self.plans)
+        if refusal.position or len(self.statements) < 2 or index >= len(self.statements):
+            return refusal
+        tokens = self.tokens_of(self.statements[index])
+        if not tokens:
+            return refusal
+        return replace(refusal, position=len(self.text[: tokens[0].start].decode("utf-8", "replace")) + 1)
 
     def _text_of(self, statement: Statement) -> str:
         return self.text[statement.start : statement.end].decode("utf-8", "replace").strip()
