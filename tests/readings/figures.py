@@ -90,13 +90,14 @@ def fate_of(plain: Answer, shown: Answer | None, *, is_transparent: bool) -> Fat
 
 def page(all_figures: list[Figures], version: str, unparseable: int) -> str:
     """Markdown."""
+    parsed = sum(all_figures[0].reaches.values())
     lines = [
         "# Two readings of PostgreSQL's regression queries",
         "",
         "`make readings` writes this page. It takes every distinct query out of the regression suite of PostgreSQL",
-        f"{version} ({sum(all_figures[0].reaches.values())} that parse; {unparseable} don't: psql's variables, errors on purpose),",
-        "runs the suite once, and holds each query against policies made from the catalog that the suite leaves. What is",
-        "rewritten has been read twice, from the text and by the tree, and both agreed.",
+        f"{version} ({parsed} that parse; {unparseable} don't: psql's variables, errors on purpose),",
+        "runs the suite once, and holds each query against policies made from the catalog that the suite leaves. What",
+        "is rewritten has been read twice, from the text and by the tree, and both agreed.",
         "Queries over tables that still exist are run as they stand and as rewritten, and their answers compared.",
         "",
         "- *everything*: the allow-everything policy.",
