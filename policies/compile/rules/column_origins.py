@@ -48,6 +48,9 @@ class ColumnOrigins:
                 results = [one["CaseWhen"].get("result") for one in fields.get("args", ())]
                 results += [fields["defresult"]] if "defresult" in fields else []
                 return all(map(self.is_of_catalogs, results))
+            case "SubLink" if fields.get("subLinkType") == "EXPR_SUBLINK":
+                inner: Tree = fields["subselect"]
+                return is_node(inner, "SelectStmt") and self._is_output_of(inner["SelectStmt"], 0)
             case "CoalesceExpr":
                 return all(map(self.is_of_catalogs, fields.get("args", ())))
         reference, item = self._found(node)

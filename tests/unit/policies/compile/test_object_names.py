@@ -59,6 +59,9 @@ def test_a_hidden_row_type_is_not_there(world: World, sql: str) -> None:
         " WHERE oid = ANY ($1) UNION ALL SELECT y.oid, y.typelem, t.d + 1 FROM pg_type y, t WHERE y.oid = t.e)"
         " SELECT e::regtype::text FROM t",
         "SELECT s.o::regclass FROM pg_class s(o)",
+        "SELECT x.b::regtype FROM (SELECT (CASE WHEN typtype = 'd' THEN (WITH RECURSIVE b(oid, d) AS ("
+        "SELECT t2.typbasetype, 0 FROM pg_type t2 UNION ALL SELECT t2.typbasetype, b.d + 1 FROM pg_type t2, b"
+        " WHERE b.oid = t2.oid) SELECT oid FROM b ORDER BY d DESC LIMIT 1) END) AS b FROM pg_type) x",
         "SELECT NULL::oid::regclass, 'shop.orders'::regclass::oid::regclass, $1::regclass::oid::regclass",
         "SELECT col_description(CAST(CAST(format('%I.%I', relname, relname) AS regclass) AS oid), 1) FROM pg_class",
         "SELECT a.atttypid::regtype FROM pg_attribute a",
