@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from tests.fix_pgwarden import MakePgwarden, Pgwarden, until
 
@@ -41,10 +42,6 @@ def test_a_state_file_that_cannot_be_read_stops_the_start(make_pgwarden: MakePgw
     pgwarden.stop()
     state = Path(pgwarden.folder) / "journal" / "names.json"
     state.write_text("{")
-    try:
+    with pytest.raises(AssertionError, match=r"names\.json can't be read"):
         pgwarden.start()
-    except AssertionError as error:
-        assert "names.json can't be read" in str(error)
-        pgwarden.process = None
-    else:
-        raise AssertionError("it started")
+    pgwarden.process = None

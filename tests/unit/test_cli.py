@@ -50,9 +50,10 @@ def test_help_teaches_with_examples_and_exit_codes() -> None:
     assert "Exit codes: 0 all is well" in shown
 
 
-@pytest.mark.parametrize(
-    "command", ["serve", "demo", "check", "test", "explain", "diff", "verifier", "api-key", "audit query", "audit verify"]
-)
+COMMANDS = ("serve", "demo", "check", "test", "explain", "diff", "schema", "verifier", "api-key")
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "audit query", "audit verify"])
 def test_each_command_shows_an_example(command: str) -> None:
     result = run(*command.split(), "--help")
     assert result.exit_code == 0
