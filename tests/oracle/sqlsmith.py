@@ -25,6 +25,7 @@ _LIMIT_S: Final = 600
 _SIMPLER: Final = (
     'DROP TABLE shop."Odd Table" CASCADE',
     'ALTER TABLE shop.notes DROP COLUMN "Order"',
+    "DROP VIEW IF EXISTS shop.activity",  # of the server, not of the copy
     "CREATE SCHEMA smith",
     """CREATE VIEW smith.pg_proc AS SELECT p.* FROM pg_catalog.pg_proc p
        WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname = ANY ({}) AND p.provolatile = 'i'""",
