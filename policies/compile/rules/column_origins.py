@@ -9,7 +9,7 @@ from typing import Any
 
 from policies.compile.draft import Access, Draft, Target
 from policies.compile.scope import Block, FromItem, Reference
-from policies.compile.tree import Tree, is_node, node_kind, string_of, strings_of
+from policies.compile.tree import Tree, is_node, node_kind, nodes_of, string_of, strings_of
 
 
 class ColumnOrigins:
@@ -54,7 +54,17 @@ class ColumnOrigins:
             case "CoalesceExpr":
                 return all(map(self.is_of_catalogs, fields.get("args", ())))
         reference, item = self._found(node)
+        if reference is not None and item is None and len(reference.names) == 1 and reference.block is not None:
+            return bool(reference.block.items) and all(map(self._holds_catalogs, reference.block.items))
         return reference is not None and item is not None and self._is_item_of(item, str(reference.names[-1]))
+
+    def _holds_catalogs(self, item: FromItem) -> bool:
+        """Whichever of a block's sources an unqualified name means; psql joins a constraint's table's ancestors."""
+        target = self._draft.target_of(item)
+        if target is not None:
+            return _is_catalog(target)
+        called = [strings_of(call["funcname"])[-1] for kind, call in nodes_of(item.node) if kind == "FuncCall"]
+        return item.kind == "function" and called == ["pg_partition_ancestors"]
 
     def _found(self, node: Any) -> tuple[Reference | None, FromItem | None]:
         """Unqualified, only where its own block has a single source: others may have a column of that name too."""

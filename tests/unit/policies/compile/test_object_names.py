@@ -59,6 +59,8 @@ def test_a_hidden_row_type_is_not_there(world: World, sql: str) -> None:
         " WHERE oid = ANY ($1) UNION ALL SELECT y.oid, y.typelem, t.d + 1 FROM pg_type y, t WHERE y.oid = t.e)"
         " SELECT e::regtype::text FROM t",
         "SELECT s.o::regclass FROM pg_class s(o)",
+        "SELECT conrelid::regclass FROM pg_constraint, pg_partition_ancestors('101') WHERE conrelid = relid",
+        "SELECT conrelid::regclass FROM pg_constraint c, pg_class k",
         "SELECT x.b::regtype FROM (SELECT (CASE WHEN typtype = 'd' THEN (WITH RECURSIVE b(oid, d) AS ("
         "SELECT t2.typbasetype, 0 FROM pg_type t2 UNION ALL SELECT t2.typbasetype, b.d + 1 FROM pg_type t2, b"
         " WHERE b.oid = t2.oid) SELECT oid FROM b ORDER BY d DESC LIMIT 1) END) AS b FROM pg_type) x",
@@ -87,6 +89,8 @@ def test_what_may_be_seen_is_there(world: World, sql: str) -> None:
         "SELECT '{104}'::regclass[]",
         "SELECT '104'::numeric::int8::oid::regclass",
         "SELECT $1::oid::regclass",
+        "SELECT g::regclass FROM pg_class, generate_series(1, 99999) AS s(g)",
+        "SELECT id::regclass FROM pg_class, orders",
         "SELECT s.o::regclass, s.o::regclass FROM (SELECT 1 + 1 AS o) s",
         "SELECT '{104}'::_regclass",
         "SELECT s.oid::regclass FROM (SELECT oid FROM pg_class UNION SELECT 16400) s",
