@@ -10,11 +10,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
-import asyncpg
-
 from proxy.dsn import Upstream
 from proxy.net.catalog_queries import CHANGES
-from proxy.net.introspect import FAILURES, open_connection
+from proxy.net.introspect import FAILURES, Connection, open_connection
 
 LOOK_S: Final = 2.0
 
@@ -24,7 +22,7 @@ class CatalogWatch:
 
     def __init__(self, upstream: Callable[[], Awaitable[Upstream]]) -> None:
         self._upstream = upstream
-        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._connection: Connection | None = None
         self._seen: tuple[object, ...] | None = None
 
     async def has_changed(self) -> bool:

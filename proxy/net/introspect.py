@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import asyncpg
 
@@ -40,6 +40,12 @@ _WORD = re.compile(r"[a-z_\x80-\U0010ffff][a-z0-9_$\x80-\U0010ffff]*")
 _BARE_WORD = re.compile(rf"""(?<!\.)(?<!\.")(?<![a-z0-9_$\x80-\U0010ffff]){_WORD.pattern}""")
 
 FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+if TYPE_CHECKING:
+    CatalogConnection = asyncpg.Connection[asyncpg.Record]
+else:
+    CatalogConnection = asyncpg.Connection  # no generic class at run time
 
 Rows = Sequence[asyncpg.Record]
 K = TypeVar("K")
@@ -96,7 +102,7 @@ async def _ask(dsn: str, password: str | None) -> _Answers:
 
 
 @asynccontextmanager
-async def _connected(dsn: str, password: str | None) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+async def _connected(dsn: str, password: str | None) -> AsyncIterator[Connection]:
     connection = await open_connection(dsn, password)
     try:
         yield connection
@@ -105,7 +111,7 @@ async def _connected(dsn: str, password: str | None) -> AsyncIterator[asyncpg.Co
             await connection.close(timeout=CLOSE_TIMEOUT_S)
 
 
-async def open_connection(dsn: str, password: str | None = None) -> asyncpg.Connection[asyncpg.Record]:
+async def open_connection(dsn: str, password: str | None = None) -> Connection:
     """For questions about the catalog only: nothing on it waits or locks for long. Raises one of FAILURES."""
     return await asyncpg.connect(
         dsn,
@@ -117,7 +123,7 @@ async def open_connection(dsn: str, password: str | None = None) -> asyncpg.Conn
     )
 
 
-async def _read_all(connection: asyncpg.Connection[asyncpg.Record]) -> _Answers:
+async def _read_all(connection: Connection) -> _Answers:
     cluster = await _cluster(connection)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         session = await connection.fetchrow(SESSION)
@@ -130,7 +136,7 @@ async def _read_all(connection: asyncpg.Connection[asyncpg.Record]) -> _Answers:
     return _Answers(session, parts, await _read_views(connection, views), cluster)
 
 
-async def _cluster(connection: asyncpg.Connection[asyncpg.Record]) -> str:
+async def _cluster(connection: Connection) -> str:
     """The cluster's own number; every role may ask for it unless somebody took that away."""
     try:
         return str(await connection.fetchval(CLUSTER))
@@ -138,7 +144,7 @@ async def _cluster(connection: asyncpg.Connection[asyncpg.Record]) -> str:
         return ""
 
 
-async def _read_views(connection: asyncpg.Connection[asyncpg.Record], oids: Sequence[int]) -> dict[int, str]:
+async def _read_views(connection: Connection, oids: Sequence[int]) -> dict[int, str]:
     """Definitions by OID; a view dropped meanwhile has none, so that it is refused until it is read again."""
     await connection.execute("SET search_path = ''")
     found: dict[int, str] = {}

@@ -13,7 +13,21 @@ from tests.compile_world import World
 
 # The server's own errors, in its own words: it gives no hint there either.
 _SERVERS = frozenset(
-    {"42P01", "42703", "42702", "42701", "42601", "42P10", "3F000", "22021", "26000", "34000", "42P02"}
+    {
+        "42P01",
+        "42704",
+        "42883",
+        "42703",
+        "42702",
+        "42701",
+        "42601",
+        "42P10",
+        "3F000",
+        "22021",
+        "26000",
+        "34000",
+        "42P02",
+    }
 )
 _STATEMENTS = """
 select with values table insert update delete merge copy create alter drop truncate lock declare fetch move close
