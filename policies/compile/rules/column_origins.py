@@ -63,6 +63,8 @@ class ColumnOrigins:
         target = self._draft.target_of(item)
         if target is not None:
             return _is_catalog(target)
+        if item.kind == "join":  # its sides stand in the block, too
+            return True
         called = [strings_of(call["funcname"])[-1] for kind, call in nodes_of(item.node) if kind == "FuncCall"]
         return item.kind == "function" and called == ["pg_partition_ancestors"]
 

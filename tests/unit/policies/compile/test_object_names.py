@@ -59,6 +59,7 @@ def test_a_hidden_row_type_is_not_there(world: World, sql: str) -> None:
         " WHERE oid = ANY ($1) UNION ALL SELECT y.oid, y.typelem, t.d + 1 FROM pg_type y, t WHERE y.oid = t.e)"
         " SELECT e::regtype::text FROM t",
         "SELECT s.o::regclass FROM pg_class s(o)",
+        "SELECT inhparent::regclass FROM pg_class c JOIN pg_inherits i ON c.oid = inhrelid",
         "SELECT conrelid::regclass FROM pg_constraint, pg_partition_ancestors('101') WHERE conrelid = relid",
         "SELECT conrelid::regclass FROM pg_constraint c, pg_class k",
         "SELECT x.b::regtype FROM (SELECT (CASE WHEN typtype = 'd' THEN (WITH RECURSIVE b(oid, d) AS ("
@@ -89,6 +90,8 @@ def test_what_may_be_seen_is_there(world: World, sql: str) -> None:
         "SELECT '{104}'::regclass[]",
         "SELECT '104'::numeric::int8::oid::regclass",
         "SELECT $1::oid::regclass",
+        "SELECT id::regclass FROM (pg_class CROSS JOIN orders) AS j",
+        "SELECT g::regclass FROM pg_class JOIN LATERAL generate_series(1, 99999) AS s(g) ON true",
         "SELECT g::regclass FROM pg_class, generate_series(1, 99999) AS s(g)",
         "SELECT id::regclass FROM pg_class, orders",
         "SELECT s.o::regclass, s.o::regclass FROM (SELECT 1 + 1 AS o) s",
