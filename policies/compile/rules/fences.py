@@ -224,7 +224,7 @@ def _may_fail_on_statistics(found: tuple[str, Tree]) -> bool:
             is_pattern = node.get("kind") in PATTERN_KINDS or bool(
                 set(strings_of(node.get("name"))) & PATTERN_OPERATORS
             )
-            return is_pattern and not is_pattern_safe(node.get("rexpr"))
+            return is_pattern and not is_pattern_safe(node)
         case "SubLink":
             return bool(set(strings_of(node.get("operName"))) & (PATTERN_OPERATORS | _JSONPATH_OPERATORS))
         case "FuncCall":

@@ -6,6 +6,7 @@ row. What a client can make long, a constant, makes nothing unsafe that is calle
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,12 +17,15 @@ from policies.compile.operator_table import (
     PATTERN_OPERATORS,
     SAFE_OPERATORS,
     SAFE_TYPE_NAMES,
+    SAFE_TYPES,
     OperatorClass,
+    is_array,
     operators,
 )
 from policies.compile.rules.expression_types import ExpressionTypes, cast_target
+from policies.compile.rules.steady_expressions import SteadyExpressions
 from policies.compile.scope import Block
-from policies.compile.tree import Tree, contains, is_node, literal_text, node_kind, strings_of
+from policies.compile.tree import Tree, is_node, literal_text, node_kind, strings_of
 
 # Clauses of the statement's own block that run after every scan: they can't meet a row that a guard takes out.
 AFTER_SCAN = frozenset({"targetList", "sortClause", "groupClause", "windowClause", "limitCount", "limitOffset"})
@@ -40,6 +44,8 @@ _RANGES = frozenset({"AEXPR_BETWEEN", "AEXPR_NOT_BETWEEN", "AEXPR_BETWEEN_SYM", 
 PATTERN_KINDS = frozenset({"AEXPR_LIKE", "AEXPR_ILIKE"})
 # The server goes one level deeper for each %, and fails where its stack ends: on rows that match all before it.
 _MOST_WILDCARDS = 500
+# What stands for a byte in a constant of bytes.
+_BYTE = re.compile(r"\\(?:([0-3][0-7]{2})|\\)")
 
 
 def _words(text: str) -> frozenset[str]:
@@ -89,6 +95,7 @@ class SafeExpressions:
 
     def __init__(self, draft: Draft) -> None:
         self._types = ExpressionTypes(draft)
+        self._steady = SteadyExpressions(draft)
         self._row_parts: dict[int, bool] = {}  # by a node's identity
 
     def is_block_safe(self, block: Block) -> bool:
@@ -114,7 +121,7 @@ class SafeExpressions:
                 node = source[kind]
                 sides = self._is_source_safe(node["larg"]) and self._is_source_safe(node["rarg"])
                 return sides and self.is_safe(node.get("quals"))
-        return not contains(source, "ColumnRef")
+        return self._steady.is_source_steady(source)
 
     def is_safe(self, value: Any) -> bool:
         """Whether an expression, or each of a list, can't fail and calls no user code."""
@@ -126,7 +133,7 @@ class SafeExpressions:
         if kind == "SubLink":
             return self._is_sublink_safe(value[kind])
         if not self._has_row_part(value):
-            return True
+            return self._steady.is_steady(value)
         node = value[kind]
         match kind:
             case "A_Expr":
@@ -135,6 +142,8 @@ class SafeExpressions:
                 return self._is_call_safe(node)
             case "TypeCast":
                 return self._is_cast_safe(node)
+            case "A_ArrayExpr" if not any(map(self._is_scalar, node.get("elements", ()))):
+                return False  # arrays of arrays fail where their lengths differ
         return kind in _SAFE_KINDS and all(map(self.is_safe, node.values()))
 
     def _has_row_part(self, value: Any) -> bool:
@@ -166,7 +175,7 @@ class SafeExpressions:
             return False
         kind, name = node.get("kind"), operator[-1]
         if kind in PATTERN_KINDS or name in PATTERN_OPERATORS:
-            return is_pattern_safe(node.get("rexpr"))
+            return is_pattern_safe(node)
         if kind in _RANGES:  # named BETWEEN; made of <= and >=
             return True
         if kind not in _SAFE_COMPARISONS:
@@ -194,6 +203,11 @@ class SafeExpressions:
             return field is not None and field.lower() in known and (names[-1] == "extract" or known != _DAYS)
         return is_pure(names[-1], len(given), SAFE_TYPE_NAMES)
 
+    def _is_scalar(self, node: Any) -> bool:
+        """One element that certainly is no array makes all of them none."""
+        name = self._types.type_of(node)
+        return name == ENUM or (name in SAFE_TYPES.values() and not is_array(name or "_"))
+
     def _is_cast_safe(self, node: Tree) -> bool:
         source = self._types.type_of(node.get("arg"))
         return cast_target(node) in FITTING_CASTS.get(source or "", ()) and self.is_safe(node.get("arg"))
@@ -206,9 +220,22 @@ def _divisor(node: Any) -> int:
     return 0
 
 
-def is_pattern_safe(pattern: Any) -> bool:
-    """LIKE fails on a pattern that ends in its escape character, but only on rows that match all before it."""
+def is_pattern_safe(operation: Tree) -> bool:
+    """LIKE fails on a pattern that ends in its escape character, but only on rows that match all before it.
+
+    The text may be one of bytes too, with escapes of its own, or a list's. A length or a name's cuts it.
+    """
+    pattern: Any = operation.get("rexpr")
+    if is_node(pattern, "TypeCast"):
+        name = pattern["TypeCast"]["typeName"]
+        if name.get("typmods") or name.get("arrayBounds") or strings_of(name.get("names"))[-1:] == ("name",):
+            return False
     text = literal_text(pattern)
-    if text is None or text.count("%") > _MOST_WILDCARDS:
+    if text is None or (operation.get("kind") in ("AEXPR_OP_ANY", "AEXPR_OP_ALL") and "\\" in text):
         return False
-    return (len(text) - len(text.rstrip("\\"))) % 2 == 0
+    octets = _BYTE.sub(lambda found: chr(int(found[1], 8)) if found[1] else "\\", text)
+    return not text.startswith("\\x") and all(map(_is_whole, (text, octets)))
+
+
+def _is_whole(pattern: str) -> bool:
+    return (len(pattern) - len(pattern.rstrip("\\"))) % 2 == 0 and pattern.count("%") <= _MOST_WILDCARDS

@@ -107,7 +107,9 @@ def _unites_times(made: set[str], values: list[Any]) -> bool:
     has_several = len(made & _TIMES) > 1
     for kind, node in nodes_of(values):
         is_uniting = kind in _UNITING or (kind == "JoinExpr" and bool(node.get("usingClause") or node.get("isNatural")))
-        is_uniting = is_uniting or (kind == "SelectStmt" and node.get("op", "SETOP_NONE") != "SETOP_NONE")
+        is_query = kind == "SelectStmt"
+        is_uniting = is_uniting or (is_query and node.get("op", "SETOP_NONE") != "SETOP_NONE")
+        is_uniting = is_uniting or (is_query and len(node.get("valuesLists", ())) > 1)
         if is_uniting and (has_several or any(found == "ParamRef" for found, _ in nodes_of(node))):
             return True
     return False

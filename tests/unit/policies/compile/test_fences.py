@@ -256,3 +256,50 @@ def test_types_are_known_where_every_source_is(world: World) -> None:
         "SELECT 1 FROM customers WHERE EXISTS (SELECT 1 FROM (SELECT '{}'::json AS name) s WHERE name ->> 'a' = '')"
     )
     assert "OFFSET 0" in world.allowed(shadowed).text
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "name <> 'x' OR now()::text::int = 1",
+        "name <> 'x' OR pg_backend_pid() / 0 = 1",
+        "name <> 'x' OR 1 / $1 = 1",
+        "name <> 'x' OR $1::text::int = 1",
+        "name <> $1::text OR $1::int = 1",
+        "name <> 'x' OR current_setting('TimeZone')::int = 1",
+        "name <> 'x' OR now() - interval '178000000 years' > now()",
+        "name <> 'x' OR now() - interval '999 years' * 9 > now()",
+        "name <> 'x' OR date_trunc('x', now()) = now()",
+        "name <> 'x' OR to_date('2024-02-30', 'YYYY-MM-DD') = current_date",
+        "name <> 'x' OR 'x'::text::date = current_date",
+        "CASE WHEN name = 'x' THEN current_user::int = 1 ELSE true END",
+        "name = 'x' AND EXISTS (SELECT 1 FROM generate_series(1, random()::text::int))",
+        "name = 'x' AND EXISTS (SELECT 1 FROM generate_series(1, 9, 0))",
+        "ARRAY[tags, '{1,2}'] = '{}'",
+        "birth_date IN (VALUES (birth_date), (now()))",
+        "name LIKE 'x\\x'::char(2)",
+        "name LIKE 'x\\\\'::name",
+        "name LIKE '\\x255c'",
+        "name LIKE 'a\\134'",
+        "name LIKE ANY ('{\"x\\\\\\\\\"}')",
+    ],
+)
+def test_what_is_left_for_the_run_may_fail_for_one_row(world: World, condition: str) -> None:
+    assert _is_fenced(world, condition)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "name = 'x' OR birth_date >= date_trunc('month', current_date) - interval '1 month'",
+        "name = 'x' OR birth_date = current_date - 7",
+        "name = 'x' OR $1 IS NULL OR $1 = 5",
+        "name = 'x' OR id = $1::int",
+        "name = 'x' OR birth_date > to_timestamp('2024-01-31 00:00:00.000000', 'YYYY-MM-DD HH24:MI:SS.US')",
+        "name = 'x' OR extract(year FROM birth_date) = extract(year FROM now())",
+        "name = 'a' || $1 OR name LIKE '%a\\_b%'",
+        "id = ANY (ARRAY[1, 2, $1])",
+    ],
+)
+def test_what_is_near_now_and_what_is_constant_needs_no_fence(world: World, condition: str) -> None:
+    assert not _is_fenced(world, condition)
