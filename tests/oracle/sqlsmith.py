@@ -25,7 +25,8 @@ _LIMIT_S: Final = 600
 _SIMPLER: Final = (
     'DROP TABLE shop."Odd Table" CASCADE',
     'ALTER TABLE shop.notes DROP COLUMN "Order"',
-    "DROP VIEW IF EXISTS shop.activity",  # of the server, not of the copy
+    # Of the server, not of the copy; or refused as a whole.
+    "DROP VIEW IF EXISTS shop.activity, shop.statistics, shop.leaking, shop.leaking_each, shop.everybody_view",
     "CREATE SCHEMA smith",
     """CREATE VIEW smith.pg_proc AS SELECT p.* FROM pg_catalog.pg_proc p
        WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname = ANY ({}) AND p.provolatile = 'i'""",
@@ -40,7 +41,8 @@ def prepared(copy_dsn: str) -> str:
     url = urlsplit(copy_dsn)
     name = f"{url.path[1:]}_smith"
     with psycopg.connect(url._replace(path="/postgres").geturl(), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {url.path[1:]}".encode())
+        # Of the copy itself pgwarden may be reading the catalog, and a template mustn't be in use.
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {url.path[1:]}_reversed".encode())
         admin.execute(f"ALTER DATABASE {name} SET search_path = smith, pg_catalog".encode())
     dsn = url._replace(path=f"/{name}").geturl()
     names = "ARRAY[" + ", ".join(f"'{function}'" for function in sorted(ALLOWED_NAMES)) + "]"
