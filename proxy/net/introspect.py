@@ -41,7 +41,6 @@ _BARE_WORD = re.compile(rf"""(?<!\.)(?<!\.")(?<![a-z0-9_$\x80-\U0010ffff]){_WORD
 
 FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 if TYPE_CHECKING:
     CatalogConnection = asyncpg.Connection[asyncpg.Record]
 else:
