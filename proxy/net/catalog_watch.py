@@ -12,7 +12,7 @@ from typing import Final
 
 from proxy.dsn import Upstream
 from proxy.net.catalog_queries import CHANGES
-from proxy.net.introspect import FAILURES, Connection, open_connection
+from proxy.net.introspect import FAILURES, CatalogConnection, open_connection
 
 LOOK_S: Final = 2.0
 
@@ -22,7 +22,7 @@ class CatalogWatch:
 
     def __init__(self, upstream: Callable[[], Awaitable[Upstream]]) -> None:
         self._upstream = upstream
-        self._connection: Connection | None = None
+        self._connection: CatalogConnection | None = None
         self._seen: tuple[object, ...] | None = None
 
     async def has_changed(self) -> bool:

@@ -101,7 +101,7 @@ async def _ask(dsn: str, password: str | None) -> _Answers:
 
 
 @asynccontextmanager
-async def _connected(dsn: str, password: str | None) -> AsyncIterator[Connection]:
+async def _connected(dsn: str, password: str | None) -> AsyncIterator[CatalogConnection]:
     connection = await open_connection(dsn, password)
     try:
         yield connection
@@ -110,7 +110,7 @@ async def _connected(dsn: str, password: str | None) -> AsyncIterator[Connection
             await connection.close(timeout=CLOSE_TIMEOUT_S)
 
 
-async def open_connection(dsn: str, password: str | None = None) -> Connection:
+async def open_connection(dsn: str, password: str | None = None) -> CatalogConnection:
     """For questions about the catalog only: nothing on it waits or locks for long. Raises one of FAILURES."""
     return await asyncpg.connect(
         dsn,
@@ -122,7 +122,7 @@ async def open_connection(dsn: str, password: str | None = None) -> Connection:
     )
 
 
-async def _read_all(connection: Connection) -> _Answers:
+async def _read_all(connection: CatalogConnection) -> _Answers:
     cluster = await _cluster(connection)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         session = await connection.fetchrow(SESSION)
@@ -135,7 +135,7 @@ async def _read_all(connection: Connection) -> _Answers:
     return _Answers(session, parts, await _read_views(connection, views), cluster)
 
 
-async def _cluster(connection: Connection) -> str:
+async def _cluster(connection: CatalogConnection) -> str:
     """The cluster's own number; every role may ask for it unless somebody took that away."""
     try:
         return str(await connection.fetchval(CLUSTER))
@@ -143,7 +143,7 @@ async def _cluster(connection: Connection) -> str:
         return ""
 
 
-async def _read_views(connection: Connection, oids: Sequence[int]) -> dict[int, str]:
+async def _read_views(connection: CatalogConnection, oids: Sequence[int]) -> dict[int, str]:
     """Definitions by OID; a view dropped meanwhile has none, so that it is refused until it is read again."""
     await connection.execute("SET search_path = ''")
     found: dict[int, str] = {}
