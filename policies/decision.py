@@ -147,6 +147,14 @@ class Decision:
     policy_fingerprint: str = ""
     catalog_version: int = 0
 
+    @property
+    def verdict(self) -> str:
+        """``deny``, ``rewrite`` where something goes upstream or comes back changed, or ``allow``."""
+        if self.refusal is not None:
+            return "deny"
+        is_changed = any(plan.is_rewritten or plan.column_masks for plan in self.plans)
+        return "rewrite" if self.edits or is_changed else "allow"
+
     def client_position(self, position: int) -> int:
         """Maps a POSITION (characters from 1) in `text` back to the client's text; 0 when it lies inside an edit."""
         shift = 0

@@ -54,7 +54,7 @@ def explain_data(
         "functions": {"allow": list(policy.functions_allow), "rule": _rule(policy.functions_rule)},
         "limits": _limits(policy.limits),
         "sql": sql,
-        "decision": _verdict(decision),
+        "decision": decision.verdict,
         "rewritten_sql": decision.text if decision.refusal is None and decision.text != sql else None,
         "plans": [_plan(plan, policy, catalog) for plan in decision.plans],
         "refusal": _refusal(decision.refusal, sql) if decision.refusal else None,
@@ -80,7 +80,7 @@ def _shadow(policy: EffectivePolicy, decision: Decision) -> dict[str, Any]:
     """What would be decided if the policies in shadow mode were enforced too."""
     return {
         "policies": _names(part for part in policy.policies if part.mode is Mode.SHADOW),
-        "decision": _verdict(decision),
+        "decision": decision.verdict,
         "rule": decision.refusal.rule if decision.refusal else None,
         "message": decision.refusal.message if decision.refusal else None,
         "masked_columns": sorted({name for plan in decision.plans for name in plan.masked_columns}),
@@ -125,14 +125,6 @@ def _limits(limits: Limits) -> dict[str, Any]:
         "cost": (limits.cost, limits.cost_rule),
     }
     return {name: {"value": value, "rule": _rule(rule)} for name, (value, rule) in given.items() if value is not None}
-
-
-def _verdict(decision: Decision) -> str:
-    if decision.refusal is not None:
-        return "deny"
-    has_stream_mask = any(plan.column_masks for plan in decision.plans)
-    is_rewritten = decision.edits or any(plan.is_rewritten for plan in decision.plans)
-    return "rewrite" if is_rewritten or has_stream_mask else "allow"
 
 
 def _plan(plan: Plan, policy: EffectivePolicy, catalog: Catalog | None) -> dict[str, Any]:

@@ -160,18 +160,10 @@ def _word(node: Node | None) -> str | None:
     return node.text if isinstance(node, Scalar) else None
 
 
-def verdict_of(decision: Decision) -> str:
-    """One of DECISIONS: whether the client sees less than it asked for, or nothing."""
-    if decision.refusal is not None:
-        return "deny"
-    is_changed = any(plan.is_rewritten or plan.column_masks for plan in decision.plans)
-    return "rewrite" if decision.edits or is_changed else "allow"
-
-
 def failures(expected: Expectation, decision: Decision) -> Iterator[str]:
     """What differs, each as one sentence; nothing when the test passes."""
     refusal = decision.refusal
-    verdict = verdict_of(decision)
+    verdict = decision.verdict
     if expected.decision is not None and expected.decision != verdict:
         reason = "" if refusal is None else f": {refusal.sqlstate} {refusal.message} (rule {refusal.rule})"
         yield f"expected {expected.decision}, got {verdict}{reason}"
