@@ -187,6 +187,7 @@ class Answers:
             c.has_run = True
             if head.portal is not None:
                 head.portal.account = None
+                head.portal.awaited -= 1
             c.pop()
         elif head.at + 1 < len(head.accounts) or not head.is_open:
             head.at += 1
@@ -217,6 +218,8 @@ class Answers:
             return
         c.has_run = True
         c.pop()
+        if head.portal is not None:
+            head.portal.awaited -= 1
         if account is not None:
             account.rows_suspended = account.rows
         if account is not None and account.run.reads is not None:
@@ -224,8 +227,16 @@ class Answers:
             c.ledger.close(account)
             account.count_read()
         elif head.portal is not None:
-            head.portal.account = account
+            self._suspend(head.portal, account)
         self._show(head, buffer, start, end)
+
+    def _suspend(self, portal: Portal, account: Account | None) -> None:
+        """The next Execute goes on with the account. One that came before it could know counts by itself."""
+        if account is not None and portal.account is not account and portal.awaited:
+            self._c.ledger.close(account)
+            portal.count(account.rows, account.bytes_out)
+        else:
+            portal.account = account
 
     def _function_result(self, buffer: bytes, start: int, end: int) -> None:
         self._show(self._c.head_of(Kind.FUNCTION), buffer, start, end)

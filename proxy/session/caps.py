@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from policies.compile.copy_header import asks_for_header
 from policies.limits import Limit, cut_off, truncated
 from policies.model import AtCap
 from proxy.session.conversation import Conversation, SessionEnds
@@ -24,6 +25,9 @@ _BY_NAME: Final = frozenset({"execute", "prepare"})
 _CANCELLED: Final = frozenset({"select", "copy"})
 # Words that any writing statement holds, also inside of a WITH; too often is harmless.
 _WRITING: Final = re.compile(r"\b(?:insert|update|delete|merge)\b", re.IGNORECASE)
+_RETURNING: Final = re.compile(r"\breturning\b", re.IGNORECASE)
+# What a statement alone may do besides writing, and a cancel would undo.
+_UNDONE: Final = re.compile(r"\b(?:insert|update|delete|merge|set_config|pg_notify)\b", re.IGNORECASE)
 _COUNTED_TAGS: Final = frozenset({b"SELECT", b"FETCH", b"COPY"})
 _UNCOUNTED_TAG: Final = b"EXPLAIN"
 _BINARY: Final = 1
@@ -54,7 +58,7 @@ class Caps:
         """Whether nothing but this statement's rows is lost with it: it stands alone and writes nothing."""
         c = self._c
         plan = account.plan
-        if c.status != b"I" or c.has_run or plan.command not in _CANCELLED or _WRITING.search(plan.text):
+        if c.status != b"I" or c.has_run or plan.command not in _CANCELLED or _UNDONE.search(plan.text):
             return False
         kinds = [item.kind for item in c.queue]
         is_alone = kinds == [Kind.QUERY] if head.kind is Kind.QUERY else kinds == [Kind.EXECUTE, Kind.SYNC]
@@ -100,7 +104,10 @@ def _is_write(account: Account) -> bool:
         return True
     reads = account.run.reads
     texts = (plan.text, "" if reads is None else reads.held.sql)
-    return plan.command in _BY_NAME and any(map(_WRITING.search, texts))
+    if plan.command in _BY_NAME:
+        return any(map(_WRITING.search, texts))
+    # A WITH, or a COPY of what a statement returns.
+    return plan.command in _CANCELLED and bool(_WRITING.search(plan.text) and _RETURNING.search(plan.text))
 
 
 def _verb_of(account: Account) -> bytes:
@@ -116,7 +123,7 @@ def _rows_shown(head: Item, account: Account) -> int:
 
 def has_header(head: Item, account: Account) -> bool:
     """Whether the first message of COPY data holds names: in text and CSV, when the statement asks for it."""
-    return head.copy_format != _BINARY and "header" in account.plan.text.lower()
+    return head.copy_format != _BINARY and asks_for_header(account.plan.text)
 
 
 def _end_of_copy(head: Item, account: Account) -> bytes:

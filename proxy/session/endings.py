@@ -185,6 +185,7 @@ class Endings:
             self._c.ledger.close(account, sqlstate)
         if item.portal is not None and item.kind is Kind.EXECUTE:
             item.portal.account = None
+            item.portal.awaited -= 1
         if item.kind in (Kind.REFUSED, Kind.PARSE) and item.name == b"" and item.sqlstate:
             # A failing Parse drops the unnamed statement.
             self._c.confirmed.names.close(b"", is_statement=True)

@@ -244,6 +244,7 @@ class Extended:
         if opened is None:
             return
         portal.is_executed = True
+        portal.awaited += 1
         # A limit counts rows that the client sees; a statement without any isn't suspended.
         is_limited = prepared.plan.is_all_hidden and message.max_rows
         c.send_server(encode(m.Execute(message.portal)) if is_limited else frame)

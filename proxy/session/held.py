@@ -123,6 +123,7 @@ class Portal:
     result_formats: tuple[int, ...] = ()
     is_executed: bool = False
     account: Account | None = None  # open while the portal is suspended
+    awaited: int = 0  # Executes on their way
     fetched: int = 0  # rows that FETCH took
     fetched_bytes: int = 0
 

@@ -15,8 +15,9 @@ import pytest
 from psycopg import errors
 from psycopg.pq import TransactionStatus
 
-from tests.fix_pgwarden import Pgwarden, password_of, run_pgwarden, until
+from tests.fix_pgwarden import DATABASE, Pgwarden, password_of, run_pgwarden, until
 from tests.fix_servers import TestServer
+from tests.security import raw_client as raw
 
 PRINCIPALS = """
 principals:
@@ -166,12 +167,54 @@ def test_rows_of_writes_are_all_or_an_error(short: psycopg.Connection[tuple[obje
     assert short.execute("SELECT count(*) FROM written").fetchall() == [(0,)]
 
 
+def test_rows_that_a_with_or_a_copy_writes_are_all_or_an_error(short: psycopg.Connection[tuple[object, ...]]) -> None:
+    short.execute("CREATE TEMPORARY TABLE written (x integer)")
+    writing = "INSERT INTO written SELECT generate_series(1, 50) RETURNING x"
+    with pytest.raises(errors.QueryCanceled), short.transaction():
+        short.execute(f"WITH w AS ({writing}) SELECT * FROM w")
+    with (
+        pytest.raises(errors.QueryCanceled),
+        short.transaction(),
+        short.cursor() as cursor,
+        cursor.copy(f"COPY ({writing}) TO STDOUT") as out,
+    ):
+        list(out)
+    assert short.execute("SELECT count(*) FROM written").fetchall() == [(0,)]
+
+
+def test_a_setting_made_beside_rows_is_kept(short: psycopg.Connection[tuple[object, ...]]) -> None:
+    short.execute("SELECT set_config('application_name', 'kept', false), i FROM generate_series(1, 200000) AS g(i)")
+    assert short.execute("SHOW application_name").fetchall() == [("kept",)]
+
+
+def test_a_column_that_is_called_header_is_none(short: psycopg.Connection[tuple[object, ...]]) -> None:
+    with short.cursor() as cursor, cursor.copy(f"COPY (SELECT i AS header FROM ({MANY}) AS m) TO STDOUT") as copy:
+        assert len(b"".join(bytes(piece) for piece in copy).split()) == 10
+
+
 def test_cursors_of_sql_give_no_more_than_the_cap_in_all(short: psycopg.Connection[tuple[object, ...]]) -> None:
     with short.transaction(), short.cursor("named") as cursor:
         cursor.itersize = 4
         assert [row[0] for row in cursor.execute(MANY)] == list(range(1, 11))
         assert cursor.fetchall() == []
         assert short.info.transaction_status is TransactionStatus.INTRANS
+
+
+def test_a_portal_asked_in_pieces_at_once_gives_no_more_than_the_cap(limited: Pgwarden) -> None:
+    """Executes that were sent before the first of them was answered."""
+    with raw_client_of(limited, "ada") as client:
+        pieces = [raw.execute("", 4)] * 4
+        answer = client.roundtrip(raw.parse(MANY), raw.bind(), *pieces, raw.SYNC)
+        assert [row[0] for row in answer.rows] == [str(number).encode() for number in range(1, 11)]
+        assert client.roundtrip(raw.parse(MANY), raw.bind(), raw.execute("", 4), raw.SYNC).kinds[-2:] == [b"s", b"Z"]
+    with raw_client_of(limited, "tim") as client:
+        big = "SELECT repeat('x', 30000) FROM generate_series(1, 100)"
+        answer = client.roundtrip(raw.parse(big), raw.bind(), *[raw.execute("", 2)] * 10, raw.SYNC)
+        assert (len(answer.rows), answer.sqlstate) == (3, "57014")
+
+
+def raw_client_of(limited: Pgwarden, user: str) -> raw.RawClient:
+    return raw.RawClient(limited.host, limited.port, user, password_of(user), DATABASE)
 
 
 async def test_asyncpg_reads_portals_piece_by_piece(limited: Pgwarden) -> None:

@@ -179,13 +179,34 @@ def test_what_was_pipelined_beside_it_runs(is_first: bool) -> None:
 
 
 def test_a_statement_that_may_write_is_read_to_its_end() -> None:
-    sql = "with w as (insert into t values (1) returning x) select many"
+    sql = "with w as (insert into t values (1)) select many"
     play = Play(services_of(sql, rows=1, **SHORT)).open()
     play.client(m.Query(sql.encode()))
     play.server(HEAD, ROW, ROW)
     assert CancelUpstream() not in play.told()
     play.server(MANY, READY)
     assert tags(play.client_hears()) == [b"SELECT 1"]
+
+
+def test_what_a_with_returns_of_a_write_is_not_cut_short() -> None:
+    sql = "with w as (insert into t values (1) returning x) select many"
+    play = Play(services_of(sql, rows=1, **SHORT)).open()
+    play.client(m.Query(sql.encode()))
+    play.server(HEAD, ROW, ROW)
+    assert sqlstates(play.client_hears()) == ["57014"]
+
+
+def test_executes_that_do_not_wait_for_each_other_are_one_portal() -> None:
+    services = services_of(rows=5, **SHORT)
+    play = Play(services).open()
+    pieces = [m.Execute(b"p", 3)] * 3
+    play.client(m.Parse(b"", SQL.encode()), m.Bind(b"p", b""), *pieces, m.Sync())
+    play.server(m.ParseComplete(), m.BindComplete(), *[ROW] * 3, m.PortalSuspended())
+    play.server(*[ROW] * 3, m.PortalSuspended(), *[ROW] * 3, m.CommandComplete(b"SELECT 3"), READY)
+    heard = play.client_hears()
+    assert kinds(heard).count("DataRow") == 5
+    assert tags(heard) == [b"SELECT 2", b"SELECT 0"]
+    assert sum(record.rows for record in services.records if record.stage is Stage.OUTCOME) == 5
 
 
 @pytest.mark.parametrize("command", ["insert", "update", "delete", "merge"])
