@@ -6,8 +6,9 @@ The text is one that was decided already; this only finds places in it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+from policies.compile.guards import quote
 from policies.compile.parse import Statement, Token, parse, scan
 
 _QUERIES: Final = frozenset({"SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
@@ -48,8 +49,16 @@ def _inside(statement: Statement, own: str) -> Costed | None:
             first = next(index for index, token in enumerate(tokens) if token.word == "(")
             last = _closing(tokens, first)
             return Costed(_between(own, tokens[first].end, tokens[last].start))
+        case "CopyStmt" if not statement.tree.get("is_from"):
+            return Costed(_table_read(statement.tree["relation"]))
         case _:
             return None
+
+
+def _table_read(relation: dict[str, Any]) -> str:
+    """COPY of a table reads what a query of it alone reads, without its children."""
+    names = (relation.get("catalogname"), relation.get("schemaname"), relation["relname"])
+    return "SELECT * FROM ONLY " + ".".join(quote(name) for name in names if name)
 
 
 def _prepared(own: str, tokens: list[Token]) -> Costed:

@@ -111,7 +111,8 @@ class Planner:
         if costed.is_whole:
             return str(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {costed.query}"))
         declared = costed.types or (await connection.fetchval(_TYPES, list(types)) if types else "")
-        brackets = f" ({declared})" if declared else ""
+        # As the client wrote them: a comment may end them, and must not reach the query.
+        brackets = f" ({declared}\n)" if declared else ""
         await connection.fetch(f"PREPARE {_NAME}{brackets} AS {costed.query}")
         count = await connection.fetchval(_PARAMETERS, _NAME)
         nulls = f"({', '.join(['NULL'] * count)})" if count else ""

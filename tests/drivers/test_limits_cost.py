@@ -80,6 +80,10 @@ def test_every_way_to_run_it_is_closed(priced: Pgwarden) -> None:
         for sql in ways:
             with pytest.raises(errors.ConfigurationLimitExceeded):
                 connection.execute(sql)
+        # The types of PREPARE end in a comment.
+        connection.execute(f"PREPARE hidden(integer -- \n) AS SELECT 'x\n) AS SELECT 1 --', ({DEAR}) HAVING $1 = 1")
+        with pytest.raises(errors.ConfigurationLimitExceeded):
+            connection.execute("EXECUTE hidden(1)")
         assert connection.execute("EXECUTE cheap(0)").fetchone() is not None
         assert len(connection.execute(f"{CHEAP}; {CHEAP}").fetchall()) == 1
 

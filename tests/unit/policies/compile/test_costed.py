@@ -17,6 +17,7 @@ from policies.compile.costed import Costed, costed_statement
         ("explain (analyze off) (select 1)", Costed("(select 1)")),
         ("explain analyze (select 1) union select 2", Costed("(select 1) union select 2")),
         ("copy (select ')' from t) to stdout (format csv)", Costed("select ')' from t")),
+        ('copy S."T" (x) to stdout', Costed('SELECT * FROM ONLY "s"."T"')),
         ("create table a as select 1", Costed("create table a as select 1", is_whole=True)),
         ("select 1 into a", Costed("select 1 into a", is_whole=True)),
         ("explain select 1", None),
