@@ -26,6 +26,15 @@ _ROW_KINDS = frozenset({"r", "p"})  # views are expanded, the other kinds must b
 
 
 @dataclass(frozen=True, slots=True)
+class Called:
+    """What a relation and its columns of these numbers are called now: all that a restored copy shares with it."""
+
+    schema: str
+    name: str
+    columns: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class RuledName:
     """A table's name that rules bear. `rules`: a digest of what they say.
 
@@ -34,6 +43,7 @@ class RuledName:
 
     rules: str
     relations: Mapping[int, Attnums]
+    called: Mapping[int, Called] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +76,11 @@ class _Rules:
 def follow(memory: Memory | None, policies: PolicySet, catalog: Catalog) -> tuple[Memory, Catalog]:
     """What is remembered from now on, and the snapshot with former names and newcomers filled in.
 
-    Of another database of the same name nothing is known. The snapshot's version is left as it is.
+    Another database of the same name is taken for a restored copy. The snapshot's version is left as it is.
     """
     concerned = [one for one in policies.policies if one.database in (ANY_DATABASE, catalog.database)]
     if memory is not None and memory.identity != catalog.identity:
-        memory = None
+        memory = _restored(memory, catalog)
     names = _names(memory.names if memory else {}, concerned, catalog)
     fingerprint = fingerprint_of(policies.policies)
     sensitive = _sensitive(concerned)
@@ -129,8 +139,46 @@ def _names(
             relations[relation.oid] = _united(relations.get(relation.oid, {}), relation, rules.columns)
         living = {oid: attnums for oid, attnums in relations.items() if oid in catalog.by_oid}
         if living:
-            found[name] = RuledName(rules.digest, living)
+            found[name] = RuledName(rules.digest, living, _called(living, catalog))
     return found
+
+
+def _called(relations: Mapping[int, Attnums], catalog: Catalog) -> dict[int, Called]:
+    found: dict[int, Called] = {}
+    for oid, attnums in relations.items():
+        relation = catalog.by_oid[oid]
+        ruled = {number for numbers in attnums.values() for number in numbers}
+        columns = {column.attnum: column.name for column in relation.columns if column.attnum in ruled}
+        found[oid] = Called(relation.schema, relation.name, columns)
+    return found
+
+
+# Another cluster: other OIDs and column numbers, the same names
+
+
+def _restored(memory: Memory, catalog: Catalog) -> Memory:
+    """What was remembered, by the names of last: an upgrade or a restored dump must shed no rules."""
+    names: dict[TableName, RuledName] = {}
+    seen = {(one.schema, one.name): one for one in memory.seen.values()}
+    for name, ruled in memory.names.items():
+        relations: dict[int, Attnums] = {}
+        for oid, called in ruled.called.items():
+            relation = catalog.find(called.schema, called.name)
+            if relation is not None:
+                relations[relation.oid] = _renumbered(ruled.relations.get(oid, {}), called, relation)
+            if oid in memory.seen:
+                seen[called.schema, called.name] = memory.seen[oid]
+        names[name] = RuledName(ruled.rules, relations)
+    found = {one.oid: seen[one.schema, one.name] for one in catalog.relations if (one.schema, one.name) in seen}
+    return Memory(catalog.identity, memory.policies, names, found)
+
+
+def _renumbered(attnums: Attnums, called: Called, relation: Relation) -> Attnums:
+    now = {column.name: column.attnum for column in relation.columns}
+    return {
+        name: tuple(sorted(now[called.columns[n]] for n in numbers if called.columns.get(n) in now))
+        for name, numbers in attnums.items()
+    }
 
 
 def _ruled(policies: list[Policy], candidates: set[TableName]) -> set[TableName]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from policies.known_names import Memory, RuledName, Seen
+from policies.known_names import Called, Memory, RuledName, Seen
 
 FILE_NAME: Final = "names.json"
 _VERSION: Final = 1
@@ -80,7 +80,13 @@ def _plain_memory(memory: Memory) -> dict[str, Any]:
         "identity": memory.identity,
         "policies": memory.policies,
         "names": [
-            [schema, table, ruled.rules, {str(oid): dict(attnums) for oid, attnums in ruled.relations.items()}]
+            [
+                schema,
+                table,
+                ruled.rules,
+                {str(oid): dict(attnums) for oid, attnums in ruled.relations.items()},
+                {str(oid): [one.schema, one.name, dict(one.columns)] for oid, one in ruled.called.items()},
+            ]
             for (schema, table), ruled in memory.names.items()
         ],
         "seen": {str(oid): [one.schema, one.name, *sorted(one.columns)] for oid, one in memory.seen.items()},
@@ -96,15 +102,23 @@ def _parsed(data: Any) -> dict[str, Memory]:
 def _memory(data: Any) -> Memory:
     names = {
         (_text(schema), _text(table)): RuledName(
-            _text(rules), {int(oid): _attnums(found) for oid, found in relations.items()}
+            _text(rules), {int(oid): _attnums(found) for oid, found in relations.items()}, _called(*called)
         )
-        for schema, table, rules, relations in data["names"]
+        # Files of earlier versions end before what the relations are called.
+        for schema, table, rules, relations, *called in data["names"]
     }
     seen = {
         int(oid): Seen(_text(schema), _text(name), frozenset(map(_text, columns)))
         for oid, (schema, name, *columns) in data["seen"].items()
     }
     return Memory(_text(data["identity"]), _text(data["policies"]), names, seen)
+
+
+def _called(data: Any = None) -> dict[int, Called]:
+    return {
+        int(oid): Called(_text(schema), _text(name), {int(number): _text(column) for number, column in columns.items()})
+        for oid, (schema, name, columns) in (data or {}).items()
+    }
 
 
 def _attnums(data: Any) -> dict[str, tuple[int, ...]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from policies.catalog import Catalog, FormerName
-from policies.known_names import Memory, RuledName, Seen
+from policies.known_names import Called, Memory, RuledName, Seen
 from policies.load import load_texts
 from policies.model import PolicySet
 from proxy.net.known_names import KnownNames
@@ -19,7 +19,11 @@ from tests.compile_world import POLICY, make_catalog
 MEMORY = Memory(
     "7/5",
     "f" * 64,
-    {("shop", 'we"ird.ü'): RuledName("d", {16400: {"e mail": (3, 4), "x": ()}, 16401: {}})},
+    {
+        ("shop", 'we"ird.ü'): RuledName(
+            "d", {16400: {"e mail": (3, 4), "x": ()}, 16401: {}}, {16400: Called("shop", "a", {3: "ö"})}
+        )
+    },
     {16400: Seen("shop", "a", frozenset({"email", "pin"})), 16402: Seen("s", "b", frozenset())},
 )
 
@@ -83,6 +87,46 @@ def test_rules_follow_a_name_over_a_restart(tmp_path: Path) -> None:
     columns = {name: (name,) for name in ("birth_date", "email", "tenant_id")}
     assert again.former_names == {101: (FormerName("shop", "customers", columns),)}
     assert ("shop", "customers") in again.remembered
+
+
+def restored(catalog: Catalog) -> Catalog:
+    """As after a dump into another cluster: OIDs and column numbers are others."""
+    relations = (
+        replace(
+            one,
+            oid=one.oid + 5000,
+            columns=tuple(replace(column, attnum=column.attnum + 7) for column in one.columns),
+            children=tuple(oid + 5000 for oid in one.children),
+        )
+        for one in catalog.relations
+    )
+    return replace(catalog, identity="another/1", relations=tuple(relations))
+
+
+def test_rules_follow_a_name_into_a_restored_cluster(tmp_path: Path) -> None:
+    path = tmp_path / "names.json"
+    KnownNames(path, policies).fill(make_catalog())
+    moved = renamed(make_catalog(), 101, "clients")
+    columns = (replace(one, name="mail") if one.name == "email" else one for one in moved.by_oid[101].columns)
+    relation = replace(moved.by_oid[101], columns=tuple(columns))
+    moved = replace(moved, relations=tuple(relation if one.oid == 101 else one for one in moved.relations))
+    KnownNames(path, policies).fill(moved)
+    copied = replace(relation, oid=900, name="copied", columns=make_catalog().by_oid[101].columns)
+    other = restored(replace(moved, relations=(*moved.relations, copied)))
+    again = KnownNames(path, policies).fill(other)
+    (former,) = again.former_names[5101]
+    assert (former.schema, former.table, former.columns["email"]) == ("shop", "customers", ("mail",))
+    assert set(again.newcomers) == {5900}
+
+
+def test_a_file_without_present_names_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "names.json"
+    names = {("shop", "a"): RuledName("d", {16400: {"x": (3,)}})}
+    write_names(path, {"shop": replace(MEMORY, names=names)})
+    data = json.loads(path.read_text())
+    del data["databases"]["shop"]["names"][0][4]
+    path.write_text(json.dumps(data))
+    assert read_names(path) == {"shop": replace(MEMORY, names=names)}
 
 
 def test_without_policies_only_what_was_remembered_is_told(tmp_path: Path) -> None:
