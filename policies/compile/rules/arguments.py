@@ -21,6 +21,8 @@ from policies.compile.tree import Tree, contains, is_node, literal_text, nodes_o
 # Catalogs whose guards show a row only where a look-up of its number would find it.
 _WHOLE_ROWS = frozenset({"pg_constraint", "pg_index", "pg_rewrite", "pg_trigger", "pg_partitioned_table"})
 
+_ANY_TYPE = VisibleArgument("pg_type")  # for what may be a hidden relation's row type
+
 # Stand-ins for the arguments while the look-up's own text is parsed; no client's statement has so many parameters.
 _FIRST, _SECOND = 60_001, 60_002
 
@@ -38,6 +40,8 @@ def guard_arguments(draft: Draft) -> None:
     for call in draft.facts.functions:
         name = strings_of(call["funcname"])[-1]
         rule = ALLOWED_ON_VISIBLE.get(name)
+        if name == "format_type" and not _takes_known_type(call, origins):
+            rule = _ANY_TYPE
         if rule is not None:
             if _takes_shown_row(rule, call, origins):
                 continue
@@ -45,6 +49,15 @@ def guard_arguments(draft: Draft) -> None:
             _guard(draft, call, sql, len(rule.columns))
         elif name in SETTING_READERS and literal_text((call.get("args") or [None])[0]) is None:
             _guard(draft, call, _READABLE_NAME, 1)
+
+
+def _takes_known_type(call: Tree, origins: ColumnOrigins) -> bool:
+    """``format_type(a.atttypid, ...)``, also of a list of types that was taken apart."""
+    given = call.get("args") or [None]
+    first = given[0]
+    if is_node(first, "FuncCall") and strings_of(first["FuncCall"]["funcname"])[-1] == "unnest":
+        first = (first["FuncCall"].get("args") or [None])[0]
+    return origins.is_of_catalogs(first)
 
 
 def _takes_shown_row(rule: VisibleArgument, call: Tree, origins: ColumnOrigins) -> bool:

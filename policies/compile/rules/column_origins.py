@@ -10,6 +10,25 @@ from typing import Any
 from policies.compile.draft import Access, Draft, Target
 from policies.compile.scope import Block, FromItem, Reference
 from policies.compile.tree import Tree, is_node, node_kind, nodes_of, string_of, strings_of
+from policies.model import Statement
+
+# Columns of the catalogs that hold numbers of objects, none of which a client can choose.
+_NUMBERS = frozenset(
+    """
+    adrelid aggfnoid amproc attcollation attrelid atttypid castfunc castsource casttarget classid classoid collnamespace
+    conindid connamespace conparentid confrelid conrelid contypid datid datoid dbid enumtypid ev_class evtfoid
+    extnamespace ftrelid indcollation indexrelid indrelid inhparent inhrelid objid objoid oid opcintype opckeytype
+    opcnamespace oprcode oprleft oprresult oprright parameter_types partdefid partrelid polrelid proallargtypes
+    proargtypes pronamespace prorettype provariadic prrelid refclassid refobjid relam relation relid relnamespace
+    reloftype relrewrite reltoastrelid reltype result_types rngmultitypid rngsubtype rngtypid seqrelid seqtypid srrelid
+    stxnamespace stxrelid tableoid tgconstrindid tgconstrrelid tgfoid tgparentid tgrelid trftype typarray typbasetype
+    typcollation typelem typnamespace typrelid
+    """.split()  # noqa: SIM905
+)
+# Names of relations: who makes temporary tables chooses some.
+_NAMES = frozenset({"relname", "tablename", "viewname", "matviewname", "sequencename", "indexname"})
+_MAKERS = frozenset({Statement.TEMP_TABLES, Statement.DDL, Statement.ALL})
+_NUMBERED_FIRST = frozenset({"pg_class", "pg_type"})
 
 
 class ColumnOrigins:
@@ -54,15 +73,46 @@ class ColumnOrigins:
             case "CoalesceExpr":
                 return all(map(self.is_of_catalogs, fields.get("args", ())))
         reference, item = self._found(node)
-        if reference is not None and item is None and len(reference.names) == 1 and reference.block is not None:
-            return bool(reference.block.items) and all(map(self._holds_catalogs, reference.block.items))
-        return reference is not None and item is not None and self._is_item_of(item, str(reference.names[-1]))
+        if reference is None:
+            return False
+        name = str(reference.names[-1])
+        if len(reference.names) == 1 and not self._is_of_own_block(reference, item):
+            return False
+        if item is None and len(reference.names) == 1 and reference.block is not None:
+            is_known = bool(reference.block.items) and self._is_number(name)
+            return is_known and all(map(self._holds_catalogs, reference.block.items))
+        return item is not None and self._is_item_of(item, name)
+
+    def _is_of_own_block(self, reference: Reference, item: FromItem | None) -> bool:
+        """A catalog may lack the column: the name is then one of a query around, which must read catalogs only."""
+        if item is not None and self._draft.target_of(item) is None and _lists(item, str(reference.names[-1])):
+            return True
+        block = reference.block.parent if reference.block is not None else None
+        while block is not None:
+            if not all(map(self._holds_catalogs, block.items)):
+                return False
+            block = block.parent
+        return True
+
+    def _is_number(self, name: str) -> bool:
+        return name in _NUMBERS or (name in _NAMES and self._draft.policy.statements.isdisjoint(_MAKERS))
+
+    def is_own_oid(self, node: Any) -> bool:
+        """``tableoid`` of tables, not of a query or view that calls something so."""
+        reference, item = self._found(node)
+        if reference is None or reference.names[-1] != "tableoid" or reference.block is None:
+            return False
+        items = [item] if len(reference.names) > 1 else list(reference.block.items)
+        targets = [self._draft.target_of(one) for one in items if one is not None and one.kind != "join"]
+        return (
+            bool(targets) and all(map(_has_tableoid, targets)) and not any(one and one.column_aliases for one in items)
+        )
 
     def _holds_catalogs(self, item: FromItem) -> bool:
         """Whichever of a block's sources an unqualified name means; psql joins a constraint's table's ancestors."""
         target = self._draft.target_of(item)
         if target is not None:
-            return _is_catalog(target)
+            return _is_catalog(target) and not item.column_aliases
         if item.kind == "join":  # its sides stand in the block, too
             return True
         called = [strings_of(call["funcname"])[-1] for kind, call in nodes_of(item.node) if kind == "FuncCall"]
@@ -85,7 +135,10 @@ class ColumnOrigins:
     def _is_item_of(self, item: FromItem, name: str) -> bool:
         target = self._draft.target_of(item)
         if target is not None:
-            return _is_catalog(target)
+            if item.column_aliases:
+                is_first = name == item.column_aliases[0] and target.name in _NUMBERED_FIRST
+                return _is_catalog(target) and is_first
+            return _is_catalog(target) and self._is_number(name)
         names, query = item.column_aliases, item.node
         if item.kind == "subquery":
             query = item.node["subquery"]
@@ -100,7 +153,8 @@ class ColumnOrigins:
         if list(listed).count(name) == 1:
             return self._is_output_of(query["SelectStmt"], listed.index(name))
         block = self._block_of(first)
-        is_star = not names and len(_targets(first)) == 1 and not _is_set_operation(query["SelectStmt"])
+        is_star = not names and list(map(_is_star, _targets(first))) == [True]
+        is_star = is_star and not _is_set_operation(query["SelectStmt"])
         return is_star and block is not None and len(block.items) == 1 and self._is_item_of(block.items[0], name)
 
     def _is_output_of(self, select: Tree, position: int) -> bool:
@@ -123,6 +177,25 @@ class ColumnOrigins:
 
     def _block_of(self, select: Tree) -> Block | None:
         return next((block for block in self._draft.facts.blocks if block.node is select), None)
+
+
+def _lists(item: FromItem, name: str) -> bool:
+    """Whether a query's outputs or its list of aliases certainly have the name."""
+    names, query = item.column_aliases, item.node
+    if item.kind == "subquery":
+        query = item.node["subquery"]
+    elif item.kind == "cte" and item.cte is not None:
+        names, query = names or strings_of(item.cte.get("aliascolnames")), item.cte["ctequery"]
+    if names or not is_node(query, "SelectStmt"):
+        return name in names
+    first: Tree = query["SelectStmt"]
+    while _is_set_operation(first):
+        first = first["larg"]
+    return name in map(_name_of, _targets(first))
+
+
+def _has_tableoid(target: Target | None) -> bool:
+    return target is not None and (target.relation is None or target.relation.kind not in "vm")
 
 
 def _is_catalog(target: Target) -> bool:

@@ -16,6 +16,7 @@ from policies.compile.facts import Facts
 from policies.compile.function_table import results
 from policies.compile.rules.arguments import guard_parameter
 from policies.compile.rules.column_origins import ColumnOrigins
+from policies.compile.rules.united_names import UnitedNames
 from policies.compile.tree import Tree, is_node, literal_text, nodes_of, strings_of
 from policies.compile.type_names import TYPE_NAMES
 
@@ -49,12 +50,24 @@ def names_objects(facts: Facts) -> bool:
 def check_object_names(draft: Draft) -> None:
     """Raises Refused for the name of a hidden relation, and for a number that may be one's."""
     _check_declared(draft)
+    _check_united(draft)  # before a look-up stands in the tree
     if any(map(_named_type, draft.facts.types)):
         origins = ColumnOrigins(draft)
         for cast in list(_casts(draft)):
             _check_cast(draft, cast, origins)
     for call in draft.facts.functions:
         _check_privilege(draft, call)
+
+
+def _check_united(draft: Draft) -> None:
+    united = UnitedNames(draft, ColumnOrigins(draft))
+    if united.found() or united.has_undeclared_reg(draft.facts.types):
+        raise draft.refuse(
+            "0A000",
+            RULE,
+            "a regclass or regtype stands where other values take its type, and might name something hidden",
+            hint="Cast it to text: x::regclass::text.",
+        )
 
 
 def _named_type(type_name: Tree) -> str:
@@ -121,13 +134,15 @@ def _is_shown(value: Any, origins: ColumnOrigins) -> bool:
         return strings_of(value["FuncCall"]["funcname"])[-1] in _TELLING
     # Literals and parameters under two such casts are looked up at the inner one.
     is_checked = was_named and (is_node(value, "A_Const") or is_node(value, "ParamRef"))
-    is_system = is_node(value, "ColumnRef") and strings_of(value["ColumnRef"]["fields"])[-1:] == ("tableoid",)
+    is_system = origins.is_own_oid(value)
     return is_checked or is_system or origins.is_of_catalogs(value)
 
 
 def _constant(node: Any) -> str | None:
     """The text of a string or a whole number, also under casts to a string or a number; None for all else."""
     while is_node(node, "TypeCast") and strings_of(node["TypeCast"]["typeName"].get("names"))[-1] in _PLAIN_TYPES:
+        if node["TypeCast"]["typeName"].get("typmods"):
+            return None  # it cuts
         node = node["TypeCast"].get("arg")
     if is_node(node, "A_Const") and "ival" in node["A_Const"]:
         return str(node["A_Const"]["ival"].get("ival", 0))

@@ -135,3 +135,54 @@ def test_ones_own_temporary_table_comes_first(world: World) -> None:
 def test_to_regtype_of_a_hidden_row_type_is_null(world: World) -> None:
     text = world.allowed("SELECT to_regtype($1), to_regtype('integer')").text
     assert "pg_catalog.to_regtype(CAST(($1) AS pg_catalog.text))" in text
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT setting::oid::regclass FROM pg_settings",
+        "SELECT x.tableoid::regclass FROM (SELECT 104::oid AS tableoid) x",
+        "SELECT tableoid::regclass FROM (SELECT 104::oid) x(tableoid)",
+        "SELECT (SELECT x::regclass FROM pg_am LIMIT 1) FROM (SELECT 104 AS x) s",
+        "SELECT (SELECT prrelid::regclass FROM pg_am LIMIT 1) FROM (SELECT 104 AS prrelid) s",
+        "SELECT (SELECT prrelid::regclass FROM (SELECT * FROM pg_am) q LIMIT 1) FROM (SELECT 104 AS prrelid) s",
+        "SELECT (SELECT oid::regclass FROM (SELECT amname FROM pg_am) q) FROM (SELECT 104 AS oid) s",
+        "SELECT 'shop.salariesx'::varchar(13)::regclass",
+        "SELECT x FROM json_to_record('{\"x\":104}') AS t(x regclass)",
+        "SELECT JSON_VALUE('104', '$' RETURNING regclass)",
+        "SELECT COALESCE(to_regclass('nope'), 104)",
+        "SELECT COALESCE(to_regclass('nope'), 'shop.salaries')",
+        "SELECT COALESCE(x, 104) FROM (SELECT to_regclass('nope') AS x) s",
+        "SELECT COALESCE(y, 104) FROM (SELECT to_regclass('nope')) s(y)",
+        "SELECT CASE WHEN true THEN 104::oid ELSE 'pg_class'::regclass END",
+        "SELECT NULL::regclass UNION ALL SELECT 104",
+        "WITH RECURSIVE r(x) AS (SELECT 'pg_class'::regclass UNION SELECT 104) SELECT x FROM r",
+        "VALUES ('pg_class'::regclass), ('shop.salaries')",
+        "SELECT ARRAY[pg_typeof(1), 104]",
+        "SELECT array_append(ARRAY['pg_class'::regclass], $1)",
+        "SELECT lag('pg_class'::regclass, 1, 104) OVER ()",
+        "SELECT to_regclass('pg_class') || ARRAY[104::oid]",
+        "SELECT data_type FROM pg_sequences UNION ALL SELECT 104",
+    ],
+)
+def test_no_number_becomes_a_name_beside_one(world: World, sql: str) -> None:
+    assert world.refused(sql) == ("0A000", "pgwarden/names")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT c.oid::regclass, CASE WHEN relkind = 'r' THEN 'table' ELSE 'other' END FROM pg_class c",
+        "SELECT COALESCE(c.oid::regclass::text, 'none') FROM pg_class c",
+        "SELECT COALESCE(NULL::regclass, 'pg_class'::regclass)",
+        "SELECT pg_partition_ancestors('101') UNION ALL VALUES ('101'::regclass)",
+        "SELECT CASE WHEN data_type LIKE 'x' THEN data_type || 'x' ELSE data_type END FROM information_schema.columns",
+    ],
+)
+def test_names_beside_names_are_no_matter(world: World, sql: str) -> None:
+    world.allowed(sql)
+
+
+def test_a_type_is_told_by_its_number_where_it_may_be_seen(world: World) -> None:
+    assert "pgwarden shown" in world.allowed("SELECT format_type(104, NULL)").text
+    assert "pgwarden shown" not in world.allowed("SELECT format_type(atttypid, atttypmod) FROM pg_attribute").text
