@@ -114,7 +114,7 @@ def _check_cast(draft: Draft, cast: Tree, origins: ColumnOrigins) -> None:
     text = _constant(value)
     if text is not None and not is_array:
         _require_shown(draft, kind, text, cast.get("location", -1))
-    elif is_array or not _is_shown(value, origins):
+    elif not (origins.is_of_catalogs(value) if is_array else _is_shown(value, origins)):
         raise draft.refuse(
             "0A000",
             RULE,
