@@ -108,6 +108,9 @@ class SafeExpressions:
             if clause in ("fromClause", "usingClause", "sourceRelation"):
                 if not all(map(self._is_source_safe, value if isinstance(value, list) else [value])):
                     return False
+            elif clause in ("limitCount", "limitOffset"):
+                if not _is_count(value):
+                    return False
             elif not self.is_safe(value):
                 return False
         return True
@@ -211,6 +214,14 @@ class SafeExpressions:
     def _is_cast_safe(self, node: Tree) -> bool:
         source = self._types.type_of(node.get("arg"))
         return cast_target(node) in FITTING_CASTS.get(source or "", ()) and self.is_safe(node.get("arg"))
+
+
+def _is_count(node: Any) -> bool:
+    """LIMIT and OFFSET fail below 0, when they are run."""
+    if not is_node(node, "A_Const"):
+        return False
+    constant = node["A_Const"]
+    return bool(constant.get("isnull")) or ("ival" in constant and constant["ival"].get("ival", 0) >= 0)
 
 
 def _divisor(node: Any) -> int:

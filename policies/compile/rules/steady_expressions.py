@@ -74,6 +74,10 @@ class SteadyExpressions:
 
     def is_source_steady(self, source: Any) -> bool:
         """What stands in FROM and is no table, query or join: series and lists of the client's own."""
+        if is_node(source, "RangeTableSample"):
+            sample = source["RangeTableSample"]
+            seeds = [sample["repeatable"]] if "repeatable" in sample else []
+            return all(map(_is_share, sample.get("args", ()))) and all(is_node(one, "A_Const") for one in seeds)
         if not is_node(source, "RangeFunction"):
             return False
         calls = [part for each in source["RangeFunction"].get("functions", ()) for part in each["List"]["items"]]
@@ -227,6 +231,15 @@ def _casts_of_parameters(tree: Tree) -> dict[int, set[str]]:
 
 def _number(node: Any) -> int:
     return int(node["A_Const"]["ival"].get("ival", 0)) if is_node(node, "A_Const") and "ival" in node["A_Const"] else 0
+
+
+def _is_share(node: Any) -> bool:
+    """A percentage, as TABLESAMPLE's methods want it."""
+    text = node["A_Const"].get("fval", {}).get("fval", "") if is_node(node, "A_Const") else "x"
+    try:
+        return 0 <= (float(text) if text else _number(node)) <= 100
+    except ValueError:
+        return False
 
 
 def _is_number(node: Any) -> bool:

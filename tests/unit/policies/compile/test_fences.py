@@ -277,6 +277,11 @@ def test_types_are_known_where_every_source_is(world: World) -> None:
         "name = 'x' AND EXISTS (SELECT 1 FROM generate_series(1, 9, 0))",
         "ARRAY[tags, '{1,2}'] = '{}'",
         "birth_date IN (VALUES (birth_date), (now()))",
+        "EXISTS (SELECT 1 FROM orders LIMIT customers.id)",
+        "EXISTS (SELECT 1 FROM orders OFFSET customers.id)",
+        "name <> 'x' OR EXISTS (SELECT 1 FROM orders LIMIT $1)",
+        "name <> 'x' OR EXISTS (SELECT 1 FROM orders LIMIT -1)",
+        "name <> 'x' OR EXISTS (SELECT 1 FROM orders TABLESAMPLE bernoulli (200))",
         "name LIKE 'x\\x'::char(2)",
         "name LIKE 'x\\\\'::name",
         "name LIKE '\\x255c'",
@@ -299,6 +304,7 @@ def test_what_is_left_for_the_run_may_fail_for_one_row(world: World, condition: 
         "name = 'x' OR extract(year FROM birth_date) = extract(year FROM now())",
         "name = 'a' || $1 OR name LIKE '%a\\_b%'",
         "id = ANY (ARRAY[1, 2, $1])",
+        "EXISTS (SELECT 1 FROM orders o WHERE o.customer_id = customers.id LIMIT 1)",
     ],
 )
 def test_what_is_near_now_and_what_is_constant_needs_no_fence(world: World, condition: str) -> None:
