@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -15,6 +15,7 @@ from proxy.net.planner import Planner, PlannerRefused, PlannerUnreachable
 from proxy.session.ports import CostQuery, Estimate
 
 CONNECTIONS: Final = 2  # to each database
+_TURNS: Final = CONNECTIONS - 1  # of them one user's at a time
 PATIENCE_S: Final = 10.0  # how long a session waits, for a connection and for the answer
 _REMEMBERED_S: Final = 300.0
 _REMEMBERED: Final = 1000
@@ -43,6 +44,7 @@ class Estimates:
         self._patience_s = patience_s
         self._known: OrderedDict[CostQuery, tuple[float, Estimate]] = OrderedDict()
         self._slots = {name: asyncio.Semaphore(CONNECTIONS) for name in upstreams}
+        self._turns: defaultdict[tuple[str, str], asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_TURNS))
         self._idle: dict[str, list[Planner]] = {name: [] for name in upstreams}
 
     def known(self, query: CostQuery) -> Estimate | None:
@@ -53,10 +55,13 @@ class Estimates:
         self._count("known")
         return found[1]
 
-    async def make(self, query: CostQuery) -> Estimate:
-        """Asks. It takes at most about `patience_s` and never raises but when cancelled."""
+    async def make(self, query: CostQuery, user: str = "") -> Estimate:
+        """Asks. It takes at most about `patience_s` and never raises but when cancelled.
+
+        A user's questions wait for each other: planning may take long, and one user must not hold up all others.
+        """
         try:
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(self._patience_s), self._turns[query.database, user]:
                 estimate = await self._ask(query)
         except TimeoutError:
             estimate = _SLOW

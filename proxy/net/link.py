@@ -216,8 +216,8 @@ class ClientLink(asyncio.Protocol):
                 self._timers.do(command)
             case RefreshCatalog(database):
                 self._surroundings.spawn(self._refresh_catalog(database))
-            case EstimateCost(query):
-                self._surroundings.spawn(self._estimate(query))
+            case EstimateCost(query, user):
+                self._surroundings.spawn(self._estimate(query, user))
             case FinishServer():
                 self._finish_server()
             case CloseLinks():
@@ -231,10 +231,10 @@ class ClientLink(asyncio.Protocol):
         finally:
             self.catalog_refreshed()
 
-    async def _estimate(self, query: CostQuery) -> None:
+    async def _estimate(self, query: CostQuery, user: str) -> None:
         estimate = Estimate(None, "the gateway is shutting down")
         try:
-            estimate = await self._surroundings.cost_estimated(query)
+            estimate = await self._surroundings.cost_estimated(query, user)
         finally:
             self.session.cost_estimated(query, estimate)
             self._carry_out()

@@ -39,7 +39,7 @@ class Listener:
         upstreams: Mapping[str, Callable[[], Upstream]],
         catalogs: Catalogs,
         count_sessions: Callable[[int], None],
-        estimate: Callable[[CostQuery], Awaitable[Estimate]],
+        estimate: Callable[[CostQuery, str], Awaitable[Estimate]],
         settings: LinkSettings | None = None,
         wait_synced: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:
@@ -141,8 +141,8 @@ class Listener:
             return
         await asyncio.gather(self._catalogs.read_anew(database), self._release(held, database))
 
-    async def cost_estimated(self, query: CostQuery) -> Estimate:
-        return await self._estimate(query)
+    async def cost_estimated(self, query: CostQuery, user: str) -> Estimate:
+        return await self._estimate(query, user)
 
     async def _release(self, held: Sequence[AnyLink], database: str) -> None:
         """Others see the change at once, too, but don't wait for a reading that a lock holds up."""

@@ -67,7 +67,7 @@ class Surroundings(Protocol):
         At once when neither the caller (`is_awaited`) nor any other session needs it: it is read a little later.
         """
 
-    async def cost_estimated(self, query: CostQuery) -> Estimate:
+    async def cost_estimated(self, query: CostQuery, user: str) -> Estimate:
         """Asks the planner; it takes a bounded time and doesn't raise."""
 
     def register(self, link: AnyLink, key: CancelKey) -> None: ...

@@ -69,7 +69,7 @@ class Costs:
         found = c.estimates.get(query) or c.services.known_estimate(query)
         if found is None:
             c.wanted_estimate = query
-            c.outbox.commands.append(EstimateCost(query))
+            c.outbox.commands.append(EstimateCost(query, c.identity.user))
             raise Wait
         return found
 

@@ -109,9 +109,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class EstimateCost:
-    """Have the planner say what this would cost, then call `cost_estimated`."""
+    """Have the planner say what this would cost, then call `cost_estimated`. Who asks waits for its turn."""
 
     query: CostQuery
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)

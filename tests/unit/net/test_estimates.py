@@ -167,6 +167,15 @@ async def test_a_planner_that_takes_too_long_is_not_waited_for(server18: TestSer
         assert (await stage.estimates.make(query("SELECT * FROM t"))).units is not None
 
 
+async def test_one_user_does_not_hold_up_another(server18: TestServer) -> None:
+    async with staged(server18, patience_s=2.0) as stage:
+        greedy = [asyncio.create_task(stage.estimates.make(query(f"SELECT slow() + {n}"), "sam")) for n in range(3)]
+        await asyncio.sleep(0.2)
+        assert (await stage.estimates.make(query("SELECT * FROM t"), "ada")).units is not None
+        assert not any(task.done() for task in greedy)
+        await asyncio.gather(*greedy)
+
+
 async def test_a_locked_table_is_not_waited_for_for_long(stage: Stage) -> None:
     with psycopg.connect(stage.dsn) as connection:
         connection.execute("LOCK TABLE app.t IN ACCESS EXCLUSIVE MODE")
