@@ -133,7 +133,9 @@ def _from_line(file: Path, number: int, line: str, now: datetime) -> Iterator[_A
         if record.get("stage", Stage.INTENT) == Stage.INTENT:
             at = parse_moment(str(record["at"]), now) if "at" in record else now
             circumstances = Circumstances(str(record.get("client_address", "")), at)
-            yield _Asked(str(record["user"]), str(record["database"]), str(record["sql_text"]), circumstances)
+            asked = _Asked(str(record["user"]), str(record["database"]), str(record["sql_text"]), circumstances)
+            asked.sql.encode()  # JSON can spell halves of characters, which no client can send
+            yield asked
     except (ValueError, KeyError, TypeError, AttributeError, FilterError):
         wanted = 'a JSON object with "user", "database" and "sql_text"'
         raise CommandError(f"{file}:{number}: {wanted} was expected") from None
@@ -166,7 +168,7 @@ def _differences(sets: tuple[PolicySet, PolicySet], asked: Sequence[_Asked], con
     known = set(database_names(config))
     databases = {each.database for each in asked}
     if unknown := sorted(databases - known):
-        print_error(f"statements of databases that aren't configured are left out: {', '.join(unknown)}")
+        print_error(f"statements of databases that aren't configured are left out: {_printable(', '.join(unknown))}")
     for name in sorted(databases & known):
         catalog, compiler = catalog_of(config, name), Compiler()
         for each in asked:
@@ -220,5 +222,10 @@ def _lines(found: Differences) -> Iterable[str]:
 
 
 def _shortened(sql: str) -> str:
-    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in " ".join(sql.split()))
+    text = _printable(" ".join(sql.split()))
     return text if len(text) <= _EXAMPLE_CHARACTERS else text[: _EXAMPLE_CHARACTERS - 1] + "…"
+
+
+def _printable(text: str) -> str:
+    """A terminal must not obey what somebody else wrote."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

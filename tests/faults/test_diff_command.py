@@ -77,7 +77,12 @@ def test_a_file_of_statements(asked: Pgwarden, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("line", "told"),
-    [("nonsense", "asked.jsonl:1"), ('{"user": "ada"}', '"sql_text"'), ("[1]", "JSON object")],
+    [
+        ("nonsense", "asked.jsonl:1"),
+        ('{"user": "ada"}', '"sql_text"'),
+        ("[1]", "JSON object"),
+        ('{"user": "ada", "database": "shop", "sql_text": "\\ud800"}', "JSON object"),
+    ],
 )
 def test_a_file_that_is_none(asked: Pgwarden, tmp_path: Path, line: str, told: str) -> None:
     (tmp_path / "asked.jsonl").write_text(line)
@@ -98,7 +103,7 @@ def test_a_folder_with_errors_says_where(asked: Pgwarden, tmp_path: Path) -> Non
 def test_digests_and_unknown_databases_are_left_out_aloud(asked: Pgwarden, tmp_path: Path) -> None:
     rows = [
         {"user": "ada", "database": "shop", "sql_text": "sha256:00"},
-        {"user": "ada", "database": "elsewhere", "sql_text": "SELECT 1"},
+        {"user": "ada", "database": "else\x1b[31mwhere", "sql_text": "SELECT 1"},
         {"user": "ada", "database": "shop", "sql_text": "SELECT 1", "stage": "outcome"},
     ]
     (tmp_path / "asked.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -106,7 +111,7 @@ def test_digests_and_unknown_databases_are_left_out_aloud(asked: Pgwarden, tmp_p
     result = asked.run("diff", folder, folder, *config_of(asked), "--statements", str(tmp_path / "asked.jsonl"))
     assert (result.returncode, result.stdout) == (0, "0 statements, 0 as before\n")
     assert "1 records hold no text" in result.stderr
-    assert "elsewhere" in result.stderr
+    assert "else\\x1b[31mwhere" in result.stderr
 
 
 def test_each_statement_is_held_against_its_own_time_and_address(asked: Pgwarden, tmp_path: Path) -> None:
