@@ -132,7 +132,7 @@ def test_noise_on_integers_stays_near(value: int) -> None:
     assert abs(number - value) <= 1000
     share, _ = integers_of(spec("noise", ratio="0.1"), value, "integer", "!i")
     assert share is not None
-    assert abs(share - value) <= max(abs(value) * 0.1, 1)
+    assert abs(share - value) <= max(abs(value) * 0.1, 1) + 0.5  # rounded to a whole number
 
 
 @settings(max_examples=100, database=None, deadline=None)
