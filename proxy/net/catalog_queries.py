@@ -208,6 +208,11 @@ _ROWS = "pg_catalog.sum({0}.xmin::pg_catalog.text::pg_catalog.int8 % 1000000007 
 CHANGES = f"""
 SELECT (SELECT {_ROWS.format("c")} FROM pg_catalog.pg_class AS c
         WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't') AS relations,
+       -- A column that is renamed leaves its relation's row as it is.
+       (SELECT pg_catalog.sum(a.xmin::pg_catalog.text::pg_catalog.int8 % 1000000007 + a.attrelid::pg_catalog.int8)
+        FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
+        WHERE a.attnum > 0 AND c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+              AND c.relpersistence <> 't') AS columns,
        (SELECT {_ROWS.format("r")} FROM pg_catalog.pg_rewrite AS r WHERE r.oid >= 16384) AS views,
        (SELECT {_ROWS.format("p")} FROM pg_catalog.pg_proc AS p WHERE p.oid >= 16384) AS functions,
        (SELECT {_ROWS.format("n")} FROM pg_catalog.pg_namespace AS n

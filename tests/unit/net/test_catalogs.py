@@ -114,6 +114,7 @@ CHANGES = (
     "ALTER TABLE t RENAME TO u",
     "ALTER TABLE u SET SCHEMA s",
     "ALTER TABLE s.u ADD extra int",
+    "ALTER TABLE s.u RENAME extra TO other",
     "CREATE OR REPLACE VIEW v AS SELECT id FROM parent WHERE id > 5",
     "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2'",
     "CREATE TABLE child (id int) INHERITS (parent)",
