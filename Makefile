@@ -51,7 +51,7 @@ fmt: $(STAMP) ## formats the code
 
 clean: ## removes what make made, but not your data in var/
 	rm -rf $(VENV) build *.egg-info tests/drivers/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find proxy -name '*.so' -delete
+	find proxy policies audit -name '*.so' -delete
 
 $(STAMP): pyproject.toml setup.py deploy/make-venv
 	@deploy/make-venv $(VENV)

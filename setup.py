@@ -10,7 +10,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-HOT_MODULES = ("proxy.wire.frames", "proxy.wire.rows")
+PACKAGES = ("proxy", "policies", "audit")
 DIRECTIVES = {"language_level": 3, "annotation_typing": False}
 
 
@@ -19,13 +19,20 @@ def note(reason: object) -> None:
     sys.stderr.write(f"pgwarden: hot modules are not compiled and run interpreted ({cause})\n")
 
 
+def hot_sources() -> list[Path]:
+    """Modules with types for Cython beside them."""
+    typed = (path for package in PACKAGES for path in Path(package).rglob("*.pxd"))
+    return sorted(path.with_suffix(".py") for path in typed if path.with_suffix(".py").exists())
+
+
 def extensions() -> list[Extension]:
     try:
         from Cython.Build import cythonize
     except ImportError:
         note("Cython is not installed")
         return []
-    sources = [Extension(name, [name.replace(".", "/") + ".py"], optional=True) for name in HOT_MODULES]
+    named = [(".".join(path.with_suffix("").parts), str(path)) for path in hot_sources()]
+    sources = [Extension(name, [path], optional=True) for name, path in named]
     try:
         return cythonize(sources, compiler_directives=DIRECTIVES, quiet=True)
     except Exception as error:  # noqa: BLE001 - whatever it trips over, interpreting is always possible

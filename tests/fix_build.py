@@ -11,7 +11,9 @@ from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-HOT_MODULES = frozenset({"proxy.wire.frames", "proxy.wire.rows"})
+from proxy.build import hot_modules
+
+HOT_MODULES = frozenset(hot_modules())
 
 
 class SourceFinder:

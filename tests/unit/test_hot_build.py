@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from proxy.build import hot_modules, is_compiled
 from proxy.wire import frames, rows
-from proxy.wire.build import is_compiled
 
-ROOT = Path(__file__).parents[3]
-REPORT = "import tests.fix_build; from proxy.wire import frames, build; print(frames.__file__, build.is_compiled())"
+ROOT = Path(__file__).parents[2]
+REPORT = (
+    "import tests.fix_build; from proxy import build; from proxy.wire import frames;"
+    "print(frames.__file__, build.is_compiled())"
+)
 
 
 def _report(pure: str) -> list[str]:
@@ -31,8 +34,9 @@ def test_pure_runs_the_sources() -> None:
 
 def test_without_it_an_extension_wins_where_there_is_one() -> None:
     suffixes = tuple(importlib.machinery.EXTENSION_SUFFIXES)
-    folder = ROOT / "proxy" / "wire"
-    built = all(any((folder / (name + suffix)).exists() for suffix in suffixes) for name in ("frames", "rows"))
+    paths = [ROOT.joinpath(*name.split(".")) for name in hot_modules()]
+    built = all(any(path.with_name(path.name + suffix).exists() for suffix in suffixes) for path in paths)
+    assert paths
     assert _report("")[1] == str(built)
 
 
