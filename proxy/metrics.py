@@ -1,97 +1,93 @@
-"""The numbers pgwarden counts about itself, under their Prometheus names.
+"""The numbers pgwarden counts about itself, under their Prometheus names, made when somebody asks for them.
 
-Labels are bounded: never a user's text. Made once by the supervisor and passed to whoever counts; nothing is global.
+Labels are bounded: never a user's text. Known label values are there from the start, so that rates begin at 0.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
-from audit.record import ShadowDecision
-from policies.limits import Limit
-
-DECISIONS: Final = ("allow", "rewrite", "deny", "hold")
-OUTCOMES: Final = ("ok", "failed")
-ESTIMATES: Final = ("known", "made", "failed")
-SHADOW_DECISIONS: Final = tuple(decision.value for decision in ShadowDecision)
-LIMITS: Final = tuple(limit.value for limit in Limit)
-
-_TOTAL_BUCKETS: Final = (
-    0.0005,
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1,
-    2.5,
-    5,
-    10,
-    30,
-    60,
-    300,
-)
-_ADDED_BUCKETS: Final = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
+from proxy.tallies import ADDED_US, TOTAL_US, Tallies
 
 
-class Metrics:
-    """All of one process. Known label values are created at once, so that rates start at 0."""
+@dataclass(slots=True)
+class Memory:
+    """What the supervisor knows of records on their way to the store."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    lag_bytes: int = 0
+    is_failed: bool = False
+    is_store_reachable: bool = False
+
+
+class Metrics(Collector):
+    """`tallies` and `memory` give the numbers of now; they are asked at each scrape."""
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        tallies: Callable[[], Tallies] = Tallies,
+        memory: Callable[[], Memory] = Memory,
+    ) -> None:
         self.registry = registry
-        self.statements = _counter(registry, "statements", "Statements by decision", "decision", DECISIONS)
-        self.statement_seconds = Histogram(
-            "pgwarden_statement_seconds",
-            "From a statement's arrival to its last answer",
-            registry=registry,
-            buckets=_TOTAL_BUCKETS,
-        )
-        self.added_seconds = Histogram(
-            "pgwarden_added_seconds",
-            "Deciding and recording a statement before it goes upstream",
-            registry=registry,
-            buckets=_ADDED_BUCKETS,
-        )
-        self.rows = Counter("pgwarden_rows_total", "Rows sent to clients", registry=registry)
-        self.sent_bytes = Counter("pgwarden_sent_bytes_total", "Bytes sent to clients", registry=registry)
-        self.masked_cells = Counter("pgwarden_masked_cells_total", "Cells masked in the stream", registry=registry)
-        self.limits = _counter(registry, "limits_reached", "Statements that a limit stopped or cut", "limit", LIMITS)
-        self.shadow_decisions = _counter(
-            registry,
-            "shadow_decisions",
-            "What policies in shadow mode would have decided",
-            "decision",
-            SHADOW_DECISIONS,
-        )
-        self.raw_uses = Counter(
-            "pgwarden_raw_uses_total", "Masked columns whose real values a statement compared", registry=registry
-        )
-        self.estimates = _counter(registry, "estimates", "Costs asked of the planner", "outcome", ESTIMATES)
-        self.sessions = Gauge("pgwarden_sessions", "Sessions open now", registry=registry)
-        self.logins = _counter(registry, "logins", "Logins by outcome", "outcome", OUTCOMES)
-        self.journal_lag_bytes = Gauge(
-            "pgwarden_journal_lag_bytes",
-            "Bytes in the journal that the store does not have yet",
-            registry=registry,
-        )
-        self.journal_failed = Gauge(
-            "pgwarden_journal_failed",
-            "1 while records cannot be written and statements are refused",
-            registry=registry,
-        )
-        self.store_reachable = Gauge("pgwarden_store_reachable", "1 while the audit store answers", registry=registry)
-        self.policy_loads = _counter(registry, "policy_loads", "Policy loads by outcome", "outcome", OUTCOMES)
-        self.plan_cache = _counter(registry, "plan_cache", "Plan cache look-ups", "outcome", ("hit", "miss"))
+        self._tallies = tallies
+        self._memory = memory
+        registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        t = self._tallies()
+        decisions = {"allow": t.allowed, "rewrite": t.rewritten, "deny": t.denied, "hold": t.on_hold}
+        yield _counts("statements", "Statements by decision", "decision", decisions)
+        text = "From a statement's arrival to its last answer"
+        yield _histogram("statement_seconds", text, TOTAL_US, t.total_buckets, t.total_us)
+        text = "Deciding and recording a statement before it goes upstream"
+        yield _histogram("added_seconds", text, ADDED_US, t.added_buckets, t.added_us)
+        yield _count("rows", "Rows sent to clients", t.rows)
+        yield _count("sent_bytes", "Bytes sent to clients", t.sent_bytes)
+        yield _count("masked_cells", "Cells masked in the stream", t.masked_cells)
+        yield _counts("limits_reached", "Statements that a limit stopped or cut", "limit", t.limits)
+        text = "What policies in shadow mode would have decided"
+        yield _counts("shadow_decisions", text, "decision", t.shadow_decisions)
+        yield _count("raw_uses", "Masked columns whose real values a statement compared", t.raw_uses)
+        yield _counts("estimates", "Costs asked of the planner", "outcome", t.estimates)
+        yield _gauge("sessions", "Sessions open now", t.sessions)
+        yield _counts("logins", "Logins by outcome", "outcome", {"ok": t.logins_ok, "failed": t.logins_failed})
+        yield from self._of_memory()
+        loads = {"ok": t.policy_loads_ok, "failed": t.policy_loads_failed}
+        yield _counts("policy_loads", "Policy loads by outcome", "outcome", loads)
+        yield _counts("plan_cache", "Plan cache look-ups", "outcome", {"hit": t.plan_hits, "miss": t.plan_misses})
+
+    def _of_memory(self) -> Iterable[Metric]:
+        memory = self._memory()
+        text = "Bytes in the journal that the store does not have yet"
+        yield _gauge("journal_lag_bytes", text, memory.lag_bytes)
+        text = "1 while records cannot be written and statements are refused"
+        yield _gauge("journal_failed", text, memory.is_failed)
+        yield _gauge("store_reachable", "1 while the audit store answers", memory.is_store_reachable)
 
 
-def _counter(registry: CollectorRegistry, name: str, text: str, label: str, values: tuple[str, ...]) -> Counter:
-    counter = Counter(f"pgwarden_{name}_total", text, [label], registry=registry)
-    for value in values:
-        counter.labels(value)
-    return counter
+def _count(name: str, text: str, value: int) -> Metric:
+    return CounterMetricFamily(f"pgwarden_{name}", text, value)
+
+
+def _counts(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(f"pgwarden_{name}", text, labels=[label])
+    for value, count in values.items():
+        family.add_metric([value], count)
+    return family
+
+
+def _gauge(name: str, text: str, value: int) -> Metric:
+    return GaugeMetricFamily(f"pgwarden_{name}", text, value)
+
+
+def _histogram(name: str, text: str, bounds_us: tuple[int, ...], counts: list[int], sum_us: int) -> Metric:
+    """Prometheus's buckets hold what the ones before them hold, too."""
+    ends = [*(str(bound / 1e6) for bound in bounds_us), "+Inf"]
+    buckets = list(zip(ends, accumulate(counts), strict=True))
+    return HistogramMetricFamily(f"pgwarden_{name}", text, buckets, sum_us / 1e6)

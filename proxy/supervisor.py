@@ -29,14 +29,14 @@ from proxy.demo.databases import ensure_database
 from proxy.demo.shop import ensure_shop
 from proxy.dsn import Upstream, parse_dsn
 from proxy.embedded import EmbeddedServer
-from proxy.metrics import Metrics
+from proxy.metrics import Memory, Metrics
 from proxy.places import SHOP_DATABASE, STORE_DATABASE, embedded_directory, needs_embedded
+from proxy.tallies import Tallies
 from proxy.worker import Worker
 
 DRAIN_S: Final = 30.0
 _WORKER: Final = 1
 _STORE_RETRY_S: Final = 2.0
-_MEASURE_S: Final = 1.0
 _LAST_SHIPPING_S: Final = 5.0
 
 log = logging.getLogger("pgwarden.supervisor")
@@ -59,7 +59,8 @@ class Supervisor:
     def __init__(self, config: Config, environment: Mapping[str, str]) -> None:
         self._config = config
         self._environment = environment
-        self._metrics = Metrics(CollectorRegistry())
+        self._tallies = Tallies()
+        self._metrics = Metrics(CollectorRegistry(), lambda: self._tallies, self._memory)
         self._stack = AsyncExitStack()
         self._end = asyncio.Event()
         self._is_draining = False
@@ -174,7 +175,7 @@ class Supervisor:
     async def _start_worker(
         self, upstreams: Mapping[str, Callable[[], Upstream]], journal: Journal
     ) -> tuple[Address | UnixAddress, ...]:
-        worker = Worker(self._config, upstreams, journal, self._metrics, self._environment)
+        worker = Worker(self._config, upstreams, journal, self._tallies, self._environment)
         places = await worker.start()
         self._worker = worker
         return places
@@ -184,7 +185,6 @@ class Supervisor:
         self._shipper = shipper
         self._stack.push_async_callback(store.close)
         self._shipping = self._start_task(self._ship(store, shipper), "shipper")
-        self._start_task(self._measure(shipper, journal), "measure")
 
     def _start_task(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
@@ -209,12 +209,11 @@ class Supervisor:
         self._store_problem = ""
         return True
 
-    async def _measure(self, shipper: Shipper, journal: Journal) -> None:
-        while True:
-            self._metrics.journal_lag_bytes.set(shipper.lag_bytes)
-            self._metrics.journal_failed.set(journal.is_failed)
-            self._metrics.store_reachable.set(shipper.is_store_reachable)
-            await asyncio.sleep(_MEASURE_S)
+    def _memory(self) -> Memory:
+        journal, shipper = self._journal, self._shipper
+        if journal is None or shipper is None:
+            return Memory()
+        return Memory(shipper.lag_bytes, journal.is_failed, shipper.is_store_reachable)
 
     async def _start_admin(self) -> Address:
         wanted = self._config.admin.listen

@@ -1,6 +1,6 @@
 """The composition root of one worker: policies, catalogs, compiler, sessions and their listener, wired together.
 
-It decides nothing and moves no bytes. Journal and metrics come from the supervisor, which outlives workers.
+It decides nothing and moves no bytes. Journal and tallies come from the supervisor, which outlives workers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from policies.compile import Compiler
 from policies.model import PolicySet
 from proxy.config import Address, ClientCertificates, Config, ConfigError, SqlText, TlsMode, UnixAddress
 from proxy.dsn import Upstream
-from proxy.metrics import Metrics
 from proxy.net.catalogs import Catalogs
 from proxy.net.estimates import Estimates
 from proxy.net.known_names import KnownNames
@@ -32,6 +31,7 @@ from proxy.net.surroundings import LinkSettings
 from proxy.net.tls import client_side_context, own_binding
 from proxy.session.ports import Rules
 from proxy.session.session import Session
+from proxy.tallies import Tallies
 from proxy.wire.frames import FrameLimits
 
 log = logging.getLogger("pgwarden.worker")
@@ -52,26 +52,26 @@ class Worker:
         config: Config,
         upstreams: Mapping[str, Callable[[], Upstream]],
         journal: Journal,
-        metrics: Metrics,
+        tallies: Tallies,
         environment: Mapping[str, str],
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
         self._upstreams = upstreams
         self._journal = journal
-        self._metrics = metrics
+        self._tallies = tallies
         self._names = _known_names(config, lambda: self._policies.loaded)
         self._catalogs = Catalogs(upstreams, fill=self._names.fill)
         self._policies = PolicyHolder(
             config.policies, environment, upstreams, self._catalogs.all, self._policies_loaded, now_s
         )
-        self._estimates = Estimates(upstreams, lambda outcome: metrics.estimates.labels(outcome).inc(), time.monotonic)
+        self._estimates = Estimates(upstreams, tallies.count_estimate, time.monotonic)
         self._services = WorkerServices(
             self._policies,
             self._catalogs,
             Compiler(),
             journal,
-            metrics,
+            tallies,
             upstreams,
             self._estimates,
             config.audit.sql_text is SqlText.FULL,
@@ -105,7 +105,7 @@ class Worker:
             self._session_maker(is_tls_offered=links.tls is not None),
             self._upstreams,
             self._catalogs,
-            self._metrics.sessions.inc,
+            self._tallies.count_sessions,
             self._estimates.make,
             links,
             self._journal.wait_synced if is_strict else None,
@@ -176,7 +176,7 @@ class Worker:
     def _policies_loaded(self, is_ok: bool, text: str) -> None:
         if is_ok:
             self._catalogs.refill()  # before anybody is decided under the new set
-        self._metrics.policy_loads.labels("ok" if is_ok else "failed").inc()
+        self._tallies.count_policy_load(is_ok)
         try:
             self._journal.append([policy_load_event(is_ok, text, self._policies.fingerprint)])
         except JournalError:

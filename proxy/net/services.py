@@ -1,4 +1,4 @@
-"""What sessions ask of the worker, answered from policies, catalogs, compiler, journal and metrics."""
+"""What sessions ask of the worker, answered from policies, catalogs, compiler, journal and tallies."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from policies.decision import Decision
 from policies.limits import Limit, Load, Loads
 from policies.model import EffectivePolicy, PolicySet, Principal
 from proxy.dsn import Upstream
-from proxy.metrics import Metrics
 from proxy.net.catalogs import Catalogs
 from proxy.net.estimates import Estimates
 from proxy.net.policies import PolicyHolder
 from proxy.session.ports import CostQuery, Estimate, Gateway, Measures
+from proxy.tallies import Tallies
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class WorkerServices:
     catalogs: Catalogs
     compiler: Compiler
     journal: Journal
-    metrics: Metrics
+    tallies: Tallies
     upstreams: Mapping[str, Callable[[], Upstream]]
     estimates: Estimates
     is_text_kept: bool = True
@@ -89,7 +89,10 @@ class WorkerServices:
     def decide(self, sql: str, policy: EffectivePolicy, catalog: Catalog, namespace: Namespace) -> Decision:
         hits = self.compiler.cache.hits
         decision = self.compiler.decide(sql, policy, catalog, namespace)
-        self.metrics.plan_cache.labels("hit" if self.compiler.cache.hits > hits else "miss").inc()
+        if self.compiler.cache.hits > hits:
+            self.tallies.plan_hits += 1
+        else:
+            self.tallies.plan_misses += 1
         return decision
 
     def append(self, records: Sequence[Record]) -> int:
@@ -104,25 +107,20 @@ class WorkerServices:
         return text if self.is_text_kept else ""
 
     def count_added(self, added_us: int) -> None:
-        self.metrics.added_seconds.observe(added_us / 1e6)
+        self.tallies.count_added(added_us)
 
     def count_statement(self, measures: Measures) -> None:
-        self.metrics.statements.labels(measures.verdict.value).inc()
-        if measures.verdict is Verdict.DENY:
-            return
-        self.metrics.statement_seconds.observe(measures.duration_us / 1e6)
-        self.metrics.rows.inc(measures.rows)
-        self.metrics.sent_bytes.inc(measures.bytes_out)
-        self.metrics.masked_cells.inc(measures.masked_cells)
+        m = measures
+        self.tallies.count_statement(m.verdict, m.duration_us, m.rows, m.bytes_out, m.masked_cells)
 
     def count_shadow(self, decision: ShadowDecision) -> None:
-        self.metrics.shadow_decisions.labels(decision.value).inc()
+        self.tallies.count_shadow(decision)
 
     def count_raw_uses(self, count: int) -> None:
-        self.metrics.raw_uses.inc(count)
+        self.tallies.raw_uses += count
 
     def count_limit(self, limit: Limit) -> None:
-        self.metrics.limits.labels(limit.value).inc()
+        self.tallies.count_limit(limit)
 
     def known_estimate(self, query: CostQuery) -> Estimate | None:
         return self.estimates.known(query)
@@ -131,7 +129,7 @@ class WorkerServices:
         return self.loads.of(user, database)
 
     def count_login(self, is_ok: bool) -> None:
-        self.metrics.logins.labels("ok" if is_ok else "failed").inc()
+        self.tallies.count_login(is_ok)
 
 
 def policy_load_event(is_ok: bool, text: str, fingerprint: str) -> Record:

@@ -125,9 +125,8 @@ async def test_an_edit_counts_for_open_sessions_and_a_bad_one_does_not(server: T
         cursor = await ada.execute(query, prepare=True)
         assert await cursor.fetchone() == (None,)
         assert not stage.worker.policy_problem
-        samples = stage.metrics.registry.get_sample_value
-        assert samples("pgwarden_policy_loads_total", {"outcome": "failed"}) == 1
-        assert samples("pgwarden_policy_loads_total", {"outcome": "ok"}) == 2
+        assert stage.tallies.policy_loads_failed == 1
+        assert stage.tallies.policy_loads_ok == 2
 
 
 async def test_a_new_table_is_known_after_its_ddl(server: TestServer, tmp_path: Path) -> None:

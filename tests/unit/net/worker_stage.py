@@ -8,21 +8,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry
-
 from audit.journal import Journal
 from proxy.config import Config
-from proxy.metrics import Metrics
+from proxy.tallies import Tallies
 from proxy.worker import Worker
 from tests.fix_pgwarden import password_of, policy_text
 from tests.fix_servers import TestServer
 
 
 class WorkerStage:
-    def __init__(self, worker: Worker, journal: Journal, metrics: Metrics, port: int, policies: Path) -> None:
+    def __init__(self, worker: Worker, journal: Journal, tallies: Tallies, port: int, policies: Path) -> None:
         self.worker = worker
         self.journal = journal
-        self.metrics = metrics
+        self.tallies = tallies
         self.port = port
         self.policies = policies
 
@@ -56,13 +54,13 @@ async def worker_before(
     given |= {"handshake_timeout": f"{round(handshake_s * 1000)}ms"}
     config = Config.model_validate(given | configuration)
     journal = Journal.open(folder / "journal", 1, durability=config.audit.durability)
-    metrics = Metrics(CollectorRegistry())
+    tallies = Tallies()
     assert config.databases is not None
     upstreams = {name: (lambda d=database: d.server) for name, database in config.databases.items()}
-    worker = Worker(config, upstreams, journal, metrics, {}, now_s)
+    worker = Worker(config, upstreams, journal, tallies, {}, now_s)
     try:
         address, *_ = await worker.start()
-        yield WorkerStage(worker, journal, metrics, address.port, policies)
+        yield WorkerStage(worker, journal, tallies, address.port, policies)
     finally:
         await worker.stop()
         journal.close()

@@ -1,0 +1,29 @@
+# Types for the compiled build of tallies.py. Counts fit 64 bits.
+
+cdef class Tallies:
+    cdef public long long allowed
+    cdef public long long rewritten
+    cdef public long long denied
+    cdef public long long on_hold
+    cdef public long long total_us
+    cdef public list total_buckets
+    cdef public long long added_us
+    cdef public list added_buckets
+    cdef public long long rows
+    cdef public long long sent_bytes
+    cdef public long long masked_cells
+    cdef public long long raw_uses
+    cdef public long long plan_hits
+    cdef public long long plan_misses
+    cdef public long long logins_ok
+    cdef public long long logins_failed
+    cdef public long long policy_loads_ok
+    cdef public long long policy_loads_failed
+    cdef public long long sessions
+    cdef public dict limits
+    cdef public dict shadow_decisions
+    cdef public dict estimates
+
+    cpdef count_statement(self, object verdict, long long duration_us, long long rows, long long bytes_out,
+                          long long masked_cells)
+    cpdef count_added(self, long long added_us)
