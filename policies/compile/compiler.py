@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from policies.catalog import Catalog, Namespace
-from policies.compile.cache import Key, PlanCache
+from policies.compile.cache import PlanCache
 from policies.compile.compilation import Compilation
 from policies.compile.draft import Refused
 from policies.compile.everything import decide_everything
 from policies.compile.kinds import KINDS
 from policies.compile.parse import deep_recursion
+from policies.compile.shapes import Scope
 from policies.compile.surroundings import Memory, StatementSurroundings
 from policies.compile.views import compile_view
 from policies.decision import Decision, Refusal
@@ -18,7 +19,7 @@ DEFAULT_CACHE_BYTES = 32 * 1024 * 1024
 
 
 class Compiler:
-    """Decides texts; keeps decisions by exact text, policy, catalog version and namespace."""
+    """Decides texts; keeps decisions by text or shape, policy, catalog version and namespace."""
 
     def __init__(self, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         self.cache = PlanCache(cache_bytes)
@@ -26,12 +27,22 @@ class Compiler:
 
     def decide(self, sql: str, policy: EffectivePolicy, catalog: Catalog, namespace: Namespace) -> Decision:
         """What goes upstream instead of `sql`, or why nothing does. Never raises for what a client can send."""
-        key = Key(sql, policy.fingerprint, catalog.version, namespace, policy.database)
-        decision = self.cache.get(key)
-        if decision is None:
-            decision = self._decide(sql, policy, catalog, namespace)
-            self.cache.put(key, decision)
+        scope = self.scope(policy, catalog, namespace)
+        raw = sql.encode()
+        known = scope.find(raw)
+        if known is not None:
+            return known.complete()
+        refused: Decision | None = scope.find_refused(raw)
+        if refused is not None:
+            return refused
+        self.cache.outcomes.miss += 1
+        decision = self._decide(sql, policy, catalog, namespace)
+        self.cache.put(scope, raw, decision)
         return decision
+
+    def scope(self, policy: EffectivePolicy, catalog: Catalog, namespace: Namespace) -> Scope:
+        """What is known of texts under these circumstances; equal ones have the same Scope."""
+        return self.cache.scope(policy, catalog, namespace)
 
     def _decide(self, sql: str, policy: EffectivePolicy, catalog: Catalog, namespace: Namespace) -> Decision:
         with deep_recursion():

@@ -1,0 +1,212 @@
+"""What is known of texts under one set of circumstances: by exact text, and by shape with other literals in it.
+
+A shape is a decided statement whose exchangeable literals no rule looks at: its plan holds for every text that differs
+in them only, and its edits are put around the new literals. Whether a literal may be exchanged, and whether a shape is
+sound, is for `exchange` and `admission` to say; this only finds and fills in. Compiled where it can be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from policies.compile.skeleton import Skeleton, skeleton
+from policies.decision import Decision, Edit, Plan
+
+
+class Outcomes:
+    """How often a text was known exactly, by its shape, or not. Only rise."""
+
+    def __init__(self) -> None:
+        self.exact = 0
+        self.shape = 0
+        self.miss = 0
+
+
+class Entry:
+    """What is kept once for all hits of one text or shape.
+
+    `note` is a free place for the proxy's own: what it makes of the decision goes when the entry goes. `is_used` is set
+    by every hit, for the cache to see.
+    """
+
+    def __init__(self, decision: Decision) -> None:
+        self.decision = decision
+        self.note: Any = None
+        self.is_used = False
+
+
+class Known:
+    """A text that may go upstream. `text`: what goes upstream, the client's own bytes object when nothing is edited.
+
+    `decision` is this text's own for an exact hit, and for a shape that of the text that it was made from: its plans'
+    masks, rules, tables and limits hold, its texts and edits don't; `complete()` has them right. `statement`: the
+    statement in bytes, as a Plan's text would be, empty where the text has several.
+    """
+
+    def __init__(
+        self, entry: Entry, decision: Decision, text: bytes, statement: bytes, raw: bytes, offsets: list[int] | None
+    ) -> None:
+        self.entry = entry
+        self.decision = decision
+        self.text = text
+        self.statement = statement
+        self._raw = raw
+        self._offsets = offsets
+
+    @property
+    def is_shape(self) -> bool:
+        return self._offsets is not None
+
+    def complete(self) -> Decision:
+        """The decision of this very text, equal to what a compile gives."""
+        if self._offsets is None:
+            return self.decision
+        shape: Any = self.entry
+        found: Decision = shape.complete(self._raw, self._offsets, self.text)
+        return found
+
+
+class Shape(Entry):
+    """A decided statement with `free` literals (their numbers among all of the text's).
+
+    `gaps`: the pieces of the edited text around them, None where nothing is edited; `digits`: those of the free ones
+    that may only be strings of digits; `lead`, `trail`: how many bytes of the text aren't the statement's. `edits` are
+    of the text with `sizes`, the lengths of its free literals in characters, each edit with the number of free literals
+    before it.
+    """
+
+    def __init__(
+        self,
+        decision: Decision,
+        free: tuple[int, ...],
+        digits: tuple[int, ...],
+        gaps: list[bytes] | None,
+        margins: tuple[int, int],
+        sizes: tuple[int, ...],
+        edits: tuple[tuple[int, Edit], ...],
+    ) -> None:
+        self.decision = decision
+        self.note = None
+        self.is_used = False
+        self._free = free
+        self._digits = digits
+        self._gaps = gaps
+        self._lead, self._trail = margins
+        self._sizes = sizes
+        self._edits = edits
+
+    def known(self, raw: bytes, offsets: list[int]) -> Known | None:
+        """None for a literal that this shape can't take."""
+        for number in self._digits:
+            if not raw[offsets[2 * number] + 1 : offsets[2 * number + 1] - 1].isdigit():
+                return None
+        statement = raw
+        if self._lead or self._trail:
+            statement = raw[self._lead : len(raw) - self._trail]
+        return Known(self, self.decision, self._filled(raw, offsets), statement, raw, offsets)
+
+    def _filled(self, raw: bytes, offsets: list[int]) -> bytes:
+        gaps = self._gaps
+        if gaps is None:
+            return raw
+        parts = [gaps[0]]
+        gap = 1
+        for number in self._free:
+            parts.append(raw[offsets[2 * number] : offsets[2 * number + 1]])
+            parts.append(gaps[gap])
+            gap += 1
+        return b"".join(parts)
+
+    def complete(self, raw: bytes, offsets: list[int], text: bytes) -> Decision:
+        """The whole Decision of a text of this shape."""
+        old = self.decision
+        own = raw.decode()
+        statement = raw[self._lead : len(raw) - self._trail].decode()
+        plans: tuple[Plan, ...] = (replace(old.plans[0], text=statement),)
+        edits = self._moved(raw, offsets) if self._edits else ()
+        sent = own if self._gaps is None else text.decode()
+        return Decision(sent, plans, None, edits, old.policy_fingerprint, old.catalog_version)
+
+    def _moved(self, raw: bytes, offsets: list[int]) -> tuple[Edit, ...]:
+        """The edits at their places in this text."""
+        shifts = [0]
+        for number, size in zip(self._free, self._sizes, strict=True):
+            literal = raw[offsets[2 * number] : offsets[2 * number + 1]]
+            shifts.append(shifts[-1] + len(literal.decode()) - size)
+        return tuple(
+            Edit(edit.start + shifts[before], edit.end + shifts[before], edit.replacement)
+            for before, edit in self._edits
+        )
+
+
+class Family:
+    """Statements of one skeleton. Literals with a say stand in `fixed`: each set of their values is a shape of its own.
+
+    `fixed` is None until a second text of the skeleton is seen. A value of `shapes` is None where it isn't one.
+    """
+
+    def __init__(self) -> None:
+        self.fixed: tuple[int, ...] | None = None
+        self.shapes: dict[bytes, Shape | None] = {}
+        self.is_used = False
+        self.is_barren = False  # no literal of it may be exchanged
+
+    def find(self, raw: bytes, offsets: list[int]) -> Known | None:
+        if self.fixed is None:
+            return None
+        shape = self.shapes.get(self.fixed_in(raw, offsets))
+        if shape is None:
+            return None
+        self.is_used = True
+        shape.is_used = True
+        return shape.known(raw, offsets)
+
+    def fixed_in(self, raw: bytes, offsets: list[int]) -> bytes:
+        """The values of the fixed literals; no literal holds a NUL."""
+        fixed = self.fixed
+        if not fixed:
+            return b""
+        return b"\0".join([raw[offsets[2 * number] : offsets[2 * number + 1]] for number in fixed])
+
+
+class Scope:
+    """What a decision depends on besides its text, as one object with all that is known of texts under it.
+
+    Scopes of equal circumstances are one object (`PlanCache.scope`), so what holds one may ask it again and again.
+    """
+
+    def __init__(self, outcomes: Outcomes) -> None:
+        self.exact: dict[bytes, Known] = {}
+        self.refused: dict[bytes, Entry] = {}
+        self.families: dict[bytes, Family] = {}
+        self._outcomes = outcomes
+
+    def find(self, raw: bytes) -> Known | None:
+        """None for a text that isn't known, or is known to be refused."""
+        known = self.exact.get(raw)
+        if known is not None:
+            known.entry.is_used = True
+            self._outcomes.exact += 1
+            return known
+        if not self.families:
+            return None
+        found = skeleton(raw)
+        if found is None:
+            return None
+        known = self.find_shape(raw, found)
+        if known is not None:
+            self._outcomes.shape += 1
+        return known
+
+    def find_shape(self, raw: bytes, found: Skeleton) -> Known | None:
+        family = self.families.get(found.key)
+        return None if family is None else family.find(raw, found.offsets)
+
+    def find_refused(self, raw: bytes) -> Decision | None:
+        entry = self.refused.get(raw)
+        if entry is None:
+            return None
+        entry.is_used = True
+        self._outcomes.exact += 1
+        return entry.decision
