@@ -6,17 +6,17 @@ Pure: moments come in as microseconds of any clock that doesn't go back; nothing
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from policies.decision import RawColumn, Refusal
 from policies.model import Limits, RuleId
 
-_SLICES: Final = 60
-_MINUTE_US: Final = 60_000_000
-_HOUR_US: Final = 60 * _MINUTE_US
+SLICES: Final = 60
+MINUTE_US: Final = 60_000_000
+HOUR_US: Final = 60 * MINUTE_US
 _BUILT_IN: Final = "pgwarden/limits"
 
 
@@ -32,6 +32,17 @@ class Limit(StrEnum):
     PROBES = "probes"
 
 
+class Window(Protocol):
+    """How often something happened within the last span of time."""
+
+    def count(self, now_us: int) -> int: ...
+
+    def add(self, now_us: int, events: int = 1) -> None: ...
+
+    def wait_us(self, now_us: int, events: int, limit: int) -> int | None:
+        """In how long so many more would stay within the limit: 0 is now, None is never."""
+
+
 class SlidingWindow:
     """How often something happened within the last `span_us`, in bounded memory.
 
@@ -40,12 +51,12 @@ class SlidingWindow:
     """
 
     def __init__(self, span_us: int) -> None:
-        self._slice_us = span_us // _SLICES
+        self._slice_us = span_us // SLICES
         self._counts: deque[list[int]] = deque()  # [number of the slice, events in it], oldest first
         self._total = 0
 
     def count(self, now_us: int) -> int:
-        oldest = now_us // self._slice_us - _SLICES
+        oldest = now_us // self._slice_us - SLICES
         while self._counts and self._counts[0][0] < oldest:
             self._total -= self._counts.popleft()[1]
         return self._total
@@ -58,7 +69,6 @@ class SlidingWindow:
         self._total += events
 
     def wait_us(self, now_us: int, events: int, limit: int) -> int | None:
-        """In how long so many more would stay within the limit: 0 is now, None is never."""
         left = self.count(now_us) + events - limit
         if events > limit:
             return None
@@ -67,32 +77,59 @@ class SlidingWindow:
                 break
             left -= count
             if left <= 0:
-                return (number + _SLICES + 1) * self._slice_us - now_us
+                return (number + SLICES + 1) * self._slice_us - now_us
         return 0
 
 
-@dataclass(slots=True)
 class Load:
     """One principal on one database, all sessions together. `running`: sessions that wait for a statement's end."""
 
-    running: int = 0
-    minute: SlidingWindow = field(default_factory=lambda: SlidingWindow(_MINUTE_US))
-    probes: dict[str, SlidingWindow] = field(default_factory=dict)
+    def __init__(self, running: int = 0) -> None:
+        self._running = running
+        self._minute: Window = SlidingWindow(MINUTE_US)
+        self._probes: dict[str, Window] = {}
 
-    def add_probe(self, raw: RawColumn, now_us: int) -> None:
-        self.probes.setdefault(raw.column, SlidingWindow(_HOUR_US)).add(now_us, raw.probes)
+    @property
+    def running(self) -> int:
+        return self._running
+
+    @property
+    def minute(self) -> Window:
+        """Statements begun."""
+        return self._minute
+
+    def probes(self, column: str) -> Window:
+        """Comparisons of this column's real values, over an hour."""
+        found = self._probes.get(column)
+        if found is None:
+            found = self._probes[column] = self._new_probes(column)
+        return found
+
+    def enter(self) -> None:
+        self._running += 1
+
+    def leave(self) -> None:
+        self._running -= 1
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Nobody else counts inside: what is looked at there and counted there is one step."""
+        return nullcontext()
+
+    def _new_probes(self, column: str) -> Window:
+        return SlidingWindow(HOUR_US)
 
 
 class Loads:
-    """All of one worker, by user and database. Users are those of the policies, so there is an end to them."""
+    """All that one worker sees, by user and database. Users are those of the policies, so there is an end to them."""
 
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[[str, str], Load] = lambda user, database: Load()) -> None:
+        self._make = make
         self._loads: dict[tuple[str, str], Load] = {}
 
     def of(self, user: str, database: str) -> Load:
         key = user, database
         if key not in self._loads:
-            self._loads[key] = Load()
+            self._loads[key] = self._make(user, database)
         return self._loads[key]
 
 
@@ -125,11 +162,10 @@ def too_many_probes(raw: Iterable[RawColumn], load: Load, now_us: int) -> Refusa
     wanted: dict[str, int] = {}
     for column in raw:
         wanted[column.column] = wanted.get(column.column, 0) + column.probes
-        window = load.probes.get(column.column)
         limit = column.probes_per_hour
         if limit is None:
             continue
-        wait_us = (window or SlidingWindow(_HOUR_US)).wait_us(now_us, wanted[column.column], limit)
+        wait_us = load.probes(column.column).wait_us(now_us, wanted[column.column], limit)
         if wait_us != 0:
             message = f"this user may compare the real values of {column.column} {limit} times an hour"
             hint = _try_again(wait_us) if wait_us is not None else "Compare them with fewer values."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from policies.decision import RawColumn, Refusal
-from policies.limits import Limit, Load, too_many_a_minute, too_many_at_once, too_many_probes
+from policies.limits import Limit, too_many_a_minute, too_many_at_once, too_many_probes
 from policies.model import Limits
 from proxy.session.conversation import Conversation
 from proxy.session.held import Run
@@ -29,38 +29,66 @@ class Admission:
         return False
 
     def refusal(self, runs: Sequence[Run]) -> Refusal | None:
-        """Why these, one text, may not begin; None when they may. Nothing is counted yet."""
-        limits = next((run.plan.limits for run in runs if _is_limited(run.plan.limits)), None)
-        raw = _probes(runs)
+        """Why these, one text, may not begin; None when they may, as it looks now. Nothing is counted."""
+        limits, raw = _limits_of(runs), _probes(runs)
         if limits is None and not raw:
             return None
+        with self._c.load.alone():
+            found = self._found(runs, limits, raw, self._c.services.now_us())
+        return self._counted(found)
+
+    def begin(self, runs: Sequence[Run]) -> Refusal | None:
+        """They begin now, and count from now on; or why not: sessions elsewhere may have been quicker."""
+        limits, raw = _limits_of(runs), _probes(runs)
+        if limits is None and not raw:
+            return None
+        load, now_us = self._c.load, self._c.services.now_us()
+        with load.alone():
+            found = self._found(runs, limits, raw, now_us)
+            if found is None:
+                self._count(runs, raw, now_us)
+                self._c.count_running(run.plan for run in runs)
+        self._c.services.count_raw_uses(sum(column.probes for column in raw) if found is None else 0)
+        return self._counted(found)
+
+    def _found(
+        self, runs: Sequence[Run], limits: Limits | None, raw: Sequence[RawColumn], now_us: int
+    ) -> tuple[Limit, Refusal] | None:
         c = self._c
-        load, now_us = c.load, c.services.now_us()
-        found: list[tuple[Limit, Refusal | None]] = []
         if limits is not None:
             statements = sum(_is_limited(run.plan.limits) for run in runs)
-            found.append((Limit.CONCURRENT, None if c.is_counted else too_many_at_once(limits, load)))
-            found.append((Limit.STATEMENTS_PER_MINUTE, too_many_a_minute(limits, load, statements, now_us)))
-        found.append((Limit.PROBES, too_many_probes(raw, load, now_us)))
-        for limit, refusal in found:
-            if refusal is not None:
-                c.services.count_limit(limit)
-                return refusal
+            if not c.is_counted and (refusal := too_many_at_once(limits, c.load)):
+                return Limit.CONCURRENT, refusal
+            if refusal := too_many_a_minute(limits, c.load, statements, now_us):
+                return Limit.STATEMENTS_PER_MINUTE, refusal
+        if refusal := too_many_probes(raw, c.load, now_us):
+            return Limit.PROBES, refusal
         return None
 
-    def begin(self, runs: Sequence[Run]) -> None:
-        """They have their records and run now: they count. Those that run at once count in the conversation."""
-        limited = sum(run.plan.limits.statements_per_minute is not None for run in runs)
+    def undo(self, runs: Sequence[Run]) -> None:
+        """They could not be recorded, so they don't run."""
         raw = _probes(runs)
-        if not limited and not raw:
-            return
-        now_us = self._c.services.now_us()
-        load: Load = self._c.load
+        with self._c.load.alone():
+            self._count(runs, raw, self._c.services.now_us(), -1)
+        self._c.rest()
+
+    def _count(self, runs: Sequence[Run], raw: Sequence[RawColumn], now_us: int, sign: int = +1) -> None:
+        load = self._c.load
+        limited = sum(run.plan.limits.statements_per_minute is not None for run in runs)
         if limited:
-            load.minute.add(now_us, limited)
+            load.minute.add(now_us, sign * limited)
         for column in raw:
-            load.add_probe(column, now_us)
-        self._c.services.count_raw_uses(sum(column.probes for column in raw))
+            load.probes(column.column).add(now_us, sign * column.probes)
+
+    def _counted(self, found: tuple[Limit, Refusal] | None) -> Refusal | None:
+        if found is None:
+            return None
+        self._c.services.count_limit(found[0])
+        return found[1]
+
+
+def _limits_of(runs: Sequence[Run]) -> Limits | None:
+    return next((run.plan.limits for run in runs if _is_limited(run.plan.limits)), None)
 
 
 def _is_limited(limits: Limits) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import replace
 
 from policies.catalog import Namespace
-from policies.decision import Refusal
+from policies.decision import Plan, Refusal
 from policies.errors import PoliciesError
 from policies.limits import Load
 from policies.model import EffectivePolicy
@@ -157,7 +158,7 @@ class Conversation:
                 self._note_made(item)
                 break
         if item.accounts and not self.is_counted:
-            self._count_running(item)
+            self.count_running(account.plan for account in item.accounts)
         self.queue.append(item)
         sent.expect(item)
         if item.kind in ENDED_BY_READY:
@@ -169,17 +170,21 @@ class Conversation:
         """What this session's user has under way on its database."""
         return self.services.load(self.identity.user, self.identity.database)
 
-    def _count_running(self, item: Item) -> None:
-        for account in item.accounts:
-            if account.plan.limits.concurrent is not None:
-                self.is_counted = True
-                self.load.running += 1
-                return
+    def count_running(self, plans: Iterable[Plan]) -> None:
+        """From here on this session counts among those that have a statement under way, where that is limited."""
+        if not self.is_counted and any(plan.limits.concurrent is not None for plan in plans):
+            self.is_counted = True
+            self.load.enter()
+
+    def rest(self) -> None:
+        """It counts no longer, unless something is still under way."""
+        if self.is_counted and not self.queue:
+            self._stop_counting()
 
     def _stop_counting(self) -> None:
         if self.is_counted:
             self.is_counted = False
-            self.load.running -= 1
+            self.load.leave()
 
     def _note_made(self, item: Item) -> None:
         effects = [account.plan.effect for account in item.accounts]

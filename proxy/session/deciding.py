@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from audit.errors import JournalError
 from policies.compile.parameter_types import that_matter
 from policies.decision import NO_EFFECT, Decision, Effect, Plan, Refusal
 from policies.model import EffectivePolicy
@@ -154,9 +155,14 @@ class Decider:
         if refusal is not None:
             raise Denied(refusal)
         units = self._estimated(decision, runs, prepared)
-        accounts = self._c.ledger.open(decision, runs, shadows, units)
-        self._admission.begin(runs)
-        return accounts
+        refusal = self._admission.begin(runs)
+        if refusal is not None:
+            raise Denied(refusal)
+        try:
+            return self._c.ledger.open(decision, runs, shadows, units)
+        except JournalError:
+            self._admission.undo(runs)
+            raise
 
     def _estimated(self, decision: Decision, runs: list[Run], prepared: Prepared | None) -> list[int | None]:
         """Planner units by statement; none where no policy limits the cost. Raises Denied, Wait."""

@@ -68,8 +68,10 @@ def test_more_than_the_limit_never_fits() -> None:
 
 def test_loads_are_by_user_and_database() -> None:
     loads = Loads()
-    loads.of("ada", "shop").running = 3
-    assert loads.of("ada", "shop").running == 3
+    for _ in range(3):
+        loads.of("ada", "shop").enter()
+    loads.of("ada", "shop").leave()
+    assert loads.of("ada", "shop").running == 2
     assert loads.of("ada", "stock").running == 0
     assert loads.of("sam", "shop").running == 0
 
@@ -102,8 +104,8 @@ def test_probes_are_counted_by_column_and_hour() -> None:
     load = Load()
     assert too_many_probes([COLUMN, COLUMN], load, 0) is None
     assert too_many_probes([COLUMN] * 3, load, 0) is not None
-    load.add_probe(COLUMN, 0)
-    load.add_probe(COLUMN, 0)
+    load.probes(COLUMN.column).add(0, COLUMN.probes)
+    load.probes(COLUMN.column).add(0, COLUMN.probes)
     refusal = too_many_probes([COLUMN], load, 60 * MINUTE)
     assert refusal is not None
     assert (refusal.sqlstate, refusal.rule) == ("53400", "analysts/masks[0]")
