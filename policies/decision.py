@@ -90,6 +90,24 @@ NO_EFFECT = Effect()
 
 
 @dataclass(frozen=True, slots=True)
+class Leaves:
+    """What a statement leaves behind in the server's session beside its effect: for links that sessions share.
+
+    `pins`: why nobody else may use the link from now on, one word of a bounded list; empty when it may. `settings`:
+    names in lower case (ALL_NAMES: every one) with the SQL that gives them the same value again, None for their
+    default. `is_local`: settings changed until the transaction ends. `has_sequences`: lastval() may know of it.
+    """
+
+    pins: str = ""
+    settings: tuple[tuple[str, str | None], ...] = ()
+    is_local: bool = False
+    has_sequences: bool = False
+
+
+NOTHING_LEFT = Leaves()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """One statement of a text, decided.
 
@@ -121,6 +139,7 @@ class Plan:
     check: Refusal | None = None
     shape: str = ""  # hex digest of the statement with its literals taken out
     raw_columns: tuple[RawColumn, ...] = ()
+    leaves: Leaves = NOTHING_LEFT
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from policies.catalog import Catalog, Namespace
 from policies.compile.draft import Access, Draft, Refused, Splice
 from policies.compile.following import NO_NAMES, Following
 from policies.compile.hints import with_hint
+from policies.compile.leaving import leaves_of, with_leaves
 from policies.compile.parse import ParseError, Statement, Token, parse, scan
 from policies.compile.rules import RULES
 from policies.compile.rules.object_names import names_objects
@@ -110,6 +111,7 @@ class Compilation:
         request = Request(statement, self.policy, self.text)
         self.drafts.append([])
         plan = self.decide(request, self._bare_plan(statement))
+        plan = with_leaves(plan, leaves_of(statement, plan.text))
         self.plans.append(plan)
         self._following.run(plan)
 

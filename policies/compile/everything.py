@@ -5,6 +5,7 @@ from __future__ import annotations
 from policies.compile.builtins import ALLOWED_ON_VISIBLE, SETTING_READERS
 from policies.compile.effects import effect_of
 from policies.compile.function_table import ALLOWED_NAMES
+from policies.compile.leaving import leaves_of, unknown_leaves
 from policies.compile.parse import ParseError, Statement, parse
 from policies.compile.shape import shape_of
 from policies.compile.statements import command_of
@@ -45,7 +46,7 @@ def decide_everything(sql: str, policy: EffectivePolicy, version: int) -> Decisi
         encoded = sql.encode()
         plans = tuple(_plan(encoded, statement) for statement in parse(sql))
     except (ParseError, RecursionError):
-        plans = (Plan("unknown", sql, is_ddl=True, is_tainting=True, shape=""),)
+        plans = (Plan("unknown", sql, is_ddl=True, is_tainting=True, shape="", leaves=unknown_leaves()),)
     return Decision(sql, plans, None, (), policy.fingerprint, version)
 
 
@@ -61,6 +62,7 @@ def _plan(encoded: bytes, statement: Statement) -> Plan:
         tables=tuple(sorted({_name(node) for kind, node in found if kind == "RangeVar"})),
         effect=effect_of(statement),
         shape=shape_of(text),
+        leaves=leaves_of(statement, text),
     )
 
 

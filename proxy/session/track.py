@@ -8,15 +8,17 @@ up to ReadyForQuery. It must not know messages: it is told what succeeded, what 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from policies.catalog import Namespace
-from policies.decision import NO_EFFECT, Effect, Plan
+from policies.decision import ALL_NAMES, NO_EFFECT, Effect, Leaves, Plan
 
 _CONTROL: Final = frozenset({"begin", "commit", "rollback", "savepoint", "release", "rollback to"})
 _ENDING: Final = frozenset({"commit", "rollback", "rollback to"})
 _ROLLED_BACK: Final = b"ROLLBACK"
+# Names in order, each with the SQL that sets it so again.
+Settings = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Values:
     temporary: frozenset[str] = frozenset()
     fleeting: frozenset[str] = frozenset()
     made: frozenset[tuple[str, str]] = frozenset()
+    # Of the server's session, for links that sessions share. What names mean hangs on the path alone.
+    settings: Settings = field(default=(), compare=False)
 
 
 class Track:
@@ -65,6 +69,15 @@ class Track:
         is_local = values.path != values.kept_path or bool(values.fleeting) or bool(values.made)
         return is_local or any(saved != values for _, saved in self._levels)
 
+    @property
+    def settings(self) -> Settings:
+        """What isn't here has its default."""
+        return self._values.settings
+
+    def begin_with(self, settings: Settings) -> None:
+        """Between transactions: what another server's session has been given."""
+        self._values = replace(self._values, settings=settings)
+
     # what happened
 
     def run(self, plan: Plan, tag: bytes = b"") -> None:
@@ -75,6 +88,8 @@ class Track:
             self._control(plan, tag)
         elif not self._is_failed:
             self._take(plan.effect)
+            if plan.leaves.settings:
+                self._values = replace(self._values, settings=_changed(self._values.settings, plan.leaves))
 
     def _control(self, plan: Plan, tag: bytes) -> None:
         effect = plan.effect
@@ -159,7 +174,7 @@ class Track:
         if values.path is not values.kept_path or values.fleeting:
             # What was made stays until ReadyForQuery: the snapshot is read again then.
             left = values.temporary - values.fleeting
-            self._values = Values(values.kept_path, values.kept_path, left, made=values.made)
+            self._values = Values(values.kept_path, values.kept_path, left, made=values.made, settings=values.settings)
         self._end(is_chained)
 
     def _roll_back(self, is_chained: bool) -> None:
@@ -197,3 +212,15 @@ def _changes(effect: Effect) -> bool:
         or bool(effect.makes_temporary or effect.drops_temporary)
         or bool(effect.makes_relations or effect.drops_relations)
     )
+
+
+def _changed(settings: Settings, leaves: Leaves) -> Settings:
+    changed = dict(settings)
+    for name, text in leaves.settings:
+        if name == ALL_NAMES:
+            changed.clear()
+        elif text is None:
+            changed.pop(name, None)
+        else:
+            changed[name] = text
+    return tuple(sorted(changed.items()))
