@@ -23,6 +23,7 @@ from proxy.net.estimates import Estimates
 from proxy.net.policies import PolicyHolder
 from proxy.session.ports import CostQuery, Estimate, Gateway, Measures
 from proxy.tallies import Tallies
+from proxy.wire.scram import KnownKeys
 
 
 @dataclass(slots=True)
@@ -38,6 +39,7 @@ class WorkerServices:
     estimates: Estimates
     is_text_kept: bool = True
     loads: Loads = field(default_factory=Loads)
+    known_keys: KnownKeys = field(default_factory=KnownKeys)
     _priced: tuple[PolicySet, PriceList] | None = None
 
     def now_us(self) -> int:
@@ -70,6 +72,7 @@ class WorkerServices:
             upstream.channel_binding,
             upstream.max_protocol_version != "3.0",
             upstream.target_session_attrs,
+            self.known_keys,
         )
 
     def effective(self, user: str, database: str, address: str) -> EffectivePolicy | None:

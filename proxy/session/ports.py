@@ -16,6 +16,7 @@ from policies.catalog import Catalog, Namespace
 from policies.decision import Decision
 from policies.limits import Limit, Load
 from policies.model import EffectivePolicy, Principal
+from proxy.wire.scram import KnownKeys
 
 Chunk = bytes | memoryview
 
@@ -164,7 +165,7 @@ class Measures:
 class Gateway:
     """How to log in at the server. `channel_binding` and `target_session_attrs` have libpq's meaning.
 
-    `is_asked_long_keys`: protocol 3.2 is asked for where the server knows it.
+    `is_asked_long_keys`: protocol 3.2 is asked for where the server knows it. `known_keys`: of earlier logins.
     """
 
     user: str
@@ -173,6 +174,7 @@ class Gateway:
     channel_binding: str = "prefer"
     is_asked_long_keys: bool = True
     target_session_attrs: str = "any"
+    known_keys: KnownKeys = field(default_factory=KnownKeys, repr=False, compare=False)
 
 
 class Services(Protocol):

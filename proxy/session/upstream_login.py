@@ -70,7 +70,9 @@ class UpstreamLogin:
     def _start_scram(self, mechanisms: tuple[bytes, ...]) -> bytes:
         if self._scram is not None:
             raise ProtocolViolation("a second SASL exchange")
-        scram = ScramClient(self._password(), self._nonce, "", self._binding, SCRAM_SHA_256_PLUS in mechanisms)
+        is_offered = SCRAM_SHA_256_PLUS in mechanisms
+        known = self._gateway.known_keys
+        scram = ScramClient(self._password(), self._nonce, "", self._binding, is_offered, known)
         if scram.mechanism not in mechanisms:
             raise LoginImpossible("the database server offers no SCRAM-SHA-256")
         if scram.mechanism != SCRAM_SHA_256_PLUS:

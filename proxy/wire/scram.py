@@ -10,7 +10,7 @@ import binascii
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from proxy.wire.errors import AuthenticationFailed, LocalProtocolError, ProtocolViolation
@@ -77,9 +77,8 @@ def make_verifier(password: str, iterations: int = DEFAULT_ITERATIONS, salt: byt
     """The verifier to store for `password`. `salt` is random, 16 bytes as PostgreSQL's; leaving it out is an error."""
     if not salt or iterations < 1:
         raise LocalProtocolError("a verifier needs a salt and at least one iteration")
-    salted = _salted_password(password, salt, iterations)
-    stored_key = hashlib.sha256(_hmac(salted, b"Client Key")).digest()
-    return str(Verifier(iterations, salt, stored_key, _hmac(salted, b"Server Key")))
+    keys = _derived(password, salt, iterations)
+    return str(Verifier(iterations, salt, hashlib.sha256(keys.client_key).digest(), keys.server_key))
 
 
 def make_nonce(random_bytes: bytes) -> bytes:
@@ -205,18 +204,59 @@ class ScramServer:
         return hmac.compare_digest(hashlib.sha256(client_key).digest(), self._verifier.stored_key)
 
 
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What a password comes to under one salt: all that an exchange needs of it (RFC 5802, section 3)."""
+
+    client_key: bytes = field(repr=False)
+    server_key: bytes = field(repr=False)
+
+
+class KnownKeys:
+    """Keys that were derived already: thousands of rounds of HMAC make most of what a login costs.
+
+    In memory alone, and no more than `limit` of them: it is the server that names the salts. A password stands in
+    here as its digest, so that an old one goes with its keys.
+    """
+
+    def __init__(self, limit: int = 64) -> None:
+        self._limit = limit
+        self._keys: dict[tuple[bytes, bytes, int], Keys] = {}
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def derive(self, password: str, salt: bytes, iterations: int) -> Keys:
+        """The keys, computed at most once while they are remembered."""
+        place = hashlib.sha256(password.encode("utf-8", "surrogatepass")).digest(), salt, iterations
+        found = self._keys.get(place)
+        if found is None:
+            found = _derived(password, salt, iterations)
+            if len(self._keys) >= self._limit:
+                self._keys.pop(next(iter(self._keys)))
+            self._keys[place] = found
+        return found
+
+
 class ScramClient:
     """One exchange with a server: `first`, `final` (of its first answer), `verify` (its last): all three.
 
     PostgreSQL ignores `user` and takes the startup packet's. `binding` is the channel's mark: with `is_offered`
     (the server offers SCRAM-SHA-256-PLUS) it goes under the proof, without it the server is told that this end
-    could. `mechanism` is what to name in SASLInitialResponse.
+    could. `mechanism` is what to name in SASLInitialResponse. `known`: keys of earlier exchanges.
     """
 
     def __init__(
-        self, password: str, nonce: bytes, user: str = "", binding: bytes = b"", is_offered: bool = False
+        self,
+        password: str,
+        nonce: bytes,
+        user: str = "",
+        binding: bytes = b"",
+        is_offered: bool = False,
+        known: KnownKeys | None = None,
     ) -> None:
         self._password = password
+        self._known = known if known is not None else KnownKeys()
         is_bound = bool(binding) and is_offered
         self.mechanism = SCRAM_SHA_256_PLUS if is_bound else SCRAM_SHA_256
         self._header = _BOUND_HEADER if is_bound else _UNOFFERED_HEADER if binding else _PLAIN_HEADER
@@ -245,11 +285,11 @@ class ScramClient:
             raise ProtocolViolation("SCRAM nonce does not match")
         if iterations > MAX_ITERATIONS:
             raise ProtocolViolation("SCRAM iteration count is above the limit")
-        salted = _salted_password(self._password, _salt_of(match[2]), iterations)
+        keys = self._known.derive(self._password, _salt_of(match[2]), iterations)
         without_proof = b"c=" + _base64(self._bound) + b",r=" + nonce
         auth = self._first_bare + b"," + server_first + b"," + without_proof
-        self._server_signature = _hmac(_hmac(salted, b"Server Key"), auth)
-        return without_proof + b",p=" + _base64(_proof(salted, auth))
+        self._server_signature = _hmac(keys.server_key, auth)
+        return without_proof + b",p=" + _base64(_proof(keys.client_key, auth))
 
     def verify(self, server_final: bytes) -> None:
         """Checks server-final-message: AuthenticationFailed if the server doesn't know the verifier."""
@@ -283,13 +323,13 @@ def _salt_of(text: bytes) -> bytes:
     return salt
 
 
-def _proof(salted: bytes, auth: bytes) -> bytes:
-    client_key = _hmac(salted, b"Client Key")
+def _proof(client_key: bytes, auth: bytes) -> bytes:
     return _xor(client_key, _hmac(hashlib.sha256(client_key).digest(), auth))
 
 
-def _salted_password(password: str, salt: bytes, iterations: int) -> bytes:
-    return hashlib.pbkdf2_hmac("sha256", prepare_password(password), salt, iterations)
+def _derived(password: str, salt: bytes, iterations: int) -> Keys:
+    salted = hashlib.pbkdf2_hmac("sha256", prepare_password(password), salt, iterations)
+    return Keys(_hmac(salted, b"Client Key"), _hmac(salted, b"Server Key"))
 
 
 def _hmac(key: bytes, data: bytes) -> bytes:
@@ -297,7 +337,9 @@ def _hmac(key: bytes, data: bytes) -> bytes:
 
 
 def _xor(left: bytes, right: bytes) -> bytes:
-    return bytes(a ^ b for a, b in zip(left, right, strict=True))
+    if len(left) != len(right):
+        raise LocalProtocolError("what is combined is of one length")
+    return (int.from_bytes(left, "big") ^ int.from_bytes(right, "big")).to_bytes(len(left), "big")
 
 
 def _base64(data: bytes) -> bytes:

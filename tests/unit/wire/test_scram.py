@@ -1,6 +1,7 @@
 """SCRAM by RFC 7677's vectors, both ends against each other, and everything a hostile end can change."""
 
 import base64
+import hashlib
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from proxy.wire.errors import AuthenticationFailed, LocalProtocolError, Protocol
 from proxy.wire.saslprep import prepare_password, saslprep
 from proxy.wire.scram import (
     MAX_ITERATIONS,
+    KnownKeys,
     ScramClient,
     ScramServer,
     Verifier,
@@ -383,3 +385,72 @@ def test_passwords_that_saslprep_refuses_are_taken_as_they_are() -> None:
     assert prepare_password("\u0627\u0031") == "\u0627\u0031".encode()
     assert prepare_password("\x07") == b"\x07"
     assert prepare_password("\udcff") == b"\xff"
+
+
+def counted_derivations(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The rounds of each derivation from here on."""
+    rounds: list[int] = []
+    derive = hashlib.pbkdf2_hmac
+
+    def counted(name: str, password: bytes, salt: bytes, iterations: int) -> bytes:
+        rounds.append(iterations)
+        return derive(name, password, salt, iterations)
+
+    monkeypatch.setattr(hashlib, "pbkdf2_hmac", counted)
+    return rounds
+
+
+def test_known_keys_are_derived_once_for_a_password_salt_and_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = counted_derivations(monkeypatch)
+    known = KnownKeys()
+    first = known.derive("secret", b"salt", 10)
+    assert known.derive("secret", b"salt", 10) == first
+    assert rounds == [10]
+    others = [
+        known.derive("Secret", b"salt", 10),
+        known.derive("secret", b"Salt", 10),
+        known.derive("secret", b"salt", 11),
+    ]
+    assert first not in [known.derive(*other) for other in others]
+    assert rounds == [10, 10, 10, 11]
+
+
+def test_known_keys_are_bounded_and_the_oldest_go() -> None:
+    known = KnownKeys(limit=3)
+    for number in range(10):
+        known.derive("secret", b"%d" % number, 1)
+    assert len(known) == 3
+
+
+def test_known_keys_show_and_keep_no_secret() -> None:
+    known = KnownKeys()
+    keys = known.derive("open-sesame", b"salt", 1)
+    assert repr(keys) == "Keys()"
+    assert "open-sesame" not in repr(vars(known))
+
+
+def test_a_login_with_known_keys_proves_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    verifier = make_verifier("secret", 100, b"0123456789abcdef")
+    rounds = counted_derivations(monkeypatch)
+    known = KnownKeys()
+    for number in range(3):
+        server = ScramServer(verifier, "ada", b"s", b"server%d" % number)
+        client = ScramClient("secret", b"client%d" % number, known=known)
+        client.verify(server.respond(client.final(server.respond(client.first()))))
+        assert server.is_authenticated
+        assert client.is_authenticated
+    assert rounds == [100]
+
+
+def test_known_keys_of_another_password_prove_nothing() -> None:
+    verifier = make_verifier("secret", 100, b"0123456789abcdef")
+    known = KnownKeys()
+    for password in ("secret", "wrong"):
+        server = ScramServer(verifier, "ada", b"s", b"server")
+        client = ScramClient(password, b"client", known=known)
+        proof = client.final(server.respond(client.first()))
+        if password == "secret":
+            server.respond(proof)
+        else:
+            with pytest.raises(AuthenticationFailed):
+                server.respond(proof)

