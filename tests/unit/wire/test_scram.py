@@ -406,11 +406,7 @@ def test_known_keys_are_derived_once_for_a_password_salt_and_iterations(monkeypa
     first = known.derive("secret", b"salt", 10)
     assert known.derive("secret", b"salt", 10) == first
     assert rounds == [10]
-    others = [
-        known.derive("Secret", b"salt", 10),
-        known.derive("secret", b"Salt", 10),
-        known.derive("secret", b"salt", 11),
-    ]
+    others = [("Secret", b"salt", 10), ("secret", b"Salt", 10), ("secret", b"salt", 11)]
     assert first not in [known.derive(*other) for other in others]
     assert rounds == [10, 10, 10, 11]
 
