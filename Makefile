@@ -17,8 +17,9 @@ help: ## this list
 run: $(STAMP) ## a sample shop, pgwarden before it, a guided tour; stays up until Ctrl-C
 	@$(VENV)/bin/pgwarden demo
 
+# Each process has servers of its own. A file's tests stay together: they share what they set up.
 test: $(STAMP) ## all tests, on real PostgreSQL servers
-	@$(PYTHON) -m pytest -q
+	@$(PYTHON) -m pytest -q -n auto --maxprocesses=4 --dist=loadfile
 
 test-drivers: $(STAMP) ## installs every client that has tests (Debian's as root, PyPI's, npm's) and runs their tests
 	@tests/drivers/install $(VENV)

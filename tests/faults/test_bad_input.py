@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 import socket
 import struct
@@ -96,7 +97,7 @@ def test_an_unknown_user_and_a_wrong_password_look_the_same(running: Pgwarden) -
         struct.pack("!ii", 0x7FFFFFFF, 3 << 16),
         SSL_REQUEST + SSL_REQUEST,
         struct.pack("!ii", 40, 3 << 16) + b"user\0ada\0database\0shop\0half",
-        os.urandom(100),
+        random.Random(100).randbytes(100),
     ],
 )
 def test_garbage_on_the_port(running: Pgwarden, garbage: bytes) -> None:
