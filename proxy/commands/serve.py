@@ -14,6 +14,7 @@ import typer
 from proxy.commands.options import ConfigOption, LogOption, read_config
 from proxy.commands.outcome import CommandError, clear_errors
 from proxy.config import Config
+from proxy.descriptors import raise_limit
 from proxy.logs import LogFormat, set_up
 from proxy.supervisor import Supervisor
 
@@ -39,6 +40,7 @@ def serve(
     set_up(log, sys.stderr)
     with clear_errors():
         settings = read_config(config, overrides_of(listen, admin, policies))
+        raise_limit()
         run_loop(_serve(settings))
 
 

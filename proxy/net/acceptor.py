@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from proxy.net.sockets import listening
+from proxy.net.sockets import is_low, listening
 from proxy.net.tls import CLIENT_HELLO
 
 _PAUSE_S: Final = 0.5  # when no descriptor is left
@@ -72,7 +72,11 @@ class Acceptor:
                 log.error("no connection can be taken", extra={"fields": {"reason": error.strerror}})
                 await asyncio.sleep(_PAUSE_S)
                 continue
-            self._spawn(self._begin(accepted))
+            if is_low(accepted.fileno()):
+                self._spawn(self._begin(accepted))
+            else:
+                log.warning("a client is turned away: no more files may be open")
+                accepted.close()
 
     async def _begin(self, accepted: socket.socket) -> None:
         try:

@@ -12,7 +12,7 @@ from typing import Final, cast
 
 from audit.errors import JournalError
 from proxy.net.cancels import Canceller
-from proxy.net.sockets import address_of, keep_alive, set_reading
+from proxy.net.sockets import address_of, has_room, keep_alive, set_reading, turn_away
 from proxy.net.surroundings import CancelKey, LinkSettings, Surroundings
 from proxy.net.timers import Timers
 from proxy.net.tls import ALPN, client_channel, selected_alpn
@@ -35,6 +35,7 @@ from proxy.session.ports import (
     StartTls,
     StopTimer,
 )
+from proxy.session.reports import fatal_bytes
 from proxy.session.session import Session
 from proxy.wire import messages as m
 from proxy.wire.codec import encode
@@ -85,6 +86,9 @@ class ClientLink(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._client = cast(asyncio.Transport, transport)
+        if not has_room(transport):
+            turn_away(self._client, fatal_bytes("53300", "sorry, too many clients already"))
+            return
         self._client.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         keep_alive(transport, self._settings.keepalive)
         self._session = self._make_session(address_of(transport))

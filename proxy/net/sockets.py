@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
+import logging
 import os
+import resource
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +17,10 @@ from typing import Any, Final
 
 _BACKLOG: Final = 1024
 _OURS_ALONE: Final = 0o600
+SPARE: Final = 64  # files that links of clients leave free
+SERVERS_SPARE: Final = 32  # and those of servers: a session that began may go on
+
+log = logging.getLogger("pgwarden.net")
 
 
 def listening(family: int, address: Any, bound: Callable[[socket.socket], None] = lambda _: None) -> socket.socket:
@@ -66,6 +72,28 @@ def set_reading(transport: asyncio.Transport | None, is_wanted: bool) -> None:
         transport.resume_reading()
     else:
         transport.pause_reading()
+
+
+def has_room(transport: asyncio.BaseTransport, spare: int = SPARE) -> bool:
+    """Whether files may still be opened beside this link, `spare` of them: numbers are given out from the lowest on.
+
+    The journal, the catalogs and cancels need some, and strangers who only connect must not take them away.
+    """
+    found = transport.get_extra_info("socket")
+    return found is None or is_low(found.fileno(), spare)
+
+
+def is_low(descriptor: int, spare: int = SPARE) -> bool:
+    """Whether `spare` numbers are left above this one."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return limit == resource.RLIM_INFINITY or descriptor < limit - min(spare, limit // 4)
+
+
+def turn_away(client: asyncio.Transport, answer: bytes) -> None:
+    """As the server does when it has no slot: before anything is read. A closing transport reads no more."""
+    log.warning("a client is turned away: no more files may be open")
+    client.write(answer)
+    client.close()
 
 
 def address_of(transport: asyncio.BaseTransport) -> str:

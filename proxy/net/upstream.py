@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import Final, Protocol, cast
 
 from proxy.dsn import Upstream
-from proxy.net.sockets import Keepalive, keep_alive
+from proxy.net.sockets import SERVERS_SPARE, Keepalive, has_room, keep_alive
 from proxy.net.tls import ALPN, selected_alpn, server_channel, upstream_context
 from proxy.session.ports import Channel
 from proxy.wire import messages as m
@@ -178,6 +178,8 @@ async def _connect(attempt: Attempt, keepalive: Keepalive) -> ServerLink:
     link = await _open(attempt.upstream)
     assert link.transport is not None
     try:
+        if not has_room(link.transport, SERVERS_SPARE):
+            raise UpstreamUnreachable("the gateway may open no more files")
         keep_alive(link.transport, keepalive)
         if attempt.encryption is not Encryption.NONE:
             await _secure(link, attempt)
