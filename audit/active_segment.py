@@ -12,46 +12,31 @@ import os
 from pathlib import Path
 
 from audit.errors import JournalError
-from audit.segment import HEADER_BYTES, SegmentHeader, frame_bytes, header_bytes, segment_path, write_frame
+from audit.segment import SegmentHeader, frame_bytes, header_bytes, segment_path
 
 
 class ActiveSegment:
     """One open segment. `file` stays open after `unmap`, for whoever syncs and cuts it."""
 
-    __slots__ = ("_map", "_view", "end", "file", "header", "path", "size")
+    __slots__ = ("file", "header", "mapping", "path", "size")
 
     def __init__(self, directory: Path, header: SegmentHeader, size: int) -> None:
         """Allocates `size` bytes. Raises JournalError if the disk has no room, and leaves nothing."""
         self.path = segment_path(directory, header.sequence)
         self.header = header
         self.size = size
-        self.end = HEADER_BYTES
         self.file = _make_file(self.path, header, size)
-        self._map = mmap.mmap(self.file, size)
-        self._view = memoryview(self._map)
-
-    @property
-    def position(self) -> int:
-        """The journal position behind the last record."""
-        return self.header.base + self.end
-
-    def has_room(self, needed_bytes: int) -> bool:
-        return self.end + needed_bytes <= self.size
-
-    def write(self, prev_hash: bytes, own_hash: bytes, body: bytes) -> None:
-        """Writes one record; the caller has made sure of the room."""
-        self.end = write_frame(self._view, self.end, prev_hash, own_hash, body)
+        self.mapping = mmap.mmap(self.file, size)
 
     def unmap(self) -> None:
         """Ends writing. The kernel keeps the written pages."""
-        self._view.release()
-        self._map.close()
+        self.mapping.close()
 
-    def finish(self) -> None:
-        """After `unmap`: syncs the file, gives back what it didn't use, closes it. Raises OSError."""
+    def finish(self, end: int) -> None:
+        """After `unmap`: syncs the file, gives back what lies behind `end`, closes it. Raises OSError."""
         try:
             os.fsync(self.file)
-            os.ftruncate(self.file, self.end)
+            os.ftruncate(self.file, end)
         finally:
             os.close(self.file)
 

@@ -5,15 +5,19 @@ name.
 from __future__ import annotations
 
 import os
+import struct
 import time
+from binascii import hexlify
 from collections.abc import Callable
 
 Clock = Callable[[], int]  # microseconds since 1970-01-01 UTC
 RandomBytes = Callable[[int], bytes]
 
-_VERSION = 0x7 << 76
+_VERSION = 0x7 << 12
 _VARIANT = 0b10 << 62
 _RANDOM_MASK = (1 << 62) - 1
+_ID = struct.Struct(">QQ")
+_BLOCK = struct.Struct(">64Q")  # randomness for so many ids is drawn at once: each drawing is a system call
 
 
 def system_clock_us() -> int:
@@ -24,15 +28,15 @@ def system_clock_us() -> int:
 class Ids:
     """Ids of one process, each greater than the one before, also when the clock stands still or goes back.
 
-    Not to be shared by threads without a lock.
+    Not to be shared by threads without a lock, nor by processes: what fork copies would make the same ids.
     """
-
-    __slots__ = ("_clock", "_last_tick", "_random")
 
     def __init__(self, clock: Clock = system_clock_us, random: RandomBytes = os.urandom) -> None:
         self._clock = clock
         self._random = random
         self._last_tick = 0
+        self._noise: tuple[int, ...] = ()
+        self._used = 0
 
     def go_on_after(self, record_id: str) -> None:
         """Makes every later id greater than `record_id`, whatever the clock says."""
@@ -40,12 +44,19 @@ class Ids:
 
     def next(self) -> str:
         """A new id: 32 lower-case hex digits."""
-        milliseconds, rest_us = divmod(self._clock(), 1000)
-        tick = (milliseconds << 12) | (rest_us * 4096 // 1000)
-        tick = self._last_tick = max(tick, self._last_tick + 1)
-        noise = int.from_bytes(self._random(8), "big") & _RANDOM_MASK
-        value = ((tick >> 12) << 80) | _VERSION | ((tick & 0xFFF) << 64) | _VARIANT | noise
-        return f"{value:032x}"
+        return self.next_at(self._clock()).decode("ascii")
+
+    def next_at(self, now_us: int) -> bytes:
+        """A new id of this moment, as ASCII bytes: for whoever has read the clock already."""
+        if self._used == len(self._noise):
+            self._noise, self._used = _BLOCK.unpack(self._random(_BLOCK.size)), 0
+        tick = ((now_us // 1000) << 12) | (now_us % 1000 * 4096 // 1000)
+        if tick <= self._last_tick:
+            tick = self._last_tick + 1
+        self._last_tick = tick
+        noise = self._noise[self._used] & _RANDOM_MASK
+        self._used += 1
+        return hexlify(_ID.pack((tick >> 12) << 16 | _VERSION | (tick & 0xFFF), _VARIANT | noise))
 
 
 def _tick_of(record_id: str) -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +20,12 @@ from audit.checkpoints import append_checkpoint
 from audit.errors import JournalError
 from audit.group_commit import GroupCommit
 from audit.ids import Clock, Ids, system_clock_us
-from audit.record import Record, body_of, completed, hash_of
+from audit.lines import Lines
+from audit.record import Record, body_of, completed
 from audit.recovery import ChainState, recover, recovery_records
 from audit.segment import HEADER_BYTES, MAX_BODY_BYTES, SegmentHeader
 from audit.signing import Checkpoint, Signer, load_or_make_signer
+from audit.tail import Tail
 
 Durability = Literal["grouped", "strict"]
 
@@ -40,13 +41,19 @@ def worker_directory(directory: Path, worker: int) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sealed:
+class _Ready:
     """A record on its way into a segment."""
 
-    record_id: str
-    prev_hash: bytes
-    hash: bytes
+    record_id: bytes
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """A segment that is written no more; `end` is the offset behind its last record."""
+
+    segment: ActiveSegment
+    end: int
 
 
 class Journal:
@@ -61,19 +68,19 @@ class Journal:
         self.ids = ids
         self._segment_bytes = segment_bytes
         self._clock = clock
-        self._lock = threading.Lock()
         self._directory_lock = _lock_directory(self.directory)
         self._signer: Signer = load_or_make_signer(directory)
-        self._state = ChainState()
         self._active: ActiveSegment | None = None
-        self._finished: list[ActiveSegment] = []
+        self._finished: list[_Finished] = []
         self._pending: list[Record] = []
         self._is_new_file = False
         self._is_full = False
         self._is_closed = False
         self._checkpointed_records = 0  # so the first sync signs what an earlier run left unsigned
         self._checkpoint_due_us = 0
+        self._disk_error: OSError | None = None
         self._commit = GroupCommit(self._sync, 0.0 if durability == "strict" else _GATHER_S)
+        self._tail = Tail(clock, ids, self._commit.wake)
 
     @classmethod
     def open(
@@ -101,7 +108,7 @@ class Journal:
     @property
     def position(self) -> int:
         """Bytes appended since the journal's first start."""
-        return self._active.position if self._active else self._state.position
+        return self._tail.position
 
     @property
     def synced_position(self) -> int:
@@ -116,12 +123,12 @@ class Journal:
     @property
     def records(self) -> int:
         """Records in the chain since the journal's first start."""
-        return self._state.records
+        return self._tail.records
 
     @property
     def is_failed(self) -> bool:
         """Whether statements must be refused: the last append found no room, or the disk failed for good."""
-        return self._is_full or self._is_closed or self._commit.error is not None
+        return self._is_full or self._is_closed or self._disk_error is not None
 
     def append(self, records: Sequence[Record]) -> int:
         """Appends all records or none; when it returns they outlive this process. Gives the position behind
@@ -130,13 +137,35 @@ class Journal:
         Ids, hashes and missing times are filled in. Raises JournalError when the disk has no room or has
         failed: the statement may not run then.
         """
-        with self._lock:
+        with self._tail.lock:
             self._require_usable()
-            position = self._append([*self._pending, *records])
+            self._append([*self._pending, *records])
             self._pending.clear()
-            self._is_full = False
-        self._commit.wake()
+            self._is_full, self._tail.is_open = False, True
+            position = self._tail.position
+        self._tail.call_for_sync()
         return position
+
+    def append_intent(self, lines: Lines, sql_text: bytes) -> str:
+        """Appends a statement's intent made of `lines`, as `append` would; gives the statement's id."""
+        statement_id = self._tail.intent(lines, sql_text)
+        while statement_id is None:
+            self._make_way()
+            statement_id = self._tail.intent(lines, sql_text)
+        return statement_id
+
+    def append_outcome(
+        self,
+        lines: Lines,
+        statement_id: str,
+        rows: int | None,
+        bytes_out: int,
+        duration_us: int,
+        sqlstate: str = "",
+    ) -> None:
+        """Appends its outcome, as `append` would, with its cost by the prices of `lines`."""
+        while not self._tail.outcome(lines, statement_id, rows, bytes_out, duration_us, sqlstate):
+            self._make_way()
 
     async def wait_synced(self, position: int) -> None:
         """Returns when everything before `position` outlives a power cut. Raises JournalError if not."""
@@ -144,10 +173,10 @@ class Journal:
 
     def close(self) -> None:
         """Syncs, signs a last checkpoint and gives the folder free. Later appends raise JournalError."""
-        with self._lock:
+        with self._tail.lock:
             if self._is_closed:
                 return
-            self._is_closed = True
+            self._is_closed, self._tail.is_open = True, False
             self._retire_active()
         self._checkpoint_due_us = 0
         self._commit.stop()
@@ -156,12 +185,12 @@ class Journal:
     def _require_usable(self) -> None:
         if self._is_closed:
             raise JournalError("the journal is closed")
-        if self._commit.error is not None:
-            raise JournalError(f"the journal's disk has failed: {self._commit.error.strerror}")
+        if self._disk_error is not None:
+            raise JournalError(f"the journal's disk has failed: {self._disk_error.strerror}")
 
     def _recover(self) -> None:
         leftovers = recover(self.directory)
-        self._state = leftovers.state
+        self._tail.start(leftovers.state)
         if leftovers.state.record_id:
             self.ids.go_on_after(leftovers.state.record_id)
         self._pending = recovery_records(leftovers)
@@ -171,67 +200,72 @@ class Journal:
         except JournalError:
             self._is_full = True  # the next append tries again, with what recovery has to say first
 
-    def _append(self, records: Sequence[Record]) -> int:
-        sealed = self._sealed(records)
-        active = self._with_room([record.body for record in sealed])
-        for record in sealed:
-            active.write(record.prev_hash, record.hash, record.body)
-        if sealed:
-            last = sealed[-1]
-            self._state = ChainState(
-                active.header.sequence + 1,
-                active.position,
-                self._state.records + len(sealed),
-                last.hash,
-                last.record_id,
-            )
-        return active.position
+    def _make_way(self) -> None:
+        """What kept the tail from writing is dealt with, or JournalError says that it can't be."""
+        with self._tail.lock:
+            self._require_usable()
+            self._append(self._pending)
+            self._pending.clear()
+            self._make_room(self._tail.needed_bytes)
+            self._is_full, self._tail.is_open = False, True
 
-    def _sealed(self, records: Sequence[Record]) -> list[_Sealed]:
-        """The records with ids and hashes, chained to the last one written."""
-        now, prev_hash, sealed = self._clock(), self._state.hash, []
+    def _append(self, records: Sequence[Record]) -> None:
+        ready = self._readied(records)
+        self._make_room(room_for([record.body for record in ready]))
+        for record in ready:
+            self._tail.write(record.record_id, record.body)
+
+    def _readied(self, records: Sequence[Record]) -> list[_Ready]:
+        """The records with their ids, as they will be hashed."""
+        now, ready = self._clock(), []
         for record in records:
-            record_id = self.ids.next()
-            body = body_of(completed(record, record_id, now))
+            record_id = self.ids.next_at(now)
+            body = body_of(completed(record, record_id.decode("ascii"), now))
             if len(body) > MAX_BODY_BYTES:
                 raise JournalError("the record is too long")
-            own_hash = hash_of(prev_hash, body)
-            sealed.append(_Sealed(record_id, prev_hash, own_hash, body))
-            prev_hash = own_hash
-        return sealed
+            ready.append(_Ready(record_id, body))
+        return ready
 
-    def _with_room(self, bodies: list[bytes]) -> ActiveSegment:
-        """The active segment, or a new one if these records don't fit; a failed allocation leaves the old
-        one.
-        """
-        needed = room_for(bodies)
-        if self._active is not None and self._active.has_room(needed):
-            return self._active
-        header = SegmentHeader(self._state.next_sequence, self._state.position, self._state.records, self._state.hash)
+    def _make_room(self, needed_bytes: int) -> None:
+        """Begins a new segment if so much doesn't fit; a failed allocation leaves the old one."""
+        if self._tail.has_room(needed_bytes):
+            return
+        state = self._tail.state
+        header = SegmentHeader(state.next_sequence, state.position, state.records, state.hash)
         try:
-            fresh = ActiveSegment(self.directory, header, max(self._segment_bytes, HEADER_BYTES + needed))
+            fresh = ActiveSegment(self.directory, header, max(self._segment_bytes, HEADER_BYTES + needed_bytes))
         except JournalError:
-            self._is_full = True
+            self._is_full, self._tail.is_open = True, False
             raise
         self._retire_active()
         self._active, self._is_new_file = fresh, True
-        return fresh
+        self._tail.move_to(header, fresh.mapping)
 
     def _retire_active(self) -> None:
         if self._active is not None:
+            self._tail.leave()
             self._active.unmap()
-            self._finished.append(self._active)
+            self._finished.append(_Finished(self._active, self._tail.end))
             self._active = None
 
     def _sync(self) -> int:
         """In the sync thread: makes everything appended durable, then signs a checkpoint when one is due."""
-        with self._lock:
+        try:
+            return self._sync_all()
+        except OSError as error:
+            with self._tail.lock:
+                self._disk_error, self._tail.is_open = error, False
+            raise
+
+    def _sync_all(self) -> int:
+        with self._tail.lock:
+            self._tail.is_sync_due = False
             finished, self._finished = self._finished, []
             file = os.dup(self._active.file) if self._active else None
-            position, state = self.position, self._state
+            position, state = self._tail.position, self._tail.state
             is_new_file, self._is_new_file = self._is_new_file, False
-        for segment in finished:
-            segment.finish()
+        for one in finished:
+            one.segment.finish(one.end)
         if file is not None:
             _sync_and_close(file)
         if is_new_file:

@@ -138,10 +138,11 @@ def body_of(record: Record) -> bytes:
     else:
         # PostgreSQL's text can't hold NUL: such a record would stop the shipper for ever.
         body = body if not _has_nul(record) else _ENCODER.encode(_with_storable_texts(record))
-    return body if _has_later(record) else _FIRST_HEADER + body[3 : -len(_LATER_EMPTY)]
+    return body if is_long(record) else _FIRST_HEADER + body[3 : -len(_LATER_EMPTY)]
 
 
-def _has_later(record: Record) -> bool:
+def is_long(record: Record) -> bool:
+    """Whether one of the later fields says something: then all of them are encoded."""
     return bool(
         record.server_error
         or record.shadow_decision is not None
@@ -149,6 +150,11 @@ def _has_later(record: Record) -> bool:
         or record.raw_columns
         or record.plan_units is not None
     )
+
+
+def is_storable(record: Record) -> bool:
+    """Whether every text of it is one that any store can hold: then `body_of` encodes them as they are."""
+    return _with_storable_texts(record) == record
 
 
 def hash_of(prev_hash: bytes, body: bytes) -> bytes:

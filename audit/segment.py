@@ -8,6 +8,7 @@ half frame.
 
 from __future__ import annotations
 
+import mmap
 import os
 import struct
 import zlib
@@ -28,7 +29,6 @@ _MAGIC = b"PGWJRNL\x01"
 _HEADER = struct.Struct("<8sQQQ32s")
 _CRC = struct.Struct("<I")
 _LENGTH = struct.Struct("<I")
-_FRAME_REST = struct.Struct("<I32s32s")
 _FRAME_HEAD = struct.Struct("<II32s32s")
 _READ_BYTES = 1 << 20
 
@@ -110,15 +110,16 @@ def frame_bytes(body_length: int) -> int:
     return (FRAME_HEAD_BYTES + body_length + 7) & ~7
 
 
-def write_frame(target: memoryview, offset: int, prev_hash: bytes, own_hash: bytes, body: bytes) -> int:
-    """Writes one frame at `offset` of a writable view and gives the offset behind it. The view must be
+def write_frame(target: memoryview | mmap.mmap, offset: int, prev_hash: bytes, own_hash: bytes, body: bytes) -> int:
+    """Writes one frame at `offset` of a writable buffer and gives the offset behind it. The buffer must be
     large enough.
     """
     length = len(body)
-    checksum = zlib.crc32(body, zlib.crc32(_LENGTH.pack(length) + prev_hash + own_hash))
-    target[offset + FRAME_HEAD_BYTES : offset + FRAME_HEAD_BYTES + length] = body
-    _FRAME_REST.pack_into(target, offset + _LENGTH.size, checksum, prev_hash, own_hash)
-    _LENGTH.pack_into(target, offset, length)  # last: from here on the record exists
+    packed_length = _LENGTH.pack(length)
+    rest = prev_hash + own_hash + body
+    start = offset + _LENGTH.size
+    target[start : start + _CRC.size + len(rest)] = _CRC.pack(zlib.crc32(rest, zlib.crc32(packed_length))) + rest
+    target[offset:start] = packed_length  # last: from here on the record exists
     return offset + frame_bytes(length)
 
 

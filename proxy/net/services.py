@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 
 from audit.cost import PriceList, price_list
 from audit.journal import Journal
+from audit.lines import Lines
 from audit.record import Record, ShadowDecision, Stage, Verdict
 from policies.catalog import Catalog, Namespace
 from policies.compile import Compiler
@@ -100,6 +101,23 @@ class WorkerServices:
 
     def append(self, records: Sequence[Record]) -> int:
         return self.journal.append(records)
+
+    def append_intent(self, lines: Lines, sql_text: bytes) -> str:
+        return self.journal.append_intent(lines, sql_text)
+
+    def append_outcome(
+        self,
+        lines: Lines,
+        statement_id: str,
+        rows: int | None,
+        bytes_out: int,
+        duration_us: int,
+        sqlstate: str = "",
+    ) -> None:
+        self.journal.append_outcome(lines, statement_id, rows, bytes_out, duration_us, sqlstate)
+
+    def journal_position(self) -> int:
+        return self.journal.position
 
     def kept_text(self, sql: str) -> str:
         if self.is_text_kept:

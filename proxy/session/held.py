@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from audit.record import Record, ShadowDecision, Verdict
+from audit.lines import Lines
+from audit.record import ShadowDecision, Verdict
 from policies.catalog import Namespace
 from policies.decision import Decision, Plan
 from policies.limits import Limit
@@ -175,10 +176,13 @@ class Shadowed:
 
 @dataclass(slots=True)
 class Account:
-    intent: Record
+    statement_id: str
+    lines: Lines
     run: Run
     verdict: Verdict
     started_us: int
+    identity_changes: int  # how often the session's identity had changed when it began
+    plan_units: int | None = None
     rows: int = 0
     bytes_out: int = 0
     masked_cells: int = 0

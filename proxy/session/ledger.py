@@ -8,10 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from audit.cost import cost_of
 from audit.errors import JournalError
+from audit.lines import Lines
 from audit.record import Record, Stage, Verdict
-from policies.decision import Decision, RawColumn, Refusal
+from policies.decision import Decision, Plan, RawColumn, Refusal
 from policies.model import Principal
 from proxy.session.held import Account, Run, Shadowed, joined_texts
 from proxy.session.ports import Measures, Services
@@ -22,6 +25,16 @@ log = logging.getLogger("pgwarden.session")
 _TRACE = re.compile(r"traceparent\s*=\s*'[0-9a-f]{2}-([0-9a-f]{32})-")
 _NOTHING: Final[dict[str, Any]] = {}
 _TAG_COUNT = re.compile(rb" (\d+)$")
+_PLANS: Final = 32  # whose templates a session keeps
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Templates, and what they were made of: plans are told apart by identity, which `plan` keeps from being reused."""
+
+    plan: Plan
+    fingerprint: str
+    lines: Lines
 
 
 @dataclass(slots=True)
@@ -54,6 +67,22 @@ class Ledger:
         self._services = services
         self._identity = identity
         self.position = 0  # of the journal, behind this session's last record
+        self._kept: dict[int, _Kept] = {}
+        self._known_as: tuple[Principal | None, str] = (None, "")
+        self._changes = 0  # of identity
+
+    def lines(self, decision: Decision, plan: Plan) -> Lines:
+        """The templates of this session's records of a plan. They hold for this identity and these prices alone."""
+        self._look_at_identity()
+        kept = self._kept.get(id(plan))
+        is_kept = kept is not None and kept.fingerprint == decision.policy_fingerprint
+        if kept is not None and is_kept and kept.lines.prices is self._services.prices():
+            return kept.lines
+        if len(self._kept) >= _PLANS:
+            self._kept.clear()
+        lines = self._make_lines(decision, plan)
+        self._kept[id(plan)] = _Kept(plan, decision.policy_fingerprint, lines)
+        return lines
 
     def open(
         self,
@@ -67,14 +96,16 @@ class Ledger:
         `shadows` and the planner's `units`: none, or one for each.
         """
         now = self._services.now_us()
-        if not shadows and not units:
-            accounts = [self._account(decision, run, now) for run in runs]
-        else:
-            nothing = (None,) * len(runs)
-            beside = zip(runs, shadows or nothing, units or nothing, strict=True)
-            accounts = [self._account(decision, run, now, shadow, estimated) for run, shadow, estimated in beside]
+        if len(runs) == 1 and not shadows and not units:
+            return [self._open_plain(decision, runs[0], now)]
+        nothing = (None,) * len(runs)
+        accounts, intents = [], []
+        for run, shadow, estimated in zip(runs, shadows or nothing, units or nothing, strict=True):
+            account = self._account(decision, run, now, self._services.new_id(), estimated)
+            accounts.append(account)
+            intents.append(self._intent(account, shadow))
         if accounts:
-            self.position = self._services.append([account.intent for account in accounts])
+            self.position = self._services.append(intents)
         return accounts
 
     def deny(
@@ -108,9 +139,9 @@ class Ledger:
     def failed(self, decision: Decision, sqlstate: str, server_error: str = "") -> None:
         """What failed before it was executed: at Parse and Bind the server already plans and folds constants."""
         for plan in decision.plans:
-            account = self._account(decision, Run(plan), self._services.now_us())
+            account = self._account(decision, Run(plan), self._services.now_us(), self._services.new_id())
             account.note(server_error)
-            self._try_append(account.intent)
+            self._try_append(self._intent(account))
             self.close(account, sqlstate)
 
     def close(self, account: Account, sqlstate: str = "", tag: bytes = b"") -> None:
@@ -121,35 +152,11 @@ class Ledger:
         duration_us = self._services.now_us() - account.started_us
         # Not each piece of COPY data is a row.
         rows = _affected(tag) if tag.startswith(b"COPY ") else account.rows or _affected(tag)
-        prices = self._services.prices()
+        if self._is_plain(account):
+            self._close_plain(account, rows, duration_us, sqlstate)
+        else:
+            self._try_append(self._outcome(account, rows, duration_us, sqlstate))
         verdict = Verdict.DENY if account.broken_rule else account.verdict
-        outcome = Record(
-            stage=Stage.OUTCOME,
-            statement_id=account.intent.statement_id,
-            decision=verdict,
-            sql_text="",
-            shape=account.intent.shape,
-            rule_ids=_with_rule(account.intent.rule_ids, account.broken_rule or account.limit_rule),
-            policy_version=account.intent.policy_version,
-            tables=account.intent.tables,
-            filtered_tables=account.intent.filtered_tables,
-            masked_columns=account.intent.masked_columns,
-            trace_id=account.intent.trace_id,
-            rows=rows,
-            bytes_out=account.bytes_out,
-            duration_us=duration_us,
-            cost=cost_of(
-                prices,
-                server_time_us=duration_us,
-                bytes_out=account.bytes_out,
-                plan_units=account.intent.plan_units or 0,
-            ),
-            currency=prices.currency,
-            sqlstate=sqlstate,
-            server_error=self._services.kept_error(account.server_error) if account.server_error else "",
-            **self._identity.record_fields(),
-        )
-        self._try_append(outcome)
         self._services.count_statement(Measures(verdict, duration_us, rows, account.bytes_out, account.masked_cells))
 
     def login(self, is_ok: bool, text: str, sqlstate: str = "") -> None:
@@ -177,42 +184,105 @@ class Ledger:
         )
         self._try_append(event)
 
-    def _account(
-        self,
-        decision: Decision,
-        run: Run,
-        now: int,
-        shadow: Shadowed | None = None,
-        plan_units: int | None = None,
-    ) -> Account:
-        plan = run.plan
-        is_changed = plan.is_rewritten or plan.column_masks or plan.masked_columns
-        verdict = Verdict.REWRITE if is_changed else Verdict.ALLOW
-        intent = Record(
-            stage=Stage.INTENT,
-            statement_id=self._services.new_id(),
-            shape=plan.shape,
-            sql_text=self._services.kept_text(plan.text),
-            decision=verdict,
-            rule_ids=plan.rule_ids,
-            policy_version=decision.policy_fingerprint,
-            tables=plan.tables,
-            filtered_tables=plan.filtered_tables,
-            masked_columns=plan.masked_columns,
-            trace_id=_trace_id(plan.text),
-            raw_columns=_columns(plan.raw_columns) if plan.raw_columns else (),
-            plan_units=plan_units,
+    def _look_at_identity(self) -> None:
+        identity = self._identity
+        principal, application = self._known_as
+        if identity.principal is not principal or identity.application != application:
+            self._known_as = identity.principal, identity.application
+            self._kept.clear()
+            self._changes += 1
+
+    def _make_lines(self, decision: Decision, plan: Plan) -> Lines:
+        common: dict[str, Any] = {
+            "shape": plan.shape,
+            "decision": _verdict_of(plan),
+            "rule_ids": plan.rule_ids,
+            "policy_version": decision.policy_fingerprint,
+            "tables": plan.tables,
+            "filtered_tables": plan.filtered_tables,
+            "masked_columns": plan.masked_columns,
+            "trace_id": _trace_id(plan.text),
             **self._identity.record_fields(),
+        }
+        raw_columns = _columns(plan.raw_columns) if plan.raw_columns else ()
+        intent = Record(stage=Stage.INTENT, raw_columns=raw_columns, **common)
+        return Lines(intent, Record(stage=Stage.OUTCOME, **common), self._services.prices())
+
+    def _account(
+        self, decision: Decision, run: Run, now: int, statement_id: str, plan_units: int | None = None
+    ) -> Account:
+        lines = self.lines(decision, run.plan)
+        return Account(statement_id, lines, run, _verdict_of(run.plan), now, self._changes, plan_units)
+
+    def _open_plain(self, decision: Decision, run: Run, now: int) -> Account:
+        lines = self.lines(decision, run.plan)
+        text = self._services.kept_text(run.plan.text).encode("utf-8", "replace")
+        statement_id = self._services.append_intent(lines, text)
+        self.position = self._services.journal_position()
+        return Account(statement_id, lines, run, _verdict_of(run.plan), now, self._changes)
+
+    def _intent(self, account: Account, shadow: Shadowed | None = None) -> Record:
+        return msgspec.structs.replace(
+            account.lines.intent,
+            statement_id=account.statement_id,
+            sql_text=self._services.kept_text(account.plan.text),
+            plan_units=account.plan_units,
             **_shadow_fields(shadow),
         )
-        return Account(intent, run, verdict, now)
+
+    def _is_plain(self, account: Account) -> bool:
+        """Whether the templates of its intent say all that its outcome has to say: nothing happened on the way."""
+        self._look_at_identity()
+        return (
+            account.identity_changes == self._changes
+            and account.plan_units is None
+            and not (account.broken_rule or account.limit_rule or account.server_error)
+            and account.lines.prices is self._services.prices()
+        )
+
+    def _close_plain(self, account: Account, rows: int, duration_us: int, sqlstate: str) -> None:
+        try:
+            self._services.append_outcome(
+                account.lines, account.statement_id, rows, account.bytes_out, duration_us, sqlstate
+            )
+            self.position = self._services.journal_position()
+        except JournalError:
+            self._tell_loss()
+
+    def _outcome(self, account: Account, rows: int, duration_us: int, sqlstate: str) -> Record:
+        template, prices = account.lines.outcome, self._services.prices()
+        cost = cost_of(
+            prices, server_time_us=duration_us, bytes_out=account.bytes_out, plan_units=account.plan_units or 0
+        )
+        return msgspec.structs.replace(
+            template,
+            statement_id=account.statement_id,
+            decision=Verdict.DENY if account.broken_rule else account.verdict,
+            rule_ids=_with_rule(template.rule_ids, account.broken_rule or account.limit_rule),
+            rows=rows,
+            bytes_out=account.bytes_out,
+            duration_us=duration_us,
+            cost=cost,
+            currency=prices.currency,
+            sqlstate=sqlstate,
+            server_error=self._services.kept_error(account.server_error) if account.server_error else "",
+            **self._identity.record_fields(),
+        )
 
     def _try_append(self, record: Record) -> None:
         # What already happened can't be stopped any more; the next statement can, and will be.
         try:
             self.position = self._services.append([record])
         except JournalError:
-            log.error("an outcome could not be recorded", extra={"fields": {"session": self._identity.session}})
+            self._tell_loss()
+
+    def _tell_loss(self) -> None:
+        log.error("an outcome could not be recorded", extra={"fields": {"session": self._identity.session}})
+
+
+def _verdict_of(plan: Plan) -> Verdict:
+    is_changed = plan.is_rewritten or plan.column_masks or plan.masked_columns
+    return Verdict.REWRITE if is_changed else Verdict.ALLOW
 
 
 def _trace_id(sql: str) -> str:

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Protocol
 
 from audit.cost import PriceList
+from audit.lines import Lines
 from audit.record import Record, ShadowDecision, Verdict
 from policies.catalog import Catalog, Namespace
 from policies.decision import Decision
@@ -212,6 +213,23 @@ class Services(Protocol):
 
     def append(self, records: Sequence[Record]) -> int:
         """Writes to the journal and gives the position behind the records. Raises JournalError."""
+
+    def append_intent(self, lines: Lines, sql_text: bytes) -> str:
+        """A statement's intent from its templates, and the statement's id. Raises JournalError."""
+
+    def append_outcome(
+        self,
+        lines: Lines,
+        statement_id: str,
+        rows: int | None,
+        bytes_out: int,
+        duration_us: int,
+        sqlstate: str = "",
+    ) -> None:
+        """Its outcome, priced by the templates' price list. Raises JournalError."""
+
+    def journal_position(self) -> int:
+        """Behind the records that were written last."""
 
     def kept_text(self, sql: str) -> str:
         """What a record keeps of a statement's text."""

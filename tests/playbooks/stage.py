@@ -10,9 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
+import msgspec
+
 from audit.cost import PriceList
 from audit.errors import JournalError
-from audit.record import Record, ShadowDecision, Stage
+from audit.lines import Lines
+from audit.record import NO_HASH, Record, ShadowDecision, Stage, record_of
 from policies.catalog import Catalog, Namespace
 from policies.decision import Decision, Plan, Refusal
 from policies.limits import Limit, Load, Loads
@@ -85,7 +88,7 @@ class StageServices:
 
     def new_id(self) -> str:
         self.ids += 1
-        return f"id-{self.ids}"
+        return f"{self.ids:032x}"
 
     def principal(self, user: str) -> Principal | None:
         return {"ada": ADA, "silent": Principal("silent")}.get(user)
@@ -117,6 +120,29 @@ class StageServices:
         if self.is_journal_full:
             raise JournalError("no room")
         self.records += records
+        return len(self.records)
+
+    def append_intent(self, lines: Lines, sql_text: bytes) -> str:
+        statement_id = self.new_id()
+        made = lines.intent_body(statement_id.encode(), 1, sql_text)
+        record = record_of(made, NO_HASH, NO_HASH)
+        self.append([msgspec.structs.replace(record, id="", at=0, prev_hash="", hash="")])
+        return statement_id
+
+    def append_outcome(
+        self,
+        lines: Lines,
+        statement_id: str,
+        rows: int | None,
+        bytes_out: int,
+        duration_us: int,
+        sqlstate: str = "",
+    ) -> None:
+        made = lines.outcome_body(b"0" * 32, statement_id.encode(), 1, rows, bytes_out, duration_us, sqlstate)
+        record = record_of(made, NO_HASH, NO_HASH)
+        self.append([msgspec.structs.replace(record, id="", at=0, prev_hash="", hash="")])
+
+    def journal_position(self) -> int:
         return len(self.records)
 
     def kept_text(self, sql: str) -> str:

@@ -1,0 +1,66 @@
+"""Prices made ready for many statements: the same costs as `cost_of` gives, in whole numbers. Knows no records."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from fractions import Fraction
+
+from audit.cost import PriceList, cost_of
+
+_UNITS = 10**9  # costs have 9 decimal places
+_US_PER_SECOND = 1_000_000
+_BYTES_PER_GIB = 1 << 30
+_UNITS_PER_MILLION = 1_000_000
+_NEAR = 10**6  # so near to the middle between two results, Decimal's own rounding may decide
+_LARGEST = 10**18  # a cost of 10**9: beyond it Decimal's 28 digits may round as well
+# As Decimal writes them: "0E-9", "7.50E-7".
+_SMALLEST = tuple(str(Decimal(number).scaleb(-9)).encode("ascii") for number in range(1000))
+_HEADERS = tuple(bytes((0xA0 | length,)) for length in range(32))  # msgpack's, of short texts
+
+
+class Tariff:
+    """What statements cost by one price list, the planner's units being the same for all of them."""
+
+    def __init__(self, prices: PriceList, plan_units: int = 0) -> None:
+        self._prices = prices
+        self._plan_units = plan_units
+        self._is_free = not (prices.per_second or prices.per_gib_out or prices.per_million_plan_units)
+        parts = (prices.per_second, prices.per_gib_out, prices.per_million_plan_units)
+        self._is_exact = all(part.is_finite() and part >= 0 for part in parts)
+        if self._is_exact:
+            self._multiply_out()
+
+    def _multiply_out(self) -> None:
+        """Cost in units of the last place = (time * a + bytes * b + c) / divisor, all of them whole numbers."""
+        prices = self._prices
+        shares = [
+            Fraction(prices.per_second) * _UNITS / _US_PER_SECOND,
+            Fraction(prices.per_gib_out) * _UNITS / _BYTES_PER_GIB,
+            Fraction(prices.per_million_plan_units) * _UNITS * self._plan_units / _UNITS_PER_MILLION,
+        ]
+        divisor = math.lcm(*(share.denominator for share in shares))
+        self._per_us, self._per_byte, self._fixed = (int(share * divisor) for share in shares)
+        self._divisor = divisor
+
+    def cost(self, duration_us: int, bytes_out: int) -> Decimal:
+        return cost_of(self._prices, server_time_us=duration_us, bytes_out=bytes_out, plan_units=self._plan_units)
+
+    def packed_text(self, duration_us: int, bytes_out: int) -> bytes:
+        """The cost's text with msgpack's header, as a record holds it."""
+        text = _SMALLEST[0] if self._is_free else self._text(duration_us, bytes_out)
+        return _HEADERS[len(text)] + text
+
+    def _text(self, duration_us: int, bytes_out: int) -> bytes:
+        if not self._is_exact:
+            return str(self.cost(duration_us, bytes_out)).encode("ascii")
+        total = duration_us * self._per_us + bytes_out * self._per_byte + self._fixed
+        number, rest = divmod(total, self._divisor)
+        beside = 2 * rest - self._divisor
+        if abs(beside) * _NEAR <= self._divisor or number >= _LARGEST:
+            return str(self.cost(duration_us, bytes_out)).encode("ascii")
+        if beside > 0:
+            number += 1
+        if number < len(_SMALLEST):
+            return _SMALLEST[number]
+        return b"%d.%09d" % divmod(number, _UNITS)
