@@ -17,7 +17,7 @@ from policies.model import EffectivePolicy
 
 # What a decision holds besides texts: plans, tuples, the entry itself; measured with sys.getsizeof over TPC-H.
 _OVERHEAD_BYTES = 2_000
-_FAMILY_BYTES = 600
+_FAMILY_BYTES = 3_000
 _MOST_SCOPES = 4_096
 
 
@@ -84,7 +84,7 @@ class PlanCache:
 
     def put_family(self, scope: Scope, key: bytes, family: Family) -> None:
         """Keeps a skeleton that was seen."""
-        self._keep(_Kept(scope.families, key, family, family, _FAMILY_BYTES + len(key)))
+        self._keep(_Kept(scope.families, key, family, family, _FAMILY_BYTES + len(key) + len(family.first)))
 
     def put_shape(self, family: Family, key: bytes, shape: Shape | None) -> None:
         """Keeps a shape under the values of its family's fixed literals; None: a text that isn't one."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from policies.catalog import Catalog, Namespace
+from policies.compile.admission import learn
 from policies.compile.cache import PlanCache
 from policies.compile.compilation import Compilation
 from policies.compile.draft import Refused
@@ -37,8 +40,17 @@ class Compiler:
             return refused
         self.cache.outcomes.miss += 1
         decision = self._decide(sql, policy, catalog, namespace)
-        self.cache.put(scope, raw, decision)
+        if not self._learn(scope, raw, decision, lambda text: self._decide(text, policy, catalog, namespace)):
+            self.cache.put(scope, raw, decision)
         return decision
+
+    def _learn(self, scope: Scope, raw: bytes, decision: Decision, decide: Callable[[str], Decision]) -> bool:
+        """Whether the decision is kept as a shape."""
+        with deep_recursion():
+            try:
+                return learn(self.cache, scope, raw, decision, decide)
+            except RecursionError:
+                return False
 
     def scope(self, policy: EffectivePolicy, catalog: Catalog, namespace: Namespace) -> Scope:
         """What is known of texts under these circumstances; equal ones have the same Scope."""

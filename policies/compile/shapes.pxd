@@ -37,6 +37,9 @@ cdef class Shape(Entry):
     cdef bytes _filled(self, bytes raw, list offsets)
 
 cdef class Family:
+    cdef public bytes first
+    cdef public object exchange
+    cdef public set seen
     cdef public tuple fixed
     cdef public dict shapes
     cdef public bint is_used

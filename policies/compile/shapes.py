@@ -143,11 +143,15 @@ class Shape(Entry):
 class Family:
     """Statements of one skeleton. Literals with a say stand in `fixed`: each set of their values is a shape of its own.
 
-    `fixed` is None until a second text of the skeleton is seen. A value of `shapes` is None where it isn't one.
+    `fixed` and `exchange` are None until a second text of the skeleton is seen; `first` is the first one till then.
+    `seen`: hashes of values of the fixed literals that came once. A value of `shapes` is None where it isn't one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first: bytes) -> None:
+        self.first = first
         self.fixed: tuple[int, ...] | None = None
+        self.exchange: Any = None
+        self.seen: set[int] = set()
         self.shapes: dict[bytes, Shape | None] = {}
         self.is_used = False
         self.is_barren = False  # no literal of it may be exchanged
