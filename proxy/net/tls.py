@@ -42,6 +42,9 @@ def client_side_context(
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate, key, password="")
     context.set_alpn_protocols([ALPN])
+    # As PostgreSQL: libpq never resumes, so tickets are work and memory for nothing.
+    context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0
     if client_ca is not None:
         context.verify_mode = ssl.CERT_OPTIONAL if is_certificate_optional else ssl.CERT_REQUIRED
         context.load_verify_locations(client_ca)

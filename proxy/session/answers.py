@@ -7,6 +7,8 @@ raises Unexpected, and nothing of it is shown.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MethodType
+from typing import Final
 
 from policies.decision import Refusal
 from proxy.session.caps import CUT_SHORT
@@ -28,28 +30,7 @@ class Answers:
         self._c = conversation
         self.rows = Rows(conversation)
         self._caps = self.rows.caps
-        endings = Endings(conversation, self._caps)
-        self._handlers: dict[int, Callable[[bytes, int, int], None]] = {
-            ord("T"): self._row_description,
-            ord("t"): self._parameter_description,
-            ord("n"): self._no_data,
-            ord("C"): self._command_complete,
-            ord("I"): self._empty,
-            ord("s"): self._suspended,
-            ord("1"): self._parse_complete,
-            ord("2"): self._bind_complete,
-            ord("3"): self._close_complete,
-            ord("Z"): endings.ready,
-            ord("E"): endings.error,
-            ord("N"): endings.notice,
-            ord("S"): endings.parameter_status,
-            ord("A"): self._c.forward,
-            ord("G"): self._copy_in,
-            ord("H"): self._copy_out,
-            ord("W"): self._copy_in,
-            ord("c"): self._copy_done,
-            ord("V"): self._function_result,
-        }
+        self._endings = Endings(conversation, self._caps)
 
     def receive(self, type_byte: int, buffer: bytes, start: int, end: int, count: int) -> None:
         """A run of `count` whole frames of one type. Raises Unexpected or ProtocolViolation."""
@@ -58,13 +39,22 @@ class Answers:
         elif type_byte == _COPY_DATA:
             self.rows.receive_copy_data(buffer, start, end, count)
         else:
-            handler = self._handlers.get(type_byte)
-            if handler is None:
-                raise Unexpected("unknown message type")
+            handle = self._handler(type_byte)
             while start < end and not self._c.is_ended:
                 frame_end = start + 1 + int.from_bytes(buffer[start + 1 : start + 5], "big")
-                handler(buffer, start, frame_end)
+                handle(buffer, start, frame_end)
                 start = frame_end
+
+    def _handler(self, type_byte: int) -> Callable[[bytes, int, int], None]:
+        """Bound when it is needed: thousands of idle sessions would hold tables of nothing else."""
+        own, ending = _OWN.get(type_byte), _ENDINGS.get(type_byte)
+        if own is not None:
+            return MethodType(own, self)
+        if ending is not None:
+            return MethodType(ending, self._endings)
+        if type_byte == _NOTIFICATION:
+            return self._c.forward
+        raise Unexpected("unknown message type")
 
     # descriptions
 
@@ -277,3 +267,28 @@ def _differ(told: tuple[m.Field, ...], now: tuple[m.Field, ...]) -> bool:
 
 def _identity(field: m.Field) -> tuple[bytes, int, int]:
     return field.name, field.type_oid, field.type_modifier
+
+
+_NOTIFICATION: Final = ord("A")
+_OWN: Final = {
+    ord("T"): Answers._row_description,
+    ord("t"): Answers._parameter_description,
+    ord("n"): Answers._no_data,
+    ord("C"): Answers._command_complete,
+    ord("I"): Answers._empty,
+    ord("s"): Answers._suspended,
+    ord("1"): Answers._parse_complete,
+    ord("2"): Answers._bind_complete,
+    ord("3"): Answers._close_complete,
+    ord("G"): Answers._copy_in,
+    ord("H"): Answers._copy_out,
+    ord("W"): Answers._copy_in,
+    ord("c"): Answers._copy_done,
+    ord("V"): Answers._function_result,
+}
+_ENDINGS: Final = {
+    ord("Z"): Endings.ready,
+    ord("E"): Endings.error,
+    ord("N"): Endings.notice,
+    ord("S"): Endings.parameter_status,
+}

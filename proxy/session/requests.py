@@ -6,7 +6,7 @@ know replies: it only queues what is due.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from audit.errors import JournalError
@@ -26,6 +26,13 @@ from proxy.wire.errors import ProtocolViolation
 _SYNC, _TERMINATE, _QUERY, _FLUSH, _CALL = ord("S"), ord("X"), ord("Q"), ord("H"), ord("F")
 _COPY = frozenset(b"dcf")
 _DECIDED = frozenset(b"PBEQF")
+_EXTENDED: Final[Mapping[int, Callable[[Extended, memoryview], None]]] = {
+    ord("P"): Extended.parse,
+    ord("B"): Extended.bind,
+    ord("D"): Extended.describe,
+    ord("E"): Extended.execute,
+    ord("C"): Extended.close,
+}
 # So many replies may be due before client messages wait, and so few when they go on. Each reply takes 5 bytes at
 # least, so a server that keeps 8 KiB of them to itself, waiting for Sync, holds back fewer than the second number.
 _LONG_QUEUE: Final = 4096
@@ -40,16 +47,7 @@ class Requests:
         self._added_us = 0
         self._waiting: tuple[int, memoryview] | None = None
         self._is_queue_long = False
-        extended = Extended(conversation, self._decider)
-        self._handlers: dict[int, Callable[[memoryview], None]] = {
-            ord("P"): extended.parse,
-            ord("B"): extended.bind,
-            ord("D"): extended.describe,
-            ord("E"): extended.execute,
-            ord("C"): extended.close,
-            _QUERY: self._query,
-            _CALL: self._function_call,
-        }
+        self._extended = Extended(conversation, self._decider)
 
     @property
     def is_held(self) -> bool:
@@ -104,13 +102,21 @@ class Requests:
         elif type_byte == _FLUSH:
             if not c.is_skipping:
                 c.send_server(frame)
-        elif type_byte not in self._handlers:
+        elif type_byte not in _DECIDED and type_byte not in _EXTENDED:
             raise ProtocolViolation(f"invalid frontend message type {type_byte}")
         else:
             self._copying.require_no_copy(type_byte)
             if not c.is_skipping:
-                self._handlers[type_byte](frame)
+                self._decide(type_byte, frame)
                 self._watch_queue()
+
+    def _decide(self, type_byte: int, frame: memoryview) -> None:
+        if type_byte == _QUERY:
+            self._query(frame)
+        elif type_byte == _CALL:
+            self._function_call(frame)
+        else:
+            _EXTENDED[type_byte](self._extended, frame)
 
     def _terminate(self, frame: memoryview) -> None:
         """The server answers what came before it, and so do we."""

@@ -398,3 +398,5 @@ class Session:
         conversation.policy()
         self._phase = Phase.OPEN
         self._ledger.login(True, self._login.record if self._login is not None else "")
+        # A session may rest for days: what only its beginning needed would rest with it.
+        self._server_greeting = self._login = self._startup = None

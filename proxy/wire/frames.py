@@ -15,6 +15,7 @@ in a transport's queue for as long as it likes. Only a frame that straddles two 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from proxy.wire.errors import LocalProtocolError, ProtocolViolation
@@ -49,6 +50,15 @@ class FrameLimits:
             raise LocalProtocolError("a type byte is between 0 and 255")
 
 
+@lru_cache(64)
+def _caps_of(message_bytes: int, by_type: tuple[tuple[int, int], ...]) -> list[int]:
+    """Caps by type byte, never changed: thousands of idle sessions have the same ones."""
+    caps = [message_bytes] * 256
+    for type_byte, cap in by_type:
+        caps[type_byte] = cap
+    return caps
+
+
 class FrameCutter:
     """Cuts one direction of one link. Any bytes cut into frames or raise ProtocolViolation, nothing else.
 
@@ -70,10 +80,7 @@ class FrameCutter:
 
     def set_limits(self, limits: FrameLimits) -> None:
         """Caps from the next header on; sessions loosen them after authentication."""
-        caps = [limits.message_bytes] * 256
-        for type_byte, cap in limits.by_type.items():
-            caps[type_byte] = cap
-        self._caps = caps
+        self._caps = _caps_of(limits.message_bytes, tuple(limits.by_type.items()))
         self._startup_cap = limits.startup_bytes
 
     def end_startup(self) -> None:
