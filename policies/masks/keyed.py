@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from policies.masks import fakes
+from policies.masks.cells import TextToken
 from policies.masks.fpe import FormatMask, IntegerFormatMask
 from policies.masks.noise import IntegerNoise, NumericNoise
 from policies.masks.spec import Kind, decimal_of
@@ -75,19 +76,6 @@ class Remembering:
                 known.clear()
             known[value] = masked
         return masked
-
-
-class TextToken:
-    """The prefix and 32 hex digits, 128 bits of HMAC-SHA-256 over the text."""
-
-    __slots__ = ("_key", "_prefix")
-
-    def __init__(self, key: bytes, prefix: str) -> None:
-        self._key = key
-        self._prefix = prefix.encode("utf-8")
-
-    def mask(self, value: bytes, format_code: int) -> bytes | None:
-        return self._prefix + hmac.digest(self._key, value, "sha256")[:16].hex().encode("ascii")
 
 
 class UuidToken:

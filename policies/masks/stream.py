@@ -1,4 +1,4 @@
-"""Masks over values on the wire, in text or binary format: the hot half, called once for every masked cell.
+"""Masks over values on the wire, in text or binary format.
 
 Values are in UTF-8, the client_encoding that the gateway pins. Octets that aren't UTF-8 (they come from
 SQL_ASCII databases) count as one character each. Nothing here knows statements, sessions or NULLs, which
@@ -13,7 +13,16 @@ from hashlib import sha256
 from typing import Protocol
 
 from policies.masks import arrays, constants, forms
-from policies.masks.email import is_domain
+from policies.masks.cells import (
+    BucketMask,
+    ConstantMask,
+    CutMask,
+    EmailMask,
+    HashMask,
+    NullMask,
+    PaddedMask,
+    PartialMask,
+)
 from policies.masks.fit import check_type
 from policies.masks.keyed import keyed_mask, subkey
 from policies.masks.plain import PRINTED_BY_SESSION
@@ -29,7 +38,7 @@ class StreamMask(Protocol):
         """The value's replacement, in the same format; None means SQL NULL.
 
         `value` is a DataRow's value, never NULL; `format_code` is 0 for text, 1 for binary. Raises ValueError
-        when the value isn't one of the column's type.
+        when the value isn't one of the column's type. Those of `cells` also mask many values at once.
         """
 
 
@@ -63,7 +72,7 @@ def stream_form(spec: MaskSpec, type_oid: int, type_name: str) -> StreamMask | N
         case kind if kind in KEYED:
             return _keyed_mask(kind, spec, target)
         case Kind.TRUNCATE if target.family is Family.INTEGER:
-            return BucketMask(target, spec.get("bucket"))
+            return BucketMask(target.size, target.smallest, int(spec.get("bucket")))
         case _:
             return None
 
@@ -110,23 +119,6 @@ def _shaped(target: Target, inner: StreamMask) -> StreamMask:
     return ElementsMask(inner, target.element_oid) if target.element_oid else inner
 
 
-class NullMask:
-    __slots__ = ()
-
-    def mask(self, value: bytes, format_code: int) -> bytes | None:
-        return None
-
-
-class ConstantMask:
-    __slots__ = ("_forms",)
-
-    def __init__(self, text: bytes, binary: bytes) -> None:
-        self._forms = (text, binary)
-
-    def mask(self, value: bytes, format_code: int) -> bytes | None:
-        return self._forms[format_code]
-
-
 class ByteaMask:
     """Works on octets; a text form goes out in the style it came in, so that bytea_output doesn't matter."""
 
@@ -140,20 +132,6 @@ class ByteaMask:
             return self._replace(value)
         masked = self._replace(forms.bytea_value(value))
         return forms.bytea_hex(masked) if forms.is_bytea_hex(value) else forms.bytea_escape(masked)
-
-
-class HashMask:
-    """64 hex digits of SHA-256 over salt and text."""
-
-    __slots__ = ("_salted",)
-
-    def __init__(self, salt: bytes) -> None:
-        self._salted = sha256(salt)
-
-    def mask(self, value: bytes, format_code: int) -> bytes | None:
-        digest = self._salted.copy()
-        digest.update(value)
-        return digest.hexdigest().encode("ascii")
 
 
 class UuidHashMask:
@@ -174,99 +152,6 @@ def _hyphenated(octets: bytes) -> bytes:
     digits = octets.hex()
     parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
     return "-".join(parts).encode("ascii")
-
-
-class PartialMask:
-    """Keeps characters at the ends; a value that has no more than those is wholly filled."""
-
-    __slots__ = ("_ends", "_fill", "_first", "_last", "_text_fill")
-
-    def __init__(self, first: int, last: int, fill: str) -> None:
-        self._first = first
-        self._last = last
-        self._ends = first + last
-        self._text_fill = fill
-        self._fill = fill.encode("utf-8")
-
-    def mask(self, value: bytes, format_code: int) -> bytes | None:
-        if not value.isascii():
-            return self._mask_characters(value.decode("utf-8", "surrogateescape"))
-        length = len(value)
-        if length <= self._ends:
-            return self._fill * length
-        return value[: self._first] + self._fill * (length - self._ends) + value[length - self._last :]
-
-    def _mask_characters(self, value: str) -> bytes:
-        length = len(value)
-        if length <= self._ends:
-            return self._fill * length
-        filled = self._text_fill * (length - self._ends)
-        masked = value[: self._first] + filled + value[length - self._last :]
-        return masked.encode("utf-8", "surrogateescape")
-
-
-class EmailMask:
-    """``ada@example.com`` -> ``a***@example.com``; what isn't an address -> ``***``."""
-
-    __slots__ = ()
-
-    def mask(self, value: bytes, format_code: int) -> bytes | None:
-        local, _, domain = value.partition(b"@")
-        if not local or not is_domain(domain):
-            return b"***"
-        first = local[:1]
-        if first >= b"\x80":
-            first = local.decode("utf-8", "surrogateescape")[0].encode("utf-8", "surrogateescape")
-        return first + b"***@" + domain
-
-
-class BucketMask:
-    """The lower edge of an integer's bucket, at the least the least value of the type."""
-
-    __slots__ = ("_bucket", "_size", "_smallest")
-
-    def __init__(self, target: Target, bucket: int) -> None:
-        self._bucket = int(bucket)
-        self._size = target.size
-        self._smallest = target.smallest
-
-    def mask(self, value: bytes, format_code: int) -> bytes | None:
-        number = int.from_bytes(value, "big", signed=True) if format_code else int(value)
-        edge = max(number - number % self._bucket, self._smallest)
-        return edge.to_bytes(self._size, "big", signed=True) if format_code else b"%d" % edge
-
-
-class CutMask:
-    """varchar(n): a masked value that grew is cut to n characters, as a cast at the source cuts it."""
-
-    __slots__ = ("_inner", "_length")
-
-    def __init__(self, inner: StreamMask, length: int) -> None:
-        self._inner = inner
-        self._length = length
-
-    def mask(self, value: bytes, format_code: int) -> bytes | None:
-        masked = self._inner.mask(value, format_code)
-        if masked is None or len(masked) <= self._length:
-            return masked
-        return masked.decode("utf-8", "surrogateescape")[: self._length].encode("utf-8", "surrogateescape")
-
-
-class PaddedMask:
-    """bpchar: the wire carries the blanks at the end, but they don't belong to the value."""
-
-    __slots__ = ("_inner", "_length")
-
-    def __init__(self, inner: StreamMask, length: int | None) -> None:
-        self._inner = inner
-        self._length = length
-
-    def mask(self, value: bytes, format_code: int) -> bytes | None:
-        masked = self._inner.mask(value.rstrip(b" "), format_code)
-        if masked is None or self._length is None:
-            return masked
-        text = masked.decode("utf-8", "surrogateescape")
-        return text[: self._length].ljust(self._length).encode("utf-8", "surrogateescape")
 
 
 class ElementsMask:

@@ -31,6 +31,8 @@ from proxy.session.view import View
 
 _NO_NAMESPACE = Namespace(())
 
+Buffer = bytes | bytearray  # nobody writes to it any more
+
 
 class SessionEnds(Exception):
     """The session can't go on; the client reads why in a FATAL ErrorResponse."""
@@ -94,11 +96,11 @@ class Conversation:
         self.cancels = 0
         self._timed: Item | None = None
         self._timer_token = 0
-        self._span: tuple[bytes, int, int] | None = None
+        self._span: tuple[Buffer, int, int] | None = None
 
     # sending
 
-    def forward(self, buffer: bytes, start: int, end: int) -> None:
+    def forward(self, buffer: Buffer, start: int, end: int) -> None:
         """Hands a part of the server's buffer to the client untouched; neighbours become one slice."""
         span = self._span
         if span is not None and span[0] is buffer and span[2] == start:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from policies.decision import Plan, Refusal
 from policies.limits import Limit
 from proxy.session.caps import Caps, has_header
-from proxy.session.conversation import Conversation, Unexpected
+from proxy.session.conversation import Buffer, Conversation, Unexpected
 from proxy.session.held import Account
 from proxy.session.queue import Item, Kind, MaskMismatch, RowMasks, place_masks
 from proxy.wire.rows import mask_rows
@@ -73,7 +73,7 @@ class Rows:
         account.masked_cells += count * len(masks.columns)
         return self._pass_frames(head, account, masked, 0, len(masked), count)
 
-    def _pass_frames(self, head: Item, account: Account, buffer: bytes, start: int, end: int, count: int) -> bool:
+    def _pass_frames(self, head: Item, account: Account, buffer: Buffer, start: int, end: int, count: int) -> bool:
         """Rows or COPY data as the client gets them, as far as the limit of bytes lets them; whether it did."""
         left = _bytes_left(head, account)
         is_over = left is not None and end - start > left
@@ -237,11 +237,11 @@ def _bytes_left(head: Item, account: Account) -> int | None:
     return max(0, limit - before - account.bytes_out)
 
 
-def _frame_bytes(buffer: bytes, at: int) -> int:
+def _frame_bytes(buffer: Buffer, at: int) -> int:
     return 1 + int.from_bytes(buffer[at + 1 : at + 5], "big")
 
 
-def _fitting(buffer: bytes, start: int, end: int, size: int) -> tuple[int, int]:
+def _fitting(buffer: Buffer, start: int, end: int, size: int) -> tuple[int, int]:
     """How many whole frames fit into so many bytes, and the end of the last one."""
     at, count = start, 0
     while at < end and (after := at + _frame_bytes(buffer, at)) - start <= size:

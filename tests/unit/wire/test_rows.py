@@ -31,6 +31,35 @@ class Grow:
         return value[::-1] * 3
 
 
+class AtOnce:
+    """Another mask, asked for all values at once. Its replacements lie in the order that nobody would expect."""
+
+    def __init__(self, inner: Tag | Hide | Grow) -> None:
+        self.mask = inner.mask
+
+    def mask_cells(self, buffer: bytes, cells: memoryview, format_code: int) -> bytes | bytearray:
+        out = bytearray(b"?")
+        for place in reversed(range(0, len(cells), 2)):
+            value = self.mask(buffer[cells[place] : cells[place + 1]], format_code)
+            cells[place], cells[place + 1] = (-1, -1) if value is None else (len(out), len(out) + len(value))
+            out += value or b"!"
+        return out
+
+
+class Misplaced:
+    """A mask whose replacements lie elsewhere."""
+
+    def __init__(self, start: int, end: int) -> None:
+        self._place = start, end
+
+    def mask(self, value: bytes, format_code: int) -> bytes | None:
+        raise AssertionError("asked for all at once")
+
+    def mask_cells(self, buffer: bytes, cells: memoryview, format_code: int) -> bytes | bytearray:
+        cells[-2], cells[-1] = self._place
+        return b"abc"
+
+
 class Broken:
     def mask(self, value: bytes, format_code: int) -> bytes | None:
         raise ValueError("not mine")
@@ -90,14 +119,15 @@ def test_rows_without_columns() -> None:
     assert masked(rows((), ()), [], 0) == rows((), ())
 
 
-_masks = [Tag(), Hide(), Grow()]
+_masks = [Tag(), Hide(), Grow(), AtOnce(Tag()), AtOnce(Hide()), AtOnce(Grow())]
 
 
 @settings(deadline=None)
-@given(st.data(), st.integers(0, 5))
-def test_the_same_as_decoding_masking_encoding(data: st.DataObject, count: int) -> None:
-    cells = st.none() | st.binary(max_size=9)
-    table = data.draw(st.lists(st.tuples(*[cells] * count), max_size=5))
+@given(st.data(), st.integers(0, 5), st.integers(0, 2))
+def test_the_same_as_decoding_masking_encoding(data: st.DataObject, count: int, hidden: int) -> None:
+    cells = st.none() | st.binary(max_size=9) | st.integers(200, 400).map(bytes)
+    # A few rows go another way than many.
+    table = data.draw(st.lists(st.tuples(*[cells] * (count + hidden)), max_size=12))
     chosen = data.draw(st.dictionaries(st.integers(0, max(count - 1, 0)), st.sampled_from(_masks)))
     columns = [(index, index % 2, mask) for index, mask in chosen.items() if index < count]
     by_index = {index: (mask, format_code) for index, format_code, mask in columns}
@@ -108,11 +138,47 @@ def test_the_same_as_decoding_masking_encoding(data: st.DataObject, count: int) 
         mask, format_code = by_index[index]
         return mask.mask(value, format_code)
 
-    expected = [tuple(cell(index, value) for index, value in enumerate(row)) for row in table]
-    assert masked(rows(*table), columns, count) == rows(*expected)
+    expected = [tuple(cell(index, value) for index, value in enumerate(row[:count])) for row in table]
+    found = mask_rows(rows(*table), 0, len(rows(*table)), columns, count + hidden, hidden)
+    assert found == rows(*expected)
 
 
 GOOD = rows((b"ada", b"b"))
+
+
+def one_by_one(data: bytes, columns: list[tuple[int, int, object]], count: int) -> bytes | None:
+    """Each frame as a run of its own, as far as frames can be told; None when one doesn't add up."""
+    shown, at = b"", 0
+    try:
+        while at < len(data):
+            end = at + 1 + int.from_bytes(data[at + 1 : at + 5], "big")
+            shown += mask_rows(data, at, max(at, min(end, len(data))), columns, count)  # type: ignore[arg-type]
+            if end <= at or end > len(data):
+                return None
+            at = end
+    except ProtocolViolation:
+        return None
+    return shown
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(st.tuples(*[st.none() | st.binary(max_size=5)] * 2), min_size=5, max_size=9).map(lambda t: rows(*t)),
+    st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=3),
+)
+def test_many_rows_are_what_each_is_alone(data: bytes, changes: list[tuple[int, int]]) -> None:
+    spoiled = bytearray(data)
+    for at, octet in changes:
+        spoiled[at % len(spoiled)] = octet
+    columns = [(1, 0, Tag()), (0, 1, AtOnce(Grow()))]
+    expected = one_by_one(bytes(spoiled), columns, 2)
+    if expected is None:
+        with pytest.raises(ProtocolViolation):
+            masked(bytes(spoiled), columns, 2)
+    else:
+        assert masked(bytes(spoiled), columns, 2) == expected
+
+
 MALFORMED = {
     "too few columns": rows((b"ada",)),
     "too many columns": rows((b"ada", b"b", b"c")),
@@ -134,10 +200,23 @@ MALFORMED = {
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_rows_that_do_not_add_up(name: str) -> None:
-    for data in (MALFORMED[name], GOOD + MALFORMED[name]):
-        with pytest.raises(ProtocolViolation) as raised:
-            masked(data, [(0, 0, Tag())], 2)
-        assert "ada" not in str(raised.value)
+    for data in (
+        MALFORMED[name],
+        GOOD + MALFORMED[name],
+        GOOD * 9 + MALFORMED[name],
+        GOOD * 9 + MALFORMED[name] + GOOD,
+    ):
+        for mask in (Tag(), AtOnce(Tag())):
+            with pytest.raises(ProtocolViolation) as raised:
+                masked(data, [(0, 0, mask)], 2)
+            assert "ada" not in str(raised.value)
+
+
+@pytest.mark.parametrize("place", [(0, 4), (4, 4), (2, 1), (1, -1), (0, 1 << 62)])
+def test_a_mask_that_says_a_wrong_place(place: tuple[int, int]) -> None:
+    for columns in ([(0, 0, Misplaced(*place))], [(0, 0, AtOnce(Tag())), (1, 0, Misplaced(*place))]):
+        with pytest.raises(LocalProtocolError):
+            masked(GOOD * 9, columns, 2)
 
 
 def test_a_run_beyond_the_buffer() -> None:
@@ -153,5 +232,6 @@ def test_columns_out_of_range(indexes: list[int], count: int) -> None:
 
 
 def test_a_mask_that_breaks_gives_nothing() -> None:
-    with pytest.raises(ValueError, match="not mine"):
-        masked(GOOD, [(0, 0, Broken())], 2)
+    for data in (GOOD, GOOD * 9):
+        with pytest.raises(ValueError, match="not mine"):
+            masked(data, [(0, 0, Broken())], 2)
