@@ -18,6 +18,7 @@ from policies.model import EffectivePolicy
 # What a decision holds besides texts: plans, tuples, the entry itself; measured with sys.getsizeof over TPC-H.
 _OVERHEAD_BYTES = 2_000
 _FAMILY_BYTES = 3_000
+_LITERAL_BYTES = 250  # its numbers, the gap behind it
 _MOST_SCOPES = 4_096
 
 
@@ -91,7 +92,7 @@ class PlanCache:
         if shape is None:
             self._keep(_Kept(family.shapes, key, None, family, _FAMILY_BYTES + len(key)))
         else:
-            size = 2 * (_OVERHEAD_BYTES + len(shape.decision.text)) + len(key)
+            size = 2 * (_OVERHEAD_BYTES + len(shape.decision.text)) + len(key) + _LITERAL_BYTES * shape.size
             self._keep(_Kept(family.shapes, key, shape, shape, size))
 
     def _keep(self, kept: _Kept) -> None:

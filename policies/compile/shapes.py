@@ -96,6 +96,11 @@ class Shape(Entry):
         self._sizes = sizes
         self._edits = edits
 
+    @property
+    def size(self) -> int:
+        """How many literals may be exchanged."""
+        return len(self._free)
+
     def known(self, raw: bytes, offsets: list[int]) -> Known | None:
         """None for a literal that this shape can't take."""
         for number in self._digits:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
-MAX_BYTES: Final = 32_768
-MAX_LITERALS: Final = 1_000
+MAX_BYTES: Final = 65_536
+MAX_LITERALS: Final = 2_500
 
 # No byte of a text that is answered for is below a blank, but for line ends and tabs.
 INT4: Final = b"\x01"

@@ -1,8 +1,9 @@
 """What a decision costs in process time: `make bench`. No test: it asserts nothing.
 
-Each statement is decided anew (other literals make another text, so the cache of exact texts never answers), under
-the analyst policy of the tests, with the catalog of the sample shop on a real server. Figures are process time, the
-least and the median of many, beside the time of parsing the same text alone: on a busy machine compare the ratios.
+Each statement is decided with other literals each time, under the analyst policy of the tests, with the catalog of the
+sample shop on a real server: by a compiler that keeps nothing, and by one that knows its shape. Figures are process
+time, the least and the median of many, beside the time of parsing the same text alone: on a busy machine compare the
+ratios.
 """
 
 from __future__ import annotations
@@ -65,14 +66,15 @@ def main() -> None:
         catalog = asyncio.run(read_catalog(server.dsn(SHOP_DATABASE), database=SHOP_DATABASE))
     policies = load_texts({"policies.yaml": policy_text().encode()}, {}, [SHOP_DATABASE])
     gc.disable()
-    _tell(f"{'':24}{'least ms':>10}{'median ms':>11}{'parse ms':>10}{'times parse':>13}")
+    _tell(f"{'':24}{'least ms':>10}{'median ms':>11}{'parse ms':>10}{'times parse':>13}{'shape ms':>10}")
     for name, text in STATEMENTS.items():
         policy = resolve(policies, USERS.get(name, "ada"), SHOP_DATABASE)
         assert policy is not None
         _tell(_line(name, text, policy, catalog))
     text, policy = STATEMENTS["point select"], resolve(policies, "ada", SHOP_DATABASE)
     assert policy is not None
-    _tell(f"{'the same text again':24}{_hit(text, policy, catalog) * 1e3:>10.4f}")
+    for name, cost in _hits(text, policy, catalog).items():
+        _tell(f"{name:40}{cost * 1e6:>10.2f} us")
 
 
 def _tell(line: str) -> None:
@@ -81,7 +83,7 @@ def _tell(line: str) -> None:
 
 
 def _line(name: str, text: str, policy: EffectivePolicy, catalog: Catalog) -> str:
-    compiler = Compiler()
+    compiler, learning = Compiler(0), Compiler()
     namespace = Namespace(catalog.search_path, catalog.search_path)
     rounds = max(5, ROUNDS * 200 // max(200, len(text)))
     texts = [text.replace("@", str(number)) for number in range(1000, 1000 + rounds)]
@@ -91,7 +93,9 @@ def _line(name: str, text: str, policy: EffectivePolicy, catalog: Catalog) -> st
     parsing = min(_timed(texts, parse))
     deciding = list(_timed(texts, lambda sql: compiler.decide(sql, policy, catalog, namespace)))
     least, median = min(deciding), statistics.median(deciding)
-    return f"{name:24}{least * 1e3:>10.3f}{median * 1e3:>11.3f}{parsing * 1e3:>10.3f}{least / parsing:>13.1f}"
+    line = f"{name:24}{least * 1e3:>10.3f}{median * 1e3:>11.3f}{parsing * 1e3:>10.3f}{least / parsing:>13.1f}"
+    shaped = min(_timed(texts, lambda sql: learning.decide(sql, policy, catalog, namespace)))
+    return line + (f"{shaped * 1e3:>10.3f}" if learning.cache.outcomes.shape else f"{'-':>10}")
 
 
 def _timed(texts: list[str], work: Callable[[str], object]) -> Iterator[float]:
@@ -101,14 +105,28 @@ def _timed(texts: list[str], work: Callable[[str], object]) -> Iterator[float]:
         yield (time.process_time_ns() - start) / 1e9
 
 
-def _hit(text: str, policy: EffectivePolicy, catalog: Catalog) -> float:
+def _hits(text: str, policy: EffectivePolicy, catalog: Catalog) -> dict[str, float]:
+    """Seconds of a look-up, in bytes by a scope at hand, and of a whole decision."""
     compiler = Compiler()
     namespace = Namespace(catalog.search_path, catalog.search_path)
-    sql = text.replace("@", "1")
-    start = time.process_time_ns()
-    for _ in range(10_000):
+    first, other = (text.replace("@", number) for number in ("1", "33333"))
+    for sql in (first, text.replace("@", "22"), other):
         compiler.decide(sql, policy, catalog, namespace)
-    return (time.process_time_ns() - start) / 1e9 / 10_000
+    scope = compiler.scope(policy, catalog, namespace)
+    raw, other_raw = first.encode(), other.encode()
+    return {
+        "exact text, looked up": _each(lambda: scope.find(raw)),
+        "exact text, decided": _each(lambda: compiler.decide(first, policy, catalog, namespace)),
+        "same shape, looked up": _each(lambda: scope.find(other_raw)),
+        "same shape, decided": _each(lambda: compiler.decide(other, policy, catalog, namespace)),
+    }
+
+
+def _each(work: Callable[[], object]) -> float:
+    start = time.process_time_ns()
+    for _ in range(20_000):
+        work()
+    return (time.process_time_ns() - start) / 1e9 / 20_000
 
 
 if __name__ == "__main__":
