@@ -66,6 +66,9 @@ class OpenSession:
                 self._pass_large_copy(cutter)
                 return
             type_byte, start, end = frame
+            if type_byte == _COPY_DATA:
+                # A client may send a message for each row. None of them changes what becomes of the next.
+                end = cutter.take_alike(_COPY_DATA)
             self._requests.receive(type_byte, memoryview(cutter.buffer)[start:end])
             if self.is_waiting:
                 return

@@ -77,7 +77,7 @@ class Requests:
         return self._waiting is None
 
     def receive(self, type_byte: int, frame: memoryview) -> None:
-        """One whole frame. Raises ProtocolViolation or SessionEnds."""
+        """One whole frame; of CopyData, any number of them. Raises ProtocolViolation or SessionEnds."""
         self._c.is_idle = False
         services = self._c.services
         begun = services.now_us() if type_byte in _DECIDED else 0

@@ -2,6 +2,10 @@
 
 cimport cython
 
+cdef Py_ssize_t _MIN_LENGTH
+cdef Py_ssize_t _MIN_STARTUP_LENGTH
+cdef Py_ssize_t _PIECES_IN_BLOCK
+
 cdef class FrameCutter:
     cdef readonly bytes buffer
     cdef Py_ssize_t _at
@@ -20,6 +24,9 @@ cdef class FrameCutter:
 
     @cython.locals(start=Py_ssize_t, end=Py_ssize_t, type_byte=Py_ssize_t, count=Py_ssize_t)
     cpdef tuple next_run(self)
+
+    @cython.locals(end=Py_ssize_t)
+    cpdef Py_ssize_t take_alike(self, Py_ssize_t type_byte) except -1
 
     cdef _carry_rest(self)
     cdef _carry(self, bytes data)

@@ -141,6 +141,21 @@ class FrameCutter:
                 break
         return type_byte, start, self._at, count
 
+    def take_alike(self, type_byte: int) -> int:
+        """Takes the complete frames that come next, as far as they are of this type; where the last one ends.
+
+        After next_frame(), that is where the frame ends at the least. A malformed header is left to the next call.
+        """
+        while not self._is_startup and self._at < self._size and self._type_at(self._at) == type_byte:
+            try:
+                end = self._frame_end()
+            except ProtocolViolation:
+                break
+            if end == 0 or end > self._size:
+                break
+            self._at = end
+        return self._at
+
     def __iter__(self) -> Iterator[tuple[int, int, int]]:
         while (frame := self.next_frame()) is not None:
             yield frame

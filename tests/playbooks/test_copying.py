@@ -9,6 +9,7 @@ from policies.decision import Effect
 from proxy.session.copying import INTRUSION
 from proxy.session.phase import Phase
 from proxy.wire import messages as m
+from proxy.wire.codec import encode
 from tests.playbooks.stage import (
     DONE,
     FAILED,
@@ -154,6 +155,19 @@ def test_notices_and_settings_come_through_inside() -> None:
     play.client(DATA, m.CopyDone())
     play.server(COPIED, READY)
     assert play.client_hears() == [COPIED, READY]
+
+
+def test_many_small_messages_pass_as_one_piece() -> None:
+    play = copying(stage())
+    data = b"".join(encode(m.CopyData(b"%d\n" % n)) for n in range(500))
+    play.session.client_data(data + encode(m.CopyDone()))
+    assert [bytes(chunk) for chunk in play.session.take_outbox().to_server] == [data, encode(m.CopyDone())]
+
+
+def test_many_small_messages_outside_of_a_copy_go_nowhere() -> None:
+    play = Play(stage()).open()
+    play.session.client_data(encode(DATA) * 50 + b"S\0\0\0\4" + encode(DATA) * 50)
+    assert [bytes(chunk) for chunk in play.session.take_outbox().to_server] == [b"S\0\0\0\4"]
 
 
 def test_large_data_passes_in_parts() -> None:

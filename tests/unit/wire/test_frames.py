@@ -234,6 +234,35 @@ def test_limits_by_type_and_later_limits() -> None:
     assert len(list(cutter)) == 2
 
 
+@settings(deadline=None)
+@given(streams, st.lists(st.integers(0, 500), max_size=20))
+def test_alike_frames_are_taken_as_far_as_they_go(frames: list[bytes], places: list[int]) -> None:
+    cutter, seen = FrameCutter(), b""
+    for chunk in cut(b"".join(frames), places):
+        cutter.feed(chunk)
+        while (first := cutter.next_frame()) is not None:
+            type_byte, start, end = first
+            after = cutter.take_alike(type_byte)
+            assert after >= end
+            taken = cutter.buffer[start:after]
+            inner = FrameCutter()
+            inner.feed(taken)
+            assert {found for found, _, _ in inner} <= {type_byte}
+            assert inner.unread_bytes == 0
+            assert not (run := cutter.next_run()) or run[0] != type_byte
+            seen += taken + (cutter.buffer[run[1] : run[2]] if run else b"")
+    assert seen == b"".join(frames)
+
+
+def test_a_malformed_header_is_left_by_what_takes_alike_frames() -> None:
+    cutter = FrameCutter(SMALL)
+    cutter.feed(frame("d") + frame("d") + b"d\xff\xff\xff\xff")
+    assert cutter.next_frame() == (ord("d"), 0, 5)
+    assert cutter.take_alike(ord("d")) == 10
+    with pytest.raises(ProtocolViolation):
+        cutter.next_frame()
+
+
 def test_a_run_ends_before_a_malformed_header() -> None:
     cutter = FrameCutter(SMALL)
     cutter.feed(frame("D", b"a") + frame("D", b"b") + b"D\0\0\0\3")
