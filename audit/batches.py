@@ -7,36 +7,43 @@ from pathlib import Path
 
 import msgspec
 
+from audit.copy_rows import RowWriter
 from audit.errors import CorruptJournalError
-from audit.record import Record, record_of
-from audit.segment import HEADER_BYTES, Frame, Scan, SegmentReader, segment_path, sequences_in
+from audit.segment import HEADER_BYTES, Scan, SegmentReader, segment_path, sequences_in
 from audit.shipped import ShippedPosition
-from audit.store_rows import ChainedRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records in order, the position behind them, and how many damaged ones were passed over."""
+    """Records in order as rows for the store, the position behind them, and how many damaged ones were passed over.
 
-    records: tuple[ChainedRecord, ...]
+    `days`: see `Store.copy_rows`. `opened` and `closed`: see RowWriter.
+    """
+
+    rows: list[bytes]
     position: ShippedPosition
+    days: set[int]
+    opened: dict[str, int]
+    closed: list[str]
     damaged: int = 0
 
 
-def read_batch(directory: Path, chain: str, position: ShippedPosition, limit_bytes: int) -> Batch:
+def read_batch(directory: Path, writer: RowWriter, position: ShippedPosition, limit_bytes: int) -> Batch:
     """The next records behind `position`, about `limit_bytes` of them; none when everything has been read.
 
     A record whose hash isn't that of its bytes was edited: it isn't passed on, `audit verify` names it.
     """
     while True:
-        sequences = sequences_in(directory)
-        behind = [sequence for sequence in sequences if sequence > position.sequence]
         scan = _scan(directory, position, limit_bytes)
         if scan is not None and scan.frames:
-            return _batch_of(chain, position, scan)
-        # Only now that a later segment was there before this one had nothing more, nothing more can come.
+            return _batch_of(writer, position, scan)
+        # Only if a later segment was there before this one had nothing more, nothing more can come.
+        behind = [sequence for sequence in sequences_in(directory) if sequence > position.sequence]
         if not behind:
-            return Batch((), position)
+            return Batch([], position, set(), {}, [])
+        scan = _scan(directory, position, limit_bytes)
+        if scan is not None and scan.frames:
+            return _batch_of(writer, position, scan)
         position = _start_of(directory, behind[0], position)
 
 
@@ -64,12 +71,16 @@ def _start_of(directory: Path, sequence: int, position: ShippedPosition) -> Ship
     )
 
 
-def _batch_of(chain: str, position: ShippedPosition, scan: Scan) -> Batch:
-    records = []
+def _batch_of(writer: RowWriter, position: ShippedPosition, scan: Scan) -> Batch:
+    writer.begin()
+    damaged = 0
     for number, frame in enumerate(scan.frames, position.records + 1):
-        record = _sound_record(frame)
-        if record is not None:
-            records.append(ChainedRecord(chain, number, record))
+        try:
+            if not frame.is_hash_true():
+                raise CorruptJournalError("the record was edited")
+            writer.add(number, frame.prev_hash, frame.hash, frame.body)
+        except CorruptJournalError:
+            damaged += 1
     behind = ShippedPosition(
         sequence=position.sequence,
         offset=scan.offset,
@@ -77,13 +88,4 @@ def _batch_of(chain: str, position: ShippedPosition, scan: Scan) -> Batch:
         records=position.records + len(scan.frames),
         hash=scan.frames[-1].hash.hex(),
     )
-    return Batch(tuple(records), behind, len(scan.frames) - len(records))
-
-
-def _sound_record(frame: Frame) -> Record | None:
-    if not frame.is_hash_true():
-        return None
-    try:
-        return record_of(frame.body, frame.prev_hash, frame.hash)
-    except CorruptJournalError:
-        return None
+    return Batch(writer.rows, behind, writer.days, writer.opened, writer.closed, damaged)

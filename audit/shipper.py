@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from audit.batches import Batch, read_batch
+from audit.copy_rows import RowWriter
 from audit.errors import AuditError
 from audit.journal import worker_directory
-from audit.record import Stage, Verdict
 from audit.segment import segment_path, sequences_in
 from audit.shipped import read_shipped, write_shipped
 from audit.signing import PUBLIC_KEY_FILE, chain_name, load_public_key
@@ -48,7 +48,7 @@ class Shipper:
         random: Callable[[], float] = random_module.random,
     ) -> None:
         self._directory = worker_directory(directory, worker)
-        self._chain = chain_name(load_public_key(directory / PUBLIC_KEY_FILE), worker)
+        self._writer = RowWriter(chain_name(load_public_key(directory / PUBLIC_KEY_FILE), worker))
         self._store = store
         self._written_position = written_position
         self._pause_s = pause_s
@@ -93,18 +93,18 @@ class Shipper:
         """
         count = 0
         while True:
-            batch = await asyncio.to_thread(read_batch, self._directory, self._chain, self._position, BATCH_BYTES)
+            batch = await asyncio.to_thread(read_batch, self._directory, self._writer, self._position, BATCH_BYTES)
             if batch.position == self._position:
                 return count
             await self._ship(batch)
-            count += len(batch.records)
+            count += len(batch.rows)
 
     async def _ship(self, batch: Batch) -> None:
-        await self._store.copy_records(batch.records)
+        await self._store.copy_rows(batch.rows, batch.days)
         self._follow_intents(batch)
         await asyncio.to_thread(write_shipped, self._directory, batch.position)
         self._position = batch.position
-        self.shipped_records += len(batch.records)
+        self.shipped_records += len(batch.rows)
         self.damaged_records += batch.damaged
         await asyncio.to_thread(self._delete_shipped)
 
@@ -117,12 +117,10 @@ class Shipper:
 
     def _follow_intents(self, batch: Batch) -> None:
         """Remembers which segments hold intents whose outcome is still to come: recovery needs them."""
-        for chained in batch.records:
-            record = chained.record
-            if record.stage is Stage.INTENT and record.decision is not Verdict.DENY:
-                self._open_intents[record.statement_id] = (batch.position.sequence, record.at)
-            elif record.stage is Stage.OUTCOME:
-                self._open_intents.pop(record.statement_id, None)
+        for statement_id, at in batch.opened.items():
+            self._open_intents[statement_id] = (batch.position.sequence, at)
+        for statement_id in batch.closed:
+            self._open_intents.pop(statement_id, None)
 
     def _delete_shipped(self) -> None:
         """Deletes the segments before the shipped position: a later one exists, so they are sealed."""

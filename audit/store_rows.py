@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Protocol
-from uuid import UUID
 
 from audit.cost import rounded_cost
-from audit.record import FIELD_NAMES, Record, ShadowDecision, Stage, Verdict, at_datetime, microseconds_of
+from audit.record import FIELD_NAMES, Record, ShadowDecision, Stage, Verdict, microseconds_of
 
 COLUMNS: tuple[str, ...] = ("chain", "sequence", *FIELD_NAMES)
 _LISTS = ("rule_ids", "tables", "filtered_tables", "masked_columns", "shadow_rule_ids", "raw_columns")
@@ -26,19 +25,6 @@ class ChainedRecord:
     chain: str
     sequence: int
     record: Record
-
-
-def row_of(chained: ChainedRecord) -> tuple[Any, ...]:
-    """The values of COLUMNS as asyncpg wants them."""
-    record = chained.record
-    special = {
-        "id": UUID(record.id),
-        "at": at_datetime(record),
-        "prev_hash": bytes.fromhex(record.prev_hash),
-        "hash": bytes.fromhex(record.hash),
-    }
-    fields = (special[name] if name in special else getattr(record, name) for name in FIELD_NAMES)
-    return (chained.chain, chained.sequence, *fields)
 
 
 def chained_record_of(row: Row) -> ChainedRecord:
