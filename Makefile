@@ -9,7 +9,7 @@ PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 SOURCES := proxy policies audit admin tests
 
-.PHONY: help run test test-drivers compat bench readings fuzz lint fmt clean
+.PHONY: help run test test-drivers compat bench soak readings fuzz lint fmt clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -30,6 +30,12 @@ compat: $(STAMP) ## other projects' test suites, directly and through pgwarden, 
 
 bench: $(STAMP) ## what a decision costs, in process time
 	@$(PYTHON) -m tests.bench.compile
+
+MINUTES := 10
+WORKERS := 1
+
+soak: $(STAMP) ## mixed traffic for MINUTES=10 with WORKERS=1; nothing may be lost, nothing may grow: docs/soak.md
+	@$(PYTHON) -m tests.soak --minutes $(MINUTES) --workers $(WORKERS)
 
 SECONDS := 600
 SEED := $(shell date +%Y%m%d)

