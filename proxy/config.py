@@ -35,6 +35,8 @@ from proxy.config_model import (
     Database,
     Keepalive,
     Limits,
+    Pool,
+    PoolMode,
     Sessions,
     SqlText,
     Tls,
@@ -204,6 +206,8 @@ def _known_keys(path: Path_) -> list[str]:
     match path:
         case ("databases", _):
             return list(Database.model_fields)
+        case ("databases", _, "pool"):
+            return list(Pool.model_fields)
         case (section,) if section in _SECTIONS:
             return list(_SECTIONS[section].model_fields)
     return list(Config.model_fields)
@@ -298,6 +302,8 @@ __all__ = [
     "DsnError",
     "Keepalive",
     "Limits",
+    "Pool",
+    "PoolMode",
     "Sessions",
     "SqlText",
     "Tls",

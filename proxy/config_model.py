@@ -80,11 +80,40 @@ class Tls(_Keys):
         return self
 
 
+class PoolMode(StrEnum):
+    """`session`: a client has a server link of its own. `transaction`: it borrows one for each transaction."""
+
+    SESSION = "session"
+    TRANSACTION = "transaction"
+
+
+class Pool(_Keys):
+    """How clients share links to the server. `size`: that many of one worker, at most.
+
+    In seconds: `wait` for a link before the client's session ends; a link ends `idle` after its last use, and
+    `lifetime` after its beginning.
+    """
+
+    mode: PoolMode = PoolMode.SESSION
+    size: int = Field(default=20, ge=1, le=10_000)
+    wait: Seconds = 30.0
+    idle: Seconds = 600.0
+    lifetime: Seconds = 3600.0
+
+    @model_validator(mode="after")
+    def _is_meant(self) -> Pool:
+        given = sorted(self.model_fields_set - {"mode"})
+        if given and self.mode is PoolMode.SESSION:
+            raise ValueError(f"{', '.join(given)}: of no use without mode: transaction")
+        return self
+
+
 class Database(_Keys):
     """One database that clients may name. `server` is where it really is, with the password filled in."""
 
     upstream: str = Field(repr=False)
     password_file: Path | None = None
+    pool: Pool = Pool()
 
     @field_validator("upstream")
     @classmethod

@@ -56,6 +56,7 @@ class Metrics(Collector):
         yield _count("raw_uses", "Masked columns whose real values a statement compared", t.raw_uses)
         yield _counts("estimates", "Costs asked of the planner", "outcome", t.estimates)
         yield _gauge("sessions", "Sessions open now", t.sessions)
+        yield from _of_pools(t)
         yield _counts("logins", "Logins by outcome", "outcome", {"ok": t.logins_ok, "failed": t.logins_failed})
         yield from self._of_memory()
         loads = {"ok": t.policy_loads_ok, "failed": t.policy_loads_failed}
@@ -71,7 +72,17 @@ class Metrics(Collector):
         yield _gauge("store_reachable", "1 while the audit store answers", memory.is_store_reachable)
 
 
-def _count(name: str, text: str, value: int) -> Metric:
+def _of_pools(t: Tallies) -> Iterable[Metric]:
+    yield _gauge("pool_links_busy", "Server links of pools that sessions have", t.pool_busy)
+    yield _gauge("pool_links_idle", "Server links of pools that nobody has", t.pool_idle)
+    yield _gauge("pool_waiting", "Sessions that wait for a server link", t.pool_waiting)
+    yield _count("pool_lent", "Server links lent by pools", t.pool_lent)
+    yield _count("pool_waits", "Server links that sessions had to wait for", t.pool_waits)
+    yield _count("pool_wait_seconds", "Time that sessions waited for server links", t.pool_waited_us / 1e6)
+    yield _counts("pool_pins", "Server links that sessions took for themselves", "reason", t.pool_pins)
+
+
+def _count(name: str, text: str, value: float) -> Metric:
     return CounterMetricFamily(f"pgwarden_{name}", text, value)
 
 

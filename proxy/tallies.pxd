@@ -23,6 +23,13 @@ cdef class Tallies:
     cdef public dict limits
     cdef public dict shadow_decisions
     cdef public dict estimates
+    cdef public long long pool_busy
+    cdef public long long pool_idle
+    cdef public long long pool_waiting
+    cdef public long long pool_waits
+    cdef public long long pool_waited_us
+    cdef public long long pool_lent
+    cdef public dict pool_pins
 
     cpdef count_statement(self, object verdict, long long duration_us, long long rows, long long bytes_out,
                           long long masked_cells)

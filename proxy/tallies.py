@@ -59,6 +59,25 @@ FIELDS: Final = (
     "limits",
     "shadow_decisions",
     "estimates",
+    "pool_busy",
+    "pool_idle",
+    "pool_waiting",
+    "pool_waits",
+    "pool_waited_us",
+    "pool_lent",
+    "pool_pins",
+)
+PINS: Final = (
+    "advisory_lock",
+    "cursor",
+    "function",
+    "library",
+    "listen",
+    "other",
+    "prepare",
+    "sequence",
+    "setting",
+    "temporary",
 )
 
 _ALLOW: Final = Verdict.ALLOW
@@ -92,6 +111,13 @@ class Tallies:
         self.limits = {limit.value: 0 for limit in Limit}
         self.shadow_decisions = {decision.value: 0 for decision in ShadowDecision}
         self.estimates = dict.fromkeys(ESTIMATES, 0)
+        self.pool_busy = 0
+        self.pool_idle = 0
+        self.pool_waiting = 0
+        self.pool_waits = 0
+        self.pool_waited_us = 0
+        self.pool_lent = 0
+        self.pool_pins = dict.fromkeys(PINS, 0)
 
     def values(self) -> dict[str, Any]:
         """All of them by name: integers, lists and dicts of integers."""
@@ -140,6 +166,16 @@ class Tallies:
             self.policy_loads_ok += 1
         else:
             self.policy_loads_failed += 1
+
+    def count_lent(self, waited_s: float) -> None:
+        """A link of a pool was lent, to one who may have waited for it."""
+        self.pool_lent += 1
+        if waited_s:
+            self.pool_waits += 1
+            self.pool_waited_us += int(waited_s * 1e6)
+
+    def count_pin(self, reason: str) -> None:
+        self.pool_pins[reason] += 1
 
     def count_sessions(self, change: int) -> None:
         self.sessions += change

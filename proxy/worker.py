@@ -8,16 +8,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import os
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from audit.errors import JournalError
 from audit.journal import Journal
 from policies.compile import Compiler
 from policies.model import PolicySet
-from proxy.config import Address, ClientCertificates, Config, ConfigError, SqlText, TlsMode, UnixAddress
+from proxy.config import Address, ClientCertificates, Config, ConfigError, PoolMode, SqlText, TlsMode, UnixAddress
 from proxy.dsn import Upstream
 from proxy.net.catalogs import Catalogs
 from proxy.net.estimates import Estimates
@@ -25,6 +27,7 @@ from proxy.net.known_names import KnownNames
 from proxy.net.listener import Listener
 from proxy.net.names_file import FILE_NAME, NamesFileError
 from proxy.net.policies import PolicyHolder
+from proxy.net.pool import Pool, PoolSettings, Way
 from proxy.net.services import WorkerServices, policy_load_event
 from proxy.net.sockets import Keepalive
 from proxy.net.surroundings import LinkSettings
@@ -66,6 +69,7 @@ class Worker:
             config.policies, environment, upstreams, self._catalogs.all, self._policies_loaded, now_s
         )
         self._estimates = Estimates(upstreams, tallies.count_estimate, time.monotonic)
+        self._pools = self._make_pools()
         self._services = WorkerServices(
             self._policies,
             self._catalogs,
@@ -75,9 +79,11 @@ class Worker:
             upstreams,
             self._estimates,
             config.audit.sql_text is SqlText.FULL,
+            pools=self._pools,
         )
         self._listener: Listener | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._opening: set[asyncio.Task[None]] = set()  # links of pools
 
     @property
     def unreachable(self) -> Mapping[str, str]:
@@ -109,6 +115,7 @@ class Worker:
             self._estimates.make,
             links,
             self._journal.wait_synced if is_strict else None,
+            self._pools,
         )
         try:
             places = [await self._listen(self._listener, place) for place in self._config.listen]
@@ -119,6 +126,36 @@ class Worker:
         for name in self._upstreams:
             self._start_task(self._catalogs.keep_reading(name), f"catalog of {name}")
         return tuple(places)
+
+    def _make_pools(self) -> dict[str, Pool]:
+        """For the databases whose clients share links to the server."""
+        pools = {}
+        for name, database in (self._config.databases or {}).items():
+            wanted = database.pool
+            if wanted.mode is PoolMode.TRANSACTION:
+                settings = PoolSettings(
+                    wanted.size,
+                    wanted.wait,
+                    wanted.idle,
+                    wanted.lifetime,
+                    self._config.handshake_timeout,
+                    self._keepalive(),
+                )
+                pools[name] = Pool(name, settings, self._way(name), self._tallies, self._spawn)
+        return pools
+
+    def _way(self, name: str) -> Way:
+        return Way(
+            self._upstreams[name],
+            lambda: self._services.gateway(name),
+            lambda: self._catalogs.ready(name),
+            os.urandom,
+        )
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
 
     async def _listen(self, listener: Listener, place: Address | UnixAddress) -> Address | UnixAddress:
         if isinstance(place, UnixAddress):
@@ -160,14 +197,17 @@ class Worker:
             await self._listener.drain(limit_s)
 
     async def stop(self) -> None:
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._opening]
+        for task in tasks:
             task.cancel()
-        for task in self._tasks:
+        for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
         self._tasks.clear()
         if self._listener is not None:
             await self._listener.stop()
+        for pool in self._pools.values():
+            pool.close()
         await self._estimates.close()
 
     def _start_task(self, work: Coroutine[None, None, None], name: str) -> None:
@@ -182,10 +222,13 @@ class Worker:
         except JournalError:
             log.error("a policy load could not be recorded")
 
+    def _keepalive(self) -> Keepalive:
+        wanted = self._config.keepalive
+        return Keepalive(wanted.idle, wanted.interval, wanted.count)
+
     def _link_settings(self) -> LinkSettings:
         tls = self._config.tls
-        wanted = self._config.keepalive
-        keepalive = Keepalive(wanted.idle, wanted.interval, wanted.count)
+        keepalive = self._keepalive()
         handshake_s = self._config.handshake_timeout
         if tls.mode is TlsMode.DISABLE or tls.certificate is None or tls.key is None:
             return LinkSettings(handshake_s=handshake_s, keepalive=keepalive)

@@ -245,12 +245,16 @@ def run_pgwarden(
     *,
     policies: str | None = None,
     is_started: bool = True,
+    pool: Mapping[str, Any] | None = None,
     **configuration: Any,
 ) -> Iterator[Pgwarden]:
-    """An instance with a shop and a store of its own. `configuration`: keys of pgwarden.yaml that replace ours."""
+    """An instance with a shop and a store of its own. `configuration`: keys of pgwarden.yaml that replace ours.
+
+    `pool`: how the shop's clients share links to the server.
+    """
     database, store_dsn = server.shop(), server.dsn(server.empty())
     given = {
-        "databases": {DATABASE: {"upstream": server.gateway_dsn(database)}},
+        "databases": {DATABASE: {"upstream": server.gateway_dsn(database)} | ({"pool": dict(pool)} if pool else {})},
         "policies": "policies",
         "audit": {"directory": "journal", "store": store_dsn},
     }

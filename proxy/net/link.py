@@ -12,6 +12,8 @@ from typing import Final, cast
 
 from audit.errors import JournalError
 from proxy.net.cancels import Canceller
+from proxy.net.pool import Pool
+from proxy.net.pooled_link import PooledLink
 from proxy.net.sockets import address_of, has_room, keep_alive, set_reading, turn_away
 from proxy.net.surroundings import CancelKey, LinkSettings, Surroundings
 from proxy.net.timers import Timers
@@ -19,6 +21,7 @@ from proxy.net.tls import ALPN, client_channel, selected_alpn
 from proxy.net.upstream import Attempt, Route, ServerLink, UpstreamUnreachable, send_cancel
 from proxy.session.phase import Phase
 from proxy.session.ports import (
+    BorrowServer,
     CancelOther,
     CancelUpstream,
     Chunk,
@@ -31,12 +34,14 @@ from proxy.session.ports import (
     FinishServer,
     RefreshCatalog,
     RegisterKey,
+    ReturnServer,
     StartTimer,
     StartTls,
     StopTimer,
 )
 from proxy.session.reports import fatal_bytes
 from proxy.session.session import Session
+from proxy.session.shared_link import LinkKind
 from proxy.wire import messages as m
 from proxy.wire.codec import encode
 
@@ -72,6 +77,9 @@ class ClientLink(asyncio.Protocol):
         self._is_cancelling = False
         self._is_server_finished = False
         self._is_closed = False
+        self._pool: Pool | None = None
+        self._lent: PooledLink | None = None
+        self._last_lent: PooledLink | None = None
 
     @property
     def session(self) -> Session:
@@ -177,11 +185,13 @@ class ClientLink(asyncio.Protocol):
 
     async def cancel_at_server(self) -> None:
         """Cancels what runs at the server for this link, if anything does."""
-        if self._key is not None and self._attempt is not None:
+        if self._key is not None and (self._attempt is not None or self._lent is not None):
             await self._canceller.cancel()
 
     async def _send_cancel(self) -> None:
-        if self._key is not None and self._attempt is not None:
+        if self._pool is not None:
+            await self._cancel_lent(self._pool)
+        elif self._key is not None and self._attempt is not None:
             keepalive = self._settings.keepalive
             await send_cancel(self._attempt, keepalive, self._key.process_id, self._key.server_key)
 
@@ -222,6 +232,16 @@ class ClientLink(asyncio.Protocol):
                 self._surroundings.spawn(self._refresh_catalog(database))
             case EstimateCost(query, user):
                 self._surroundings.spawn(self._estimate(query, user))
+            case BorrowServer(kind, is_first):
+                self._borrow(kind, is_first)
+            case _:
+                self._do_at_end(command)
+
+    def _do_at_end(self, command: Command) -> None:
+        """What is done with a side's link: it goes back, says no more, or is closed."""
+        match command:
+            case ReturnServer():
+                self._return_server()
             case FinishServer():
                 self._finish_server()
             case CloseLinks():
@@ -345,6 +365,42 @@ class ClientLink(asyncio.Protocol):
         if server is not None:
             server.abandon()
 
+    # a link that others use, too
+
+    def _borrow(self, kind: LinkKind, is_first: bool) -> None:
+        self._timers.stop_handshake()
+        self._pool = self._surroundings.pool(self.session.database)
+        assert self._pool is not None, "sessions that borrow know that there is a pool"
+        self._pool.borrow(self, kind, self._last_lent, is_first)
+
+    def server_lent(self, link: PooledLink) -> None:
+        self._lent = self._last_lent = link
+        self._server = link.server
+        self._is_server_full = False
+        link.server.attach(self)
+        if self._lent is link:  # it wasn't lost meanwhile
+            self.session.server_lent(link.shared)
+            self._carry_out()
+
+    def lend_failed(self, sqlstate: str, message: str) -> None:
+        self.session.lend_failed(sqlstate, message)
+        self._carry_out()
+
+    def _return_server(self) -> None:
+        link, self._lent, self._server = self._lent, None, None
+        if link is not None and self._pool is not None:
+            self._pool.give_back(link)
+
+    async def _cancel_lent(self, pool: Pool) -> None:
+        """For the link that the session has now; it goes to nobody else before the request is at the server."""
+        link = self._lent
+        if link is None:
+            return
+        try:
+            await link.cancel(self._settings.keepalive)
+        finally:
+            pool.cancel_done(link)
+
     async def _cancel_and_tell(self) -> None:
         await self.cancel_at_server()
         self.session.cancel_done()
@@ -386,12 +442,20 @@ class ClientLink(asyncio.Protocol):
             return
         self._is_closed = True
         self._timers.stop_all()
+        if self._pool is not None:
+            self._leave_pool(self._pool)
         self._send_server(_TERMINATE)
         server = self._server.transport if self._server is not None else None
         for transport in (self._client, server):
             if transport is not None:
                 transport.close()
                 asyncio.get_running_loop().call_later(_LINGER_S, _abort, transport)
+
+    def _leave_pool(self, pool: Pool) -> None:
+        """A link that the session still has at its end isn't fit for anybody else."""
+        pool.forget(self)
+        if self._lent is not None:
+            pool.discard(self._lent)
 
 
 def _abort(transport: asyncio.Transport) -> None:

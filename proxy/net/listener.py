@@ -14,6 +14,7 @@ from proxy.net.acceptor import Acceptor
 from proxy.net.cancels import AT_ONCE
 from proxy.net.catalogs import Catalogs
 from proxy.net.link import ClientLink
+from proxy.net.pool import Pool
 from proxy.net.sockets import UnixSocket
 from proxy.net.surroundings import AnyLink, CancelKey, LinkSettings
 from proxy.session.ports import CostQuery, Estimate
@@ -42,6 +43,7 @@ class Listener:
         estimate: Callable[[CostQuery, str], Awaitable[Estimate]],
         settings: LinkSettings | None = None,
         wait_synced: Callable[[int], Awaitable[None]] | None = None,
+        pools: Mapping[str, Pool] | None = None,
     ) -> None:
         self._make_session = make_session
         self._upstreams = upstreams
@@ -50,6 +52,7 @@ class Listener:
         self._estimate = estimate
         self._settings = settings or LinkSettings()
         self._wait_synced = wait_synced
+        self._pools = pools or {}
         self._servers: list[asyncio.Server | Acceptor] = []
         self._unix_sockets: list[UnixSocket] = []
         self._links: set[AnyLink] = set()
@@ -130,6 +133,9 @@ class Listener:
 
     def upstream(self, database: str) -> Upstream:
         return self._upstreams[database]()
+
+    def pool(self, database: str) -> Pool | None:
+        return self._pools.get(database)
 
     async def catalog_ready(self, database: str) -> None:
         await self._catalogs.ready(database)

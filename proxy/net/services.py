@@ -22,6 +22,7 @@ from proxy.dsn import Upstream
 from proxy.net.catalogs import Catalogs
 from proxy.net.estimates import Estimates
 from proxy.net.policies import PolicyHolder
+from proxy.net.pool import Pool
 from proxy.session.ports import CostQuery, Estimate, Gateway, Measures
 from proxy.tallies import Tallies
 from proxy.wire.scram import KnownKeys
@@ -39,6 +40,7 @@ class WorkerServices:
     upstreams: Mapping[str, Callable[[], Upstream]]
     estimates: Estimates
     is_text_kept: bool = True
+    pools: Mapping[str, Pool] = field(default_factory=dict)
     loads: Loads = field(default_factory=Loads)
     known_keys: KnownKeys = field(default_factory=KnownKeys)
     _priced: tuple[PolicySet, PriceList] | None = None
@@ -75,6 +77,9 @@ class WorkerServices:
             upstream.target_session_attrs,
             self.known_keys,
         )
+
+    def pooling(self, database: str) -> Pool | None:
+        return self.pools.get(database)
 
     def effective(self, user: str, database: str, address: str) -> EffectivePolicy | None:
         return self.policies.effective(user, database, address)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from proxy.dsn import Upstream
+from proxy.net.pool import Pool
 from proxy.net.sockets import Keepalive
 from proxy.session.ports import CostQuery, Estimate
 
@@ -69,6 +70,9 @@ class Surroundings(Protocol):
 
     async def cost_estimated(self, query: CostQuery, user: str) -> Estimate:
         """Asks the planner; it takes a bounded time and doesn't raise."""
+
+    def pool(self, database: str) -> Pool | None:
+        """None where each session has a server link of its own."""
 
     def register(self, link: AnyLink, key: CancelKey) -> None: ...
 

@@ -16,6 +16,7 @@ from proxy.session.conversation import Conversation, Unexpected
 from proxy.session.endings import Endings
 from proxy.session.held import EMPTY_PLAN, Account, Portal, Prepared
 from proxy.session.hidden import description, shown_fields
+from proxy.session.lending import PARSE_COMPLETE
 from proxy.session.queue import Item, Kind, MaskMismatch, place_masks
 from proxy.session.refusals import changed_result
 from proxy.session.rows import Rows, needs_masks, require_copy, require_held
@@ -128,6 +129,11 @@ class Answers:
     # completions
 
     def _parse_complete(self, buffer: bytes, start: int, end: int) -> None:
+        head = self._c.head_of(Kind.PARSE)
+        if head.is_spared:
+            raise Unexpected("a statement was prepared that wasn't sent")
+        if head.shared is not None:
+            head.shared.is_confirmed = True
         self._confirm(Kind.PARSE, buffer, start, end)
 
     def _bind_complete(self, buffer: bytes, start: int, end: int) -> None:
@@ -146,7 +152,12 @@ class Answers:
         return isinstance(known, Prepared) and known.server is statement.server
 
     def _close_complete(self, buffer: bytes, start: int, end: int) -> None:
-        self._confirm(Kind.CLOSE, buffer, start, end)
+        if self._c.head_of(Kind.CLOSE, Kind.PARSE).kind is Kind.CLOSE:
+            self._confirm(Kind.CLOSE, buffer, start, end)
+            return
+        if not self._c.queue[0].is_spared:
+            raise Unexpected("a Parse was answered as a Close")
+        self._confirm(Kind.PARSE, PARSE_COMPLETE, 0, len(PARSE_COMPLETE))
 
     def _confirm(self, kind: Kind, buffer: bytes, start: int, end: int) -> None:
         head = self._c.head_of(kind)

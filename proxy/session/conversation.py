@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from policies.catalog import Namespace
 from policies.decision import Plan, Refusal
@@ -29,6 +30,9 @@ from proxy.session.reports import fatal_bytes, refusal_bytes
 from proxy.session.track import Track
 from proxy.session.view import View
 
+if TYPE_CHECKING:
+    from proxy.session.lending import Lending
+
 _NO_NAMESPACE = Namespace(())
 
 Buffer = bytes | bytearray  # nobody writes to it any more
@@ -39,6 +43,7 @@ class SessionEnds(Exception):
 
     def __init__(self, sqlstate: str, message: str, hint: str = "") -> None:
         super().__init__(message)
+        self.message = message
         self.answer = fatal_bytes(sqlstate, message, hint)
         self.sqlstate = sqlstate
 
@@ -94,6 +99,7 @@ class Conversation:
         self.is_counted = False  # in `load`, as a session that waits for a statement's end
         self.has_run = False  # since ReadyForQuery a portal has run: one transaction with what comes behind it
         self.cancels = 0
+        self.lending: Lending | None = None  # where the server link is shared
         self._timed: Item | None = None
         self._timer_token = 0
         self._span: tuple[Buffer, int, int] | None = None

@@ -126,6 +126,8 @@ class Endings:
         c.is_copying_in = False
         if not c.is_late and not head.is_abort:
             self._show_error(head, message, buffer, start, end)
+        if c.lending is not None:
+            c.lending.failed()
         c.confirmed.track.fail()
         c.forget_sent()
         self._skip_to_sync(head)
@@ -183,6 +185,8 @@ class Endings:
         """The server won't answer this one any more."""
         for account in item.accounts:
             self._c.ledger.close(account, sqlstate)
+        if item.shared is not None and self._c.lending is not None:
+            self._c.lending.dropped(item.shared)
         if item.portal is not None and item.kind is Kind.EXECUTE:
             item.portal.account = None
             item.portal.awaited -= 1
@@ -240,4 +244,6 @@ class Endings:
         message = decode_backend(ord("S"), buffer[start + 5 : end])
         assert isinstance(message, m.ParameterStatus)
         note_parameter(self._c, message)
+        if self._c.lending is not None:
+            self._c.lending.note_report(message)
         self._c.forward(buffer, start, end)

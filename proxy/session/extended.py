@@ -15,6 +15,7 @@ from proxy.session.conversation import Conversation
 from proxy.session.deciding import Decider, Denied, is_same_to_server
 from proxy.session.held import Account, Declared, Origin, Portal, Prepared, ServerCopy, Told
 from proxy.session.hidden import bind_formats
+from proxy.session.lending import Lending
 from proxy.session.names import statement_of
 from proxy.session.poison import poison
 from proxy.session.queue import Item, Kind
@@ -24,13 +25,14 @@ from proxy.session.refusals import (
     changed_result,
     journal_refusal,
     missing_for,
+    statement_exists,
     too_many_names,
     undecided,
 )
 from proxy.session.reports import refusal_bytes
 from proxy.session.rows import changes_rows
 from proxy.wire import messages as m
-from proxy.wire.binding import BindHead, read_bind, with_formats
+from proxy.wire.binding import BindHead, read_bind, with_formats, with_statement
 from proxy.wire.codec import decode_frontend, encode
 
 
@@ -55,9 +57,30 @@ class Extended:
         prepared = Prepared(
             message.name, sql, message.parameter_types, decided.decision, decided.basis, copy, Told(), is_open
         )
-        c.send_server(frame if decided.decision.text == sql else _parse_bytes(prepared))
-        c.expect(Item(Kind.PARSE, message.name, prepared.decision, is_open=is_open, statement=prepared))
+        own = frame if decided.decision.text == sql else None
+        if c.lending is not None:
+            if self._is_taken(c.lending, message.name):
+                return
+            c.lending.admit(c, decided.decision)
+            c.expect(c.lending.parse(c, prepared, own))
+        else:
+            c.send_server(_parse_bytes(prepared) if own is None else own)
+            c.expect(Item(Kind.PARSE, message.name, prepared.decision, is_open=is_open, statement=prepared))
         self._describe_rows(prepared)
+
+    def _is_taken(self, lending: Lending, name: bytes) -> bool:
+        """At a server that knows statements by names of ours, nobody else would say that the name is taken."""
+        c = self._c
+        held = c.sent.names.statement(name) if name and not lending.pin else None
+        if held is None:
+            return False
+        self._decider.require_certain(held, c.confirmed.names.statement(name))
+        poison(c, statement_exists(name))
+        return True
+
+    def _server_name(self, prepared: Prepared) -> bytes:
+        lending = self._c.lending
+        return prepared.name if lending is None else lending.statement_name(self._c, prepared)
 
     def _describe_rows(self, prepared: Prepared, compares_told: bool = False) -> None:
         """Asks the server for the columns, so that masks can be placed; the client doesn't see the answer."""
@@ -65,7 +88,7 @@ class Extended:
         if not compares_told and (not needs_columns or prepared.server.is_described):
             return
         prepared.server.is_described = True
-        self._c.send_server(encode(m.Describe(b"S", prepared.name)))
+        self._c.send_server(encode(m.Describe(b"S", self._server_name(prepared))))
         self._c.expect(
             Item(
                 Kind.DESCRIBE,
@@ -95,7 +118,11 @@ class Extended:
         portal = Portal(message.portal, prepared, origin, message.result_formats)
         formats = bind_formats(message.result_formats, prepared.plan)
         is_same = formats == message.result_formats
-        c.send_server(frame if is_same else with_formats(frame, message, formats))
+        name = self._server_name(prepared)
+        if name != message.statement:
+            c.send_server(with_statement(frame, message, name, formats))
+        else:
+            c.send_server(frame if is_same else with_formats(frame, message, formats))
         c.expect(
             Item(
                 Kind.BIND,
@@ -111,7 +138,7 @@ class Extended:
         """The statement under the rules of now; None when the client was told why there is none."""
         c = self._c
         held = c.sent.names.statement(message.statement)
-        if held is None and policy.is_everything:
+        if held is None and policy.is_everything and self._is_alone:
             c.is_tainted = True
             return self._server_only(policy)
         self._decider.require_certain(held, c.confirmed.names.statement(message.statement))
@@ -143,8 +170,21 @@ class Extended:
         self._reparse(renewed)
         return renewed
 
+    @property
+    def _is_alone(self) -> bool:
+        """Whether all that the server knows by name is this client's."""
+        return self._c.lending is None or bool(self._c.lending.pin)
+
     def _reparse(self, prepared: Prepared) -> None:
         c = self._c
+        if c.lending is not None:
+            c.lending.admit(c, prepared.decision)
+            if c.lending.takes_anew(prepared.name):
+                item = c.lending.parse(c, prepared, None)
+                item.is_swallowed = True
+                c.expect(item)
+                self._describe_rows(prepared, compares_told=True)
+                return
         if prepared.name:
             c.send_server(encode(m.Close(b"S", prepared.name)))
             c.expect(Item(Kind.CLOSE, prepared.name, is_swallowed=True, is_described=True))
@@ -182,10 +222,11 @@ class Extended:
         portal = None if is_statement else self._portal(message.name)
         prepared = self._statement(message.name) if is_statement else None
         prepared = portal.statement if portal is not None else prepared
-        if prepared is None and not policy.is_everything:
+        if prepared is None and not (policy.is_everything and (self._is_alone or not is_statement)):
             poison(c, missing_for(is_statement, message.name))
             return
-        c.send_server(frame)
+        name = message.name if prepared is None or not is_statement else self._server_name(prepared)
+        c.send_server(frame if name == message.name else encode(m.Describe(b"S", name)))
         c.expect(
             Item(
                 Kind.DESCRIBE,
@@ -201,8 +242,9 @@ class Extended:
     def close(self, frame: memoryview) -> None:
         message = decode_frontend(ord("C"), frame[5:])
         assert isinstance(message, m.Close)
-        self._c.send_server(frame)
         is_statement = message.kind == b"S"
+        lending = self._c.lending if is_statement else None
+        self._c.send_server(frame if lending is None else lending.close_bytes(self._c, message.name, frame))
         self._c.expect(Item(Kind.CLOSE, message.name, is_described=is_statement))
 
     def _statement(self, name: bytes) -> Prepared | None:
@@ -243,6 +285,8 @@ class Extended:
         opened = self._open(portal, policy)
         if opened is None:
             return
+        if c.lending is not None and not portal.is_executed:
+            c.lending.run(c, prepared.decision)
         portal.is_executed = True
         portal.awaited += 1
         # A limit counts rows that the client sees; a statement without any isn't suspended.

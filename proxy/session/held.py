@@ -45,6 +45,7 @@ class ServerCopy:
     origin: Origin = Origin()
     fields: tuple[Field, ...] | None = None  # () when it returns no rows; None: not described yet
     is_described: bool = False  # a Describe of ours is under way or done
+    key: object = None  # under which links that sessions share have it
 
 
 @dataclass(slots=True, eq=False)

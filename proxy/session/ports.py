@@ -5,7 +5,7 @@ Commands are imperative; `net` carries them out. Services are called synchronous
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol
@@ -17,6 +17,8 @@ from policies.catalog import Catalog, Namespace
 from policies.decision import Decision
 from policies.limits import Limit, Load
 from policies.model import EffectivePolicy, Principal
+from proxy.session.shared_link import LinkKind
+from proxy.session.track import Settings
 from proxy.wire.scram import KnownKeys
 
 Chunk = bytes | memoryview
@@ -118,6 +120,19 @@ class EstimateCost:
 
 
 @dataclass(frozen=True, slots=True)
+class BorrowServer:
+    """Have a link of this kind lent by the database's pool, then call `server_lent`. `is_first`: for the login."""
+
+    kind: LinkKind
+    is_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnServer:
+    """The link that was lent goes back; what was sent on it has been answered."""
+
+
+@dataclass(frozen=True, slots=True)
 class FinishServer:
     """Nothing more goes to the server; what it says then still comes."""
 
@@ -137,6 +152,8 @@ Command = (
     | StopTimer
     | RefreshCatalog
     | EstimateCost
+    | BorrowServer
+    | ReturnServer
     | FinishServer
     | CloseLinks
 )
@@ -178,6 +195,20 @@ class Gateway:
     known_keys: KnownKeys = field(default_factory=KnownKeys, repr=False, compare=False)
 
 
+class Pooling(Protocol):
+    """What sessions of one database know together of the servers behind its pool.
+
+    `reported`: ParameterStatus values after a login with such settings, None when nobody has had one yet.
+    """
+
+    def reported(self, kind: LinkKind, base: Settings) -> Mapping[bytes, bytes] | None: ...
+
+    def note_reported(self, kind: LinkKind, base: Settings, values: Mapping[bytes, bytes]) -> None: ...
+
+    def count_pin(self, reason: str) -> None:
+        """A session has taken a link for itself."""
+
+
 class Services(Protocol):
     """The world as one worker sees it. `now_us` is monotonic, `today` is UTC's."""
 
@@ -197,6 +228,9 @@ class Services(Protocol):
     def has_database(self, database: str) -> bool: ...
 
     def gateway(self, database: str) -> Gateway: ...
+
+    def pooling(self, database: str) -> Pooling | None:
+        """None where each session has a server link of its own."""
 
     def effective(self, user: str, database: str, address: str) -> EffectivePolicy | None:
         """The policy of now for a client at `address`; None for a user that there isn't.

@@ -24,6 +24,11 @@ def missing_for(is_statement: bool, name: bytes) -> bytes:
     return _missing("34000", "portal", name, "exec_execute_message")
 
 
+def statement_exists(name: bytes) -> bytes:
+    text = f'prepared statement "{_shown(name)}" already exists'
+    return _with_routine(error_response("ERROR", "42P05", text), "StorePreparedStatement")
+
+
 def _missing(sqlstate: str, what: str, name: bytes, routine: str) -> bytes:
     shown = _shown(name)
     if what == "prepared statement" and not shown:

@@ -93,6 +93,9 @@ class Requests:
 
     def _receive(self, type_byte: int, frame: memoryview) -> None:
         c = self._c
+        if c.lending is not None and c.lending.link is None and type_byte != _TERMINATE:
+            c.lending.ask(c)
+            raise Wait
         if type_byte in _COPY:
             self._copying.receive(type_byte, frame)
         elif type_byte == _TERMINATE:
@@ -121,7 +124,8 @@ class Requests:
     def _terminate(self, frame: memoryview) -> None:
         """The server answers what came before it, and so do we."""
         c = self._c
-        c.send_server(frame)
+        if c.lending is None:
+            c.send_server(frame)
         c.is_leaving = True
         if not c.queue or c.is_copying_in:
             c.end()
@@ -144,6 +148,8 @@ class Requests:
         decode_frontend(_CALL, frame[5:])
         if c.policy().is_everything:
             c.is_tainted = True
+            if c.lending is not None:
+                c.lending.pin_down(c, "function")
             c.send_server(frame)
             c.expect(Item(Kind.FUNCTION, is_open=True))
             return
@@ -159,6 +165,8 @@ class Requests:
         if decided.refusal is not None or decided.decision is None:
             self._refuse(sql, decided.decision, decided.refusal or undecided())
             return
+        if c.lending is not None:
+            c.lending.admit(c, decided.decision)
         try:
             decision, accounts = self._decider.open(sql, decided)
         except Denied as denied:
@@ -167,6 +175,8 @@ class Requests:
         except JournalError:
             self._refuse(sql, decided.decision, journal_refusal())
             return
+        if c.lending is not None:
+            c.lending.run(c, decision)
         c.send_server(frame if decision.text == sql else encode(m.Query(decision.text.encode())))
         c.expect(Item(Kind.QUERY, decision=decision, is_open=decided.policy.is_everything, accounts=accounts))
 

@@ -6,6 +6,7 @@ What the server says about the gateway's own login isn't the client's business a
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Final
 
 from proxy.session.conversation import Conversation, SessionEnds, Unexpected
@@ -77,7 +78,7 @@ class ServerGreeting:
         """Raises SessionEnds where the server won't have us, Unexpected where it makes no sense."""
         match message:
             case m.ErrorResponse():
-                self._refused(message)
+                raise refusal_of(message, has_asked=self._has_asked)
             case m.NoticeResponse():
                 return
             case m.NegotiateProtocolVersion():
@@ -91,7 +92,7 @@ class ServerGreeting:
             case m.BackendKeyData():
                 self._give_key(message)
             case m.ReadyForQuery():
-                self._check_attributes()
+                check_attributes(self._gateway.target_session_attrs, self._parameters)
                 outbox.to_client += [*self._held.to_client, encode(message)]
                 outbox.commands += self._held.commands
                 self.is_ready = True
@@ -104,20 +105,6 @@ class ServerGreeting:
         if not is_older or message.unrecognized_options or self._login.is_ok:
             raise Unexpected("the server negotiates a protocol that wasn't asked for")
         self._protocol = message.protocol
-
-    def _check_attributes(self) -> None:
-        """target_session_attrs, by what PostgreSQL 14 and later report at login. Raises ServerUnfit."""
-        wanted = self._gateway.target_session_attrs
-        is_standby = self._parameters.get(b"in_hot_standby") != b"off"
-        is_read_only = is_standby or self._parameters.get(b"default_transaction_read_only") != b"off"
-        is_fit = {
-            "read-write": not is_read_only,
-            "read-only": is_read_only,
-            "primary": not is_standby,
-            "standby": is_standby,
-        }
-        if not is_fit.get(wanted, True):
-            raise ServerUnfit("08006", f"could not connect to the database server: no host is {wanted}")
 
     def _answer(self, message: m.BackendMessage, outbox: Outbox) -> None:
         try:
@@ -133,19 +120,6 @@ class ServerGreeting:
             user = self._gateway.user
             self.conversation = Conversation(self._services, self._identity, self._ledger, outbox, path, user)
             self.conversation.is_tainted = self._admitted.is_untracked
-
-    def _refused(self, message: m.ErrorResponse) -> None:
-        sqlstate = sqlstate_of(message.fields)
-        log.warning("the server refused a login", extra={"fields": {"sqlstate": sqlstate}})
-        if not is_fatal(message.fields):
-            raise Unexpected("an error that isn't fatal in the server's greeting")
-        text = message.fields.get("M", b"").decode("utf-8", "replace")
-        told = text if sqlstate[:2] in _TOLD_CLASSES else sqlstate_meaning(sqlstate)
-        is_login = sqlstate == _NOT_LIKE_THIS
-        if sqlstate[:2] == "28":
-            sqlstate, told = "08006", "the database server refused the gateway's login"
-        is_curable = sqlstate == _NOT_NOW or (is_login and not self._has_asked)
-        raise (ServerUnfit if is_curable else SessionEnds)(sqlstate, told)
 
     def _give_key(self, message: m.BackendKeyData) -> None:
         """The process id stays the server's; the secret is ours, so that the server's never leaves."""
@@ -163,3 +137,35 @@ class ServerGreeting:
         if given is None:
             return catalog.search_path
         return read_search_path(given, self._gateway.user, catalog.schemas)
+
+
+def check_attributes(wanted: str, parameters: Mapping[bytes, bytes]) -> None:
+    """target_session_attrs, by what PostgreSQL 14 and later report at login. Raises ServerUnfit."""
+    is_standby = parameters.get(b"in_hot_standby") != b"off"
+    is_read_only = is_standby or parameters.get(b"default_transaction_read_only") != b"off"
+    is_fit = {
+        "read-write": not is_read_only,
+        "read-only": is_read_only,
+        "primary": not is_standby,
+        "standby": is_standby,
+    }
+    if not is_fit.get(wanted, True):
+        raise ServerUnfit("08006", f"could not connect to the database server: no host is {wanted}")
+
+
+def refusal_of(message: m.ErrorResponse, *, has_asked: bool) -> SessionEnds:
+    """What a client is told of a login that the server refused. `has_asked`: for a password, before that.
+
+    Raises Unexpected.
+    """
+    sqlstate = sqlstate_of(message.fields)
+    log.warning("the server refused a login", extra={"fields": {"sqlstate": sqlstate}})
+    if not is_fatal(message.fields):
+        raise Unexpected("an error that isn't fatal in the server's greeting")
+    text = message.fields.get("M", b"").decode("utf-8", "replace")
+    told = text if sqlstate[:2] in _TOLD_CLASSES else sqlstate_meaning(sqlstate)
+    is_login = sqlstate == _NOT_LIKE_THIS
+    if sqlstate[:2] == "28":
+        sqlstate, told = "08006", "the database server refused the gateway's login"
+    is_curable = sqlstate == _NOT_NOW or (is_login and not has_asked)
+    return (ServerUnfit if is_curable else SessionEnds)(sqlstate, told)

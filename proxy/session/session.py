@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from proxy.session import ports
+from proxy.session.borrowing import Borrowing, pooling_for
 from proxy.session.client_login import Claim, ClientLogin, begin_login
 from proxy.session.conversation import Conversation, SessionEnds, Unexpected
 from proxy.session.greeting import Greeting, GreetingFailed, enter
@@ -21,6 +22,7 @@ from proxy.session.phase import Phase
 from proxy.session.reports import fatal_bytes
 from proxy.session.server_greeting import ServerGreeting, ServerUnfit
 from proxy.session.settings import Admitted, Startup
+from proxy.session.shared_link import SharedLink
 from proxy.session.walsender import Walsender
 from proxy.wire.codec import decode_backend
 from proxy.wire.errors import ProtocolViolation
@@ -57,6 +59,7 @@ class Session:
         self._is_last_server = True
         self._server_greeting: ServerGreeting | None = None
         self._open_session: OpenSession | Walsender | None = None
+        self._borrowing: Borrowing | None = None
 
     # what net looks at
 
@@ -64,6 +67,11 @@ class Session:
     def channel(self) -> ports.Channel | None:
         """The client's TLS, once it stands."""
         return self._greeting.channel
+
+    @property
+    def database(self) -> str:
+        """As the client named it."""
+        return self._identity.database
 
     @property
     def phase(self) -> Phase:
@@ -100,7 +108,7 @@ class Session:
     def is_between_transactions(self) -> bool:
         """Whether ending now would cut nothing off: for draining."""
         c = self._c
-        return c is None or (not c.queue and c.status == b"I")
+        return c is None or (not c.queue and c.status == b"I" and (c.lending is None or not c.lending.is_asking))
 
     @property
     def journal_position(self) -> int:
@@ -131,6 +139,14 @@ class Session:
     def upstream_connected(self, channel: ports.Channel | None = None, is_last: bool = True) -> None:
         """`channel` is there when the link to the server is encrypted; `is_last`: no other one can be had."""
         self._guarded(lambda: self._upstream_connected(channel, is_last))
+
+    def server_lent(self, link: SharedLink) -> None:
+        """The answer to a BorrowServer."""
+        self._guarded(lambda: self._server_lent(link))
+
+    def lend_failed(self, sqlstate: str, message: str) -> None:
+        """No link could be lent. The text is shown to the client: no secrets in it."""
+        self._guarded(lambda: self._fail(sqlstate, message))
 
     def upstream_failed(self, reason: str) -> None:
         """The server can't be reached. `reason` is shown to the client: no secrets in it."""
@@ -201,6 +217,7 @@ class Session:
             step()
             if self._open_session is not None:
                 self._open_session.watch_idleness()
+                self._give_back()
         except SessionEnds as ends:
             self._finish(ends.answer, ends.sqlstate)
         except GreetingFailed as failed:
@@ -308,7 +325,31 @@ class Session:
         self._admitted = enter(startup, self._services, self._identity)
         self._client.set_limits(with_large(self._limits, b"d"))
         self._phase = Phase.CONNECTING
-        self._outbox.commands.append(ports.ConnectUpstream(startup.database))
+        pooling = pooling_for(self._services, startup, self._admitted)
+        if pooling is None:
+            self._outbox.commands.append(ports.ConnectUpstream(startup.database))
+            return
+        self._borrowing = Borrowing(self._services, pooling, self._identity, self._ledger, startup, self._admitted)
+        self._borrowing.begin(self._outbox)
+        self._open_borrowing(self._borrowing)
+
+    # a server link that others use, too
+
+    def _open_borrowing(self, borrowing: Borrowing) -> None:
+        if self._open_session is None and borrowing.conversation is not None:
+            self._open(borrowing.conversation)
+
+    def _server_lent(self, link: SharedLink) -> None:
+        assert self._borrowing is not None, "links are lent to those that ask"
+        self._borrowing.lent(link, self._outbox)
+        self._open_borrowing(self._borrowing)
+        self._read_client()
+
+    def _give_back(self) -> None:
+        c = self._c
+        if c is not None and c.lending is not None and c.lending.may_return(c):
+            # A server that says more than it was asked for may say it to the next one.
+            c.lending.give_back(c, is_clean=not self._server.unread_bytes)
 
     # server side
 
@@ -323,6 +364,9 @@ class Session:
         self._phase = Phase.UPSTREAM_LOGIN
 
     def _server_data(self, chunk: bytes) -> None:
+        if self._borrowing is not None and self._borrowing.lending.setup is not None:
+            chunk = self._borrowing.receive(chunk, self._outbox)
+            self._open_borrowing(self._borrowing)
         try:
             self._read_server(chunk)
         except ProtocolViolation as violation:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from policies.compile.builtins import SETTINGS_SETTABLE
@@ -18,7 +18,7 @@ _ENCODINGS: Final = frozenset({"utf8", "sqlascii", "unicode"})
 PINNED: Final = {"client_encoding": "UTF8", "standard_conforming_strings": "on"}
 # Unless the client says otherwise. The planner holds guards of catalogs for far dearer than they are, and the server
 # would compile each look-up of psql's and of drivers': measured on 15, 3 to 5 s instead of 0.15 s for psql's \dT+.
-_PREFERRED: Final = {"jit": "off"}
+PREFERRED: Final = {"jit": "off"}
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 _WORD: Final = re.compile(r"(?:\\.|[^\\ \t\n\v\f\r])+", re.DOTALL)  # isspace() of the C locale, not Unicode's
 _PROTOCOL_OPTION: Final = b"_pq_."
@@ -65,11 +65,16 @@ class Startup:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """What goes upstream of a client's settings. `is_untracked`: something that only allow-everything may set."""
+    """What goes upstream of a client's settings. `is_untracked`: something that only allow-everything may set.
+
+    `listed`: the same by their proper names, one by one, where they are tracked.
+    """
 
     settings: Mapping[bytes, bytes]
     search_path: str | None = None
     is_untracked: bool = False
+    is_open: bool = False  # under the allow-everything policy
+    listed: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_startup(parameters: Mapping[bytes, bytes]) -> Startup:
@@ -96,12 +101,18 @@ def admit(startup: Startup, is_everything: bool) -> Admitted:
     except SettingRefused:
         if not is_everything:
             raise
-        return Admitted(startup.settings, is_untracked=True)
+        return Admitted(startup.settings, is_untracked=True, is_open=True)
     path = listed.get("search_path")
     if is_everything:
-        return Admitted(startup.settings, path)
-    pinned = _PREFERRED | listed | PINNED
-    return Admitted({name.encode(): value.encode() for name, value in pinned.items()}, path)
+        encoding = {name: value for name, value in PINNED.items() if name == "client_encoding" and _names_it(startup)}
+        return Admitted(startup.settings, path, is_open=True, listed=listed | encoding)
+    pinned = PREFERRED | listed | PINNED
+    return Admitted({name.encode(): value.encode() for name, value in pinned.items()}, path, listed=pinned)
+
+
+def _names_it(startup: Startup) -> bool:
+    """Whether an encoding was asked for, which is UTF-8 then, by the command line too."""
+    return any(b"client_encoding" in text.lower() for pair in startup.settings.items() for text in pair)
 
 
 def _listed(settings: Mapping[bytes, bytes]) -> dict[str, str]:

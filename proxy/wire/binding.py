@@ -40,6 +40,15 @@ def with_formats(frame: memoryview, head: BindHead, formats: Sequence[int]) -> b
     return b"".join((frame[:1], length.to_bytes(4, "big"), frame[5 : head.formats_at], tail))
 
 
+def with_statement(frame: memoryview, head: BindHead, statement: bytes, formats: Sequence[int]) -> bytes:
+    """The same Bind of another statement, with other result formats."""
+    names = b"%s\0%s\0" % (head.portal, statement)
+    values = frame[5 + len(head.portal) + 1 + len(head.statement) + 1 : head.formats_at]
+    tail = struct.pack(f"!H{len(formats)}h", len(formats), *formats)
+    length = 4 + len(names) + len(values) + len(tail)
+    return b"".join((frame[:1], length.to_bytes(4, "big"), names, values, tail))
+
+
 def _read(frame: memoryview) -> BindHead:
     portal, at = _string(frame, 5)
     statement, at = _string(frame, at)

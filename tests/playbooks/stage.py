@@ -21,7 +21,7 @@ from policies.decision import Decision, Plan, Refusal
 from policies.limits import Limit, Load, Loads
 from policies.model import EffectivePolicy, Limits, Principal, RuleId, Source, Statement
 from proxy.session.phase import Phase
-from proxy.session.ports import Command, CostQuery, Estimate, Gateway, Measures, Rules
+from proxy.session.ports import Command, CostQuery, Estimate, Gateway, Measures, Pooling, Rules
 from proxy.session.session import Session
 from proxy.wire import messages as m
 from proxy.wire.codec import decode_backend, decode_frontend, decode_startup, encode
@@ -71,6 +71,7 @@ class StageServices:
     shadows: list[ShadowDecision] = field(default_factory=list)
     raw_uses: int = 0
     estimates: dict[str, Estimate] = field(default_factory=dict)
+    pool: Pooling | None = None
     price_list: PriceList = field(default_factory=PriceList)
     reached: list[Limit] = field(default_factory=list)
     ticks: int = 0
@@ -101,6 +102,9 @@ class StageServices:
 
     def gateway(self, database: str) -> Gateway:
         return Gateway("gate", "warehouse", self.gateway_password)
+
+    def pooling(self, database: str) -> Pooling | None:
+        return self.pool
 
     def effective(self, user: str, database: str, address: str) -> EffectivePolicy | None:
         return self.policy

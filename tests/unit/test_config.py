@@ -11,6 +11,9 @@ from proxy.config import (
     ClientCertificates,
     Config,
     ConfigError,
+    Database,
+    Pool,
+    PoolMode,
     Sessions,
     SqlText,
     TlsMode,
@@ -32,6 +35,11 @@ databases:
 policies: rules/
 audit: {directory: var/j, store: "postgresql://pgwarden@audit.internal/pgwarden", durability: strict, sql_text: digest}
 workers: 1
+"""
+
+POOL = """databases:
+  s: {{upstream: "postgresql://u@h/d", pool: {{
+        {}}}}}
 """
 
 
@@ -162,9 +170,23 @@ def test_an_unknown_inner_key_in_the_environment_is_refused_by_its_name(tmp_path
     ]
 
 
+def test_a_pool_has_defaults(tmp_path: Path) -> None:
+    config = load(tmp_path, POOL.format("mode: transaction"))
+    assert config.databases is not None
+    assert config.databases["s"].pool == Pool(mode="transaction", size=20, wait="30s", idle="10m", lifetime="1h")
+    assert Database(upstream="postgresql://u@h/d").pool.mode is PoolMode.SESSION
+
+
 @pytest.mark.parametrize(
     ("text", "place_and_start"),
     [
+        (POOL.format("mode: statement"), "pgwarden.yaml:3:9: databases.s.pool.mode: Input should be 'session' or 'tr"),
+        (POOL.format("size: 5"), "pgwarden.yaml:2:39: databases.s.pool: size: of no use without mode: transaction"),
+        (POOL.format("mode: transaction, size: 0"), "pgwarden.yaml:3:28: databases.s.pool.size: Input should be gr"),
+        (POOL.format("mode: transaction, wait: 30"), "pgwarden.yaml:3:28: databases.s.pool.wait: expected a time"),
+        (POOL.format("mode: transaction, idle: 0s"), "pgwarden.yaml:3:28: databases.s.pool.idle: expected a time"),
+        (POOL.format("mode: transaction, lifetime: x"), "pgwarden.yaml:3:28: databases.s.pool.lifetime: expected a"),
+        (POOL.format("maximum: 5"), "pgwarden.yaml:3:9: databases.s.pool.maximum: unknown key; known here: mode, si"),
         ("listen: 6432\n", "pgwarden.yaml:1:1: listen: expected host:port"),
         ("listen: a:99999\n", "pgwarden.yaml:1:1: listen: expected host:port"),
         ("listen: []\n", "pgwarden.yaml:1:1: listen: name at least one place"),
