@@ -28,8 +28,9 @@ test-drivers: $(STAMP) ## installs every client that has tests (Debian's as root
 compat: $(STAMP) ## other projects' test suites, directly and through pgwarden, compared (45 minutes; needs Debian's -dev packages)
 	@tests/compat/run
 
-bench: $(STAMP) ## what a decision costs, in process time
-	@$(PYTHON) -m tests.bench.compile
+bench: $(STAMP) ## pgwarden beside PgBouncer and the bare server: docs/benchmarks.md (25 minutes; QUICK=1: 3, coarse)
+	@tests/bench/install $(VENV)
+	@$(PYTHON) -m tests.bench all $(if $(filter-out 0,$(QUICK)),--quick)
 
 MINUTES := 10
 WORKERS := 1

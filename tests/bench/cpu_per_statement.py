@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 
 from tests.bench.load import Load, Measured, run_load
 from tests.bench.results import Chapter, Plot, Table, Target, at_least, at_most
-from tests.bench.stage import DIRECT, OPEN, POOLER, POOLER_TRANSACTION, RULED, SPLICE, Stage
-from tests.bench.trials import Spread, ratios
+from tests.bench.stage import DIRECT, OPEN, POOLER, POOLER_TRANSACTION, RULED, SPLICE, STRICT, Stage
+from tests.bench.trials import Spread, Tell, in_turns, quiet, ratios
 
 NAME = "cpu"
 MODES = ("simple", "extended", "prepared")
-CONTESTANTS = (DIRECT, SPLICE, POOLER, POOLER_TRANSACTION, OPEN, RULED)
+CONTESTANTS = (DIRECT, SPLICE, POOLER, POOLER_TRANSACTION, OPEN, RULED, STRICT)
 WIDE = r"""\set aid random(1, 1000000)
 SELECT abalance, filler FROM pgbench_accounts WHERE aid = :aid;
 """
 SCRIPTS: dict[str, str | None] = {"pgbench -S": None, "SELECT abalance, filler": WIDE}
+WIDE_CONTESTANTS = (POOLER, RULED)
 CPU_LIMIT, SPEED_LIMIT = 1.25, 0.9
 _TEXT = """\
 pgbench at {clients} clients on one thread, {runs} rounds of {seconds} s for each contestant and query mode; in each
@@ -25,8 +26,9 @@ progress line and its last, so logins and the first second don't count. Two figu
 processes that carry clients' bytes; *whole* is every process of the sidecar, with what is shipped to the audit store
 after the load has ended. The target is compared with *whole*. PgBouncer has one process, without any policy.
 `pgwarden` filters rows by `bid >= 1` (all rows pass, so that everybody carries the same ones), masks `abalance` and
-records every statement (`grouped`) in a real store; `pgwarden-open` may do everything and is recorded too. `splice`
-hands chunks on in uvloop and looks at none: the floor. In transaction mode PgBouncer 1.18 lacks prepared statements."""
+records every statement (`grouped`) in a real store. `pgwarden-open` may do everything and is recorded too,
+`pgwarden-strict` is `pgwarden` with every statement waiting for an fsync. `splice` hands chunks on in uvloop and looks
+at none: the floor. In transaction mode PgBouncer 1.18 lacks prepared statements."""
 
 
 @dataclass
@@ -50,14 +52,20 @@ def measure(
     modes: Sequence[str] = MODES,
     contestants: Sequence[str] = CONTESTANTS,
     scripts: Sequence[str] = tuple(SCRIPTS),
-    tell: Callable[[str], None] = lambda line: None,
+    tell: Tell = quiet,
 ) -> Chapter:
     found = []
     for script in scripts:
         for mode in modes:
-            names = [name for name in contestants if mode != "prepared" or name != POOLER_TRANSACTION]
+            names = [name for name in contestants if _takes_part(name, script, mode)]
             found.append(_rounds(stage, Runs(script, mode), names, runs, seconds, clients, tell))
     return _chapter(found, _TEXT.format(clients=clients, runs=runs, seconds=seconds))
+
+
+def _takes_part(name: str, script: str, mode: str) -> bool:
+    if SCRIPTS[script] is not None and name not in WIDE_CONTESTANTS:
+        return False
+    return mode == "simple" or name != STRICT and (mode == "extended" or name != POOLER_TRANSACTION)
 
 
 def _rounds(
@@ -67,15 +75,14 @@ def _rounds(
     runs: int,
     seconds: int,
     clients: int,
-    tell: Callable[[str], None],
+    tell: Tell,
 ) -> Runs:
     load = Load(into.mode, clients, seconds, SCRIPTS[into.script])
-    for number in range(runs):
-        for name in names if number % 2 == 0 else reversed(names):
-            measured = run_load(stage, stage.contestant(name), load)
-            into.by_name.setdefault(name, []).append(measured)
-            tell(f"{into.script} {into.mode} {number + 1} {name}: {_one_line(measured)}")
-        stage.settle()
+    for number, name in in_turns(names, runs):
+        measured = run_load(stage, stage.contestant(name), load)
+        into.by_name.setdefault(name, []).append(measured)
+        tell(f"{into.script} {into.mode} {number + 1} {name}: {_one_line(measured)}")
+    stage.settle()
     return into
 
 

@@ -20,7 +20,7 @@ from tests.bench.sidecar import Sidecar, run_pgwarden
 from tests.bench.splice import Splice, run_splice
 
 DIRECT, SPLICE, POOLER, POOLER_TRANSACTION = "direct", "splice", "pgbouncer", "pgbouncer-transaction"
-RULED, PLAIN, OPEN = "pgwarden", "pgwarden-unmasked", "pgwarden-open"
+RULED, PLAIN, OPEN, STRICT = "pgwarden", "pgwarden-unmasked", "pgwarden-open", "pgwarden-strict"
 _USERS = {RULED: "ruled", PLAIN: "plain", OPEN: "open"}
 Thing = TypeVar("Thing")
 
@@ -52,6 +52,8 @@ class Stage:
             return Contestant(name, self.server.dsn)
         if name in _USERS:
             return self.ours(name, self.sidecar(), _USERS[name])
+        if name == STRICT:
+            return self.ours(name, self.sidecar(name, audit={"durability": "strict"}), "ruled")
         other = self._other(name)
         return Contestant(name, self.server.dsn_at(other.port), (other.pid,), (other.pid,))
 
@@ -86,13 +88,18 @@ class Stage:
                 thing.drain()
                 thing.forget_records()
 
+    def faults(self) -> list[str]:
+        """What the sidecars logged of exceptions."""
+        sidecars = [thing for thing in self._made.values() if isinstance(thing, Sidecar)]
+        return [fault for sidecar in sidecars for fault in sidecar.faults()]
+
 
 @contextmanager
 def run_stage() -> Iterator[Stage]:
     """As root, servers run as another user, who must get to their data: the folder is passable."""
     pgbench = shutil.which("pgbench")
     if pgbench is None:
-        raise FileNotFoundError("pgbench isn't installed; on Debian: apt-get install postgresql-contrib")
+        raise FileNotFoundError("pgbench isn't installed; on Debian: apt-get install postgresql")
     with tempfile.TemporaryDirectory(prefix="pgwarden-bench-", dir="/var/tmp") as name:
         folder = Path(name)
         folder.chmod(0o711)

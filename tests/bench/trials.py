@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+Tell = Callable[[str], None]  # where progress goes, line by line
+
+
+def quiet(line: str) -> None:
+    """Tells nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +34,13 @@ class Spread:
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
     """Of runs of the same round."""
     return Spread.of(one / other for one, other in zip(ours, theirs, strict=True))
+
+
+def in_turns(names: Sequence[str], runs: int, limit_s: float = 600.0) -> Iterator[tuple[int, str]]:
+    """A B C, C B A, A B C, ...: nobody always comes after the same one. No new round begins after `limit_s`."""
+    start = time.monotonic()
+    for number in range(runs):
+        if time.monotonic() - start > limit_s:
+            return
+        for name in names if number % 2 == 0 else reversed(names):
+            yield number, name
