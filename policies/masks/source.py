@@ -12,7 +12,7 @@ from decimal import Decimal
 from policies.expressions import ExpressionError, bind_expression
 from policies.literals import quote_string
 from policies.masks import constants
-from policies.masks.email import domain_sql
+from policies.masks.email import address_sql
 from policies.masks.fit import check_type
 from policies.masks.spec import KEYED, Kind, MaskError, decimal_of, kind_of
 from policies.masks.targets import Family, Target, target_of
@@ -124,7 +124,7 @@ def _email(text: str) -> str:
     position = f"pg_catalog.strpos({text} COLLATE pg_catalog.\"C\", '@')"
     domain = f"pg_catalog.substr({text}, {position} OPERATOR(pg_catalog.+) 1)"
     shown = _concat(f"pg_catalog.left({text}, 1)", "'***@'", domain)
-    return f"CASE WHEN {position} OPERATOR(pg_catalog.>) 1 AND {domain_sql(domain)} THEN {shown} ELSE '***' END"
+    return f"CASE WHEN {address_sql(text, position, domain)} THEN {shown} ELSE '***' END"
 
 
 def _octets(text: str) -> str:

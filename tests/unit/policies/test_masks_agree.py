@@ -65,6 +65,13 @@ EMAIL = st.sampled_from(
         "A@B-1.x",
         "a@b.c ",
         "a@b\n",
+        "a\n@b",
+        "a@" + "b" * 9_997,
+        "a@" + "b" * 9_998,
+        "a@" + "b" * 9_998 + " ",
+        "a@b\\c",
+        "a@[b]",
+        "a@ä.de",
     ]
 )
 EXAMPLES = int(os.environ.get("MASK_EXAMPLES", "6"))
