@@ -75,6 +75,8 @@ def main() -> None:
         _run_all(is_quick=options.quick)
         return
     chosen = dict(QUICK[options.line]) if options.quick else {}
+    if options.narrow:
+        chosen["scripts"] = ["pgbench -S"]
     given = {"runs": options.runs, "seconds": options.seconds, "clients": options.clients, "modes": options.modes}
     given |= {"contestants": options.contestants}
     chosen |= {name: value for name, value in given.items() if value is not None}
@@ -122,6 +124,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("line", choices=[*LINES, "all"])
     parser.add_argument("--quick", action="store_true", help="coarse figures, in a tenth of the time")
+    parser.add_argument("--narrow", action="store_true", help="cpu: only pgbench -S")
     parser.add_argument("--runs", type=int)
     parser.add_argument("--seconds", type=int)
     parser.add_argument("--clients", type=int)

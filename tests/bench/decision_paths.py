@@ -26,6 +26,7 @@ from tests.bench.sidecar import policy_text
 
 CATALOG_VARIABLE = "PGWARDEN_BENCH_CATALOG"
 POINT = "SELECT abalance, filler FROM pgbench_accounts WHERE aid = {}"
+FIRST = 1  # of a shape, only the first text is kept exactly
 JOIN = """\
 SELECT a.abalance, b.bbalance, t.tbalance, h.delta, p.email AS email_{0}
 FROM pgbench_accounts a JOIN pgbench_branches b ON b.bid = a.bid JOIN pgbench_tellers t ON t.bid = b.bid
@@ -49,7 +50,7 @@ class _Desk:
 
 
 def exact_hit(desk: _Desk) -> Work:
-    sql = POINT.format(4711)
+    sql = POINT.format(FIRST)
     return _looked_up(desk, lambda: itertools.repeat(sql.encode()))
 
 
@@ -60,7 +61,7 @@ def same_shape(desk: _Desk) -> Work:
 
 def _looked_up(desk: _Desk, texts: Callable[[], object]) -> Work:
     """By the way that a session goes: the scope is at hand, the text is bytes."""
-    for number in (1, 22, 333, 4711, 55_555):
+    for number in (FIRST, 22, 333, 4711, 55_555):
         desk.decide(POINT.format(number))
     scope = desk.compiler.scope(desk.policy, desk.catalog, desk.namespace)
 
@@ -77,7 +78,7 @@ def _looked_up(desk: _Desk, texts: Callable[[], object]) -> Work:
 
 def decided_again(desk: _Desk) -> Work:
     """By the way for all others: the complete decision from the cache."""
-    sql = POINT.format(4711)
+    sql = POINT.format(FIRST)
     desk.decide(sql)
     return _decided(desk, lambda rounds: [sql] * rounds)
 

@@ -14,7 +14,6 @@ from tests.bench.trials import Tell, quiet
 from tests.soak.plain_client import PlainClient
 
 NAME = "slow-reader"
-CONTESTANTS = (POOLER, RULED)
 LIMIT_MIB = 32
 _ROW_BYTES = 100  # about, with the frame
 _EVERY_BYTES, _PAUSE_S = 32 << 20, 0.1
@@ -27,8 +26,9 @@ rows and masks two columns."""
 
 def measure(stage: Stage, *, gib: float = 10, tell: Tell = quiet) -> Chapter:
     lines, ours_mib = [], 0.0
-    for name in CONTESTANTS:
-        seconds, sent_gib, growth_mib = _streamed(stage.contestant(name), gib if name == RULED else min(gib, 1.0))
+    doors = {POOLER: stage.contestant(POOLER), RULED: stage.ours(RULED, stage.sidecar(NAME), "ruled")}
+    for name, contestant in doors.items():
+        seconds, sent_gib, growth_mib = _streamed(contestant, gib if name == RULED else min(gib, 1.0))
         tell(f"slow reader {name}: {sent_gib:.2f} GiB in {seconds:.0f} s, growth {growth_mib:.1f} MiB")
         lines.append([name, f"{sent_gib:.2f}", f"{seconds:.0f}", f"{growth_mib:.1f}"])
         ours_mib = growth_mib if name == RULED else ours_mib
