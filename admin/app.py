@@ -39,10 +39,23 @@ class Version:
 Checks = Callable[[], Awaitable[Sequence[Check]]]
 
 
-def make_app(registry: CollectorRegistry, checks: Checks, version: Callable[[], Version]) -> Starlette:
-    """The application. `checks` is asked anew at each `/readyz` and should answer within seconds."""
+async def _nothing() -> None:
+    """The numbers are those of this process."""
+
+
+def make_app(
+    registry: CollectorRegistry,
+    checks: Checks,
+    version: Callable[[], Version],
+    refresh: Callable[[], Awaitable[None]] = _nothing,
+) -> Starlette:
+    """The application. `checks` is asked anew at each `/readyz` and should answer within seconds.
+
+    `refresh` is awaited before the registry is read: it gathers the numbers of other processes.
+    """
 
     async def metrics(_: Request) -> Response:
+        await refresh()
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     async def healthz(_: Request) -> Response:
@@ -52,6 +65,7 @@ def make_app(registry: CollectorRegistry, checks: Checks, version: Callable[[], 
         return _readiness(await checks())
 
     async def version_page(_: Request) -> Response:
+        await refresh()
         return JSONResponse(asdict(version()))
 
     pages = {"/metrics": metrics, "/healthz": healthz, "/readyz": readyz, "/version": version_page}

@@ -13,6 +13,10 @@ class JournalError(AuditError):
     """A record can't be written (disk full, failing disk, journal closed): the statement may not run."""
 
 
+class JournalInUseError(JournalError):
+    """Another process has the journal open; it may be about to end."""
+
+
 class CorruptJournalError(AuditError):
     """A journal can't be read as what it claims to be (foreign file, unknown version, unreadable key)."""
 

@@ -17,7 +17,7 @@ from typing import Literal
 
 from audit.active_segment import ActiveSegment, room_for
 from audit.checkpoints import append_checkpoint
-from audit.errors import JournalError
+from audit.errors import JournalError, JournalInUseError
 from audit.group_commit import GroupCommit
 from audit.ids import Clock, Ids, system_clock_us
 from audit.lines import Lines
@@ -299,7 +299,7 @@ def _lock_directory(directory: Path) -> int:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(file)
-        raise JournalError(f"another process uses the journal folder {directory}") from error
+        raise JournalInUseError(f"another process uses the journal folder {directory}") from error
     return file
 
 

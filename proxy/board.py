@@ -65,10 +65,9 @@ class Board:
     def set_links(self, worker: int, count: int) -> None:
         self.words[worker - 1] = count
 
-    def is_turn(self, worker: int) -> bool:
-        """Whether no other worker that takes links has fewer of them."""
-        own = self.words[worker - 1]
-        return all(own <= self.words[other] for other in range(self.workers))
+    def lead(self, worker: int) -> int:
+        """How many links it has more than the worker with the fewest."""
+        return self.words[worker - 1] - min(self.words[: self.workers])
 
     # loads
 

@@ -119,7 +119,7 @@ class _Settings(BaseSettings):
     databases: dict[str, Database] | None = None
     policies: Path | None = None
     audit: Audit | None = None
-    workers: int | None = None
+    workers: str | None = None
 
 
 class _Environment(EnvSettingsSource):

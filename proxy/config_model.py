@@ -15,6 +15,7 @@ from proxy.config_values import (
     Places,
     Seconds,
     WholeSeconds,
+    Workers,
     read_address,
     read_places,
 )
@@ -188,20 +189,13 @@ class Config(_Keys):
     databases: dict[str, Database] | None = None
     policies: Path = Path("policies")
     audit: Audit = Audit()
-    workers: int = 1
+    workers: Workers = 1
 
     @field_validator("databases")
     @classmethod
     def _is_not_empty(cls, value: dict[str, Database] | None) -> dict[str, Database] | None:
         if value is not None and not value:
             raise ValueError("name at least one database, or leave the key out to use the embedded one")
-        return value
-
-    @field_validator("workers")
-    @classmethod
-    def _is_one(cls, value: int) -> int:
-        if value != 1:
-            raise ValueError("this version runs one worker: only 1 is possible")
         return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ _LONGEST_S: Final = 24 * 86_400
 _SIZE: Final = re.compile(r"([0-9]{1,15})\s*(B|KiB|MiB|GiB)?", re.ASCII)
 _UNIT_BYTES: Final = {None: 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _MODE: Final = re.compile(r"0?[0-7]{3}", re.ASCII)
+
+
+MOST_WORKERS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,22 @@ def read_mode(value: object) -> int:
     raise ValueError("expected octal permissions such as 0770")
 
 
+def read_workers(value: object) -> int:
+    """A number of processes; `auto` is one for each core that this process may use."""
+    if value == "auto":
+        return min(MOST_WORKERS, _cores())
+    text = str(value)
+    if isinstance(value, bool) or not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
+        raise ValueError(f"expected auto or a number from 1 to {MOST_WORKERS}")
+    return int(text)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 _AMOUNT_SCHEMA = WithJsonSchema({"type": ["string", "integer"]})
 _PLACES_SCHEMA = WithJsonSchema(
     {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
@@ -130,4 +150,5 @@ Places = Annotated[tuple[Address | UnixAddress, ...], BeforeValidator(read_place
 Seconds = Annotated[float, BeforeValidator(read_seconds), WithJsonSchema({"type": "string"})]
 WholeSeconds = Annotated[int, BeforeValidator(read_whole_seconds), WithJsonSchema({"type": "string"})]
 Bytes = Annotated[int, BeforeValidator(read_bytes), _AMOUNT_SCHEMA]
+Workers = Annotated[int, BeforeValidator(read_workers), _AMOUNT_SCHEMA]
 Mode = Annotated[int, BeforeValidator(read_mode), _AMOUNT_SCHEMA]

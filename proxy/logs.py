@@ -23,10 +23,13 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-def set_up(kind: LogFormat, stream: TextIO, level: int = logging.INFO) -> None:
-    """Sends all of ``pgwarden`` to `stream`; of the libraries only warnings. Calling it again replaces."""
+def set_up(kind: LogFormat, stream: TextIO, level: int = logging.INFO, worker: int | None = None) -> None:
+    """Sends all of ``pgwarden`` to `stream`; of the libraries only warnings. Calling it again replaces.
+
+    `worker`: the number that each entry of this process bears.
+    """
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonLines() if kind is LogFormat.JSON else HumanLines())
+    handler.setFormatter(JsonLines(worker) if kind is LogFormat.JSON else HumanLines(worker))
     for name, threshold in ((ROOT, level), *((other, logging.WARNING) for other in _OTHERS)):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
@@ -34,18 +37,28 @@ def set_up(kind: LogFormat, stream: TextIO, level: int = logging.INFO) -> None:
         logger.propagate = False
 
 
-class HumanLines(logging.Formatter):
-    """``04:45:01 warning  policies: kept the last good set (problems=2)``"""
+class _Lines(logging.Formatter):
+    def __init__(self, worker: int | None = None) -> None:
+        super().__init__()
+        self._own = {} if worker is None else {"worker": worker}
+
+    def _fields(self, record: logging.LogRecord) -> dict[str, Any]:
+        fields = getattr(record, "fields", None)
+        return self._own | fields if isinstance(fields, dict) else self._own
+
+
+class HumanLines(_Lines):
+    """``04:45:01 warning  policies: kept the last good set (worker=1, problems=2)``"""
 
     def format(self, record: logging.LogRecord) -> str:
         at = _at(record).astimezone().strftime("%H:%M:%S")
-        fields = ", ".join(f"{key}={value}" for key, value in _fields(record).items())
+        fields = ", ".join(f"{key}={value}" for key, value in self._fields(record).items())
         line = f"{at} {record.levelname.lower():8} {_where(record)}{record.getMessage()}"
         line += f" ({fields})" if fields else ""
         return "\n".join([_one_line(line), *(f"    {frame}" for frame in _frames(record))])
 
 
-class JsonLines(logging.Formatter):
+class JsonLines(_Lines):
     """One object a line: at (ISO 8601, UTC), level, logger, message, the call's fields, error's frames."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -55,7 +68,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        entry |= {key: value for key, value in _fields(record).items() if key not in entry}
+        entry |= {key: value for key, value in self._fields(record).items() if key not in entry}
         if frames := _frames(record):
             entry["error"] = frames
         return msgspec.json.encode(entry, enc_hook=str).decode()
@@ -68,11 +81,6 @@ def _at(record: logging.LogRecord) -> datetime:
 def _where(record: logging.LogRecord) -> str:
     name = record.name.removeprefix(f"{ROOT}.")
     return "" if name == ROOT else f"{name}: "
-
-
-def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    fields = getattr(record, "fields", None)
-    return fields if isinstance(fields, dict) else {}
 
 
 def _frames(record: logging.LogRecord) -> list[str]:

@@ -8,12 +8,13 @@ runs one for as long as it looks. It must not know what the databases hold, exce
 from __future__ import annotations
 
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from proxy.config import Config
+from proxy.dsn import Upstream, parse_dsn
 from proxy.embedded import EmbeddedServer
 from proxy.installation import EmbeddedError
 
@@ -28,6 +29,14 @@ def embedded_directory(config: Config) -> Path:
 
 def needs_embedded(config: Config) -> bool:
     return config.databases is None or config.audit.store is None
+
+
+def upstreams_of(config: Config, shop_dsn: str) -> dict[str, Callable[[], Upstream]]:
+    """By the name that clients use. Called anew for each connection: passwords may have been rotated."""
+    if config.databases is None:
+        shop = parse_dsn(shop_dsn)
+        return {SHOP_DATABASE: lambda: shop}
+    return {name: database.read_server for name, database in config.databases.items()}
 
 
 @contextmanager

@@ -1,43 +1,45 @@
-"""Starts what one sidecar consists of, in order, and ends it in reverse: embedded PostgreSQL, audit store, journal,
-worker, shipper, admin port. It decides nothing about statements and touches no client's bytes.
+"""Starts what one sidecar consists of, in order, and ends it in reverse: places to listen at, embedded PostgreSQL,
+audit store, workers, admin port. It decides nothing about statements and touches no client's bytes.
 
-The store may be away: statements go on, records wait in the journal, and the shipper's task tries again. The
-journal may not: without it nothing starts.
+The store may be away: statements go on, records wait in the journals, and shipping tries again. The journals may not:
+without them nothing starts.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import pickle
 import signal
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from typing import Final
 
 from prometheus_client import CollectorRegistry
 
 from admin.app import Check, Version, make_app
 from admin.server import AdminServer
-from audit.errors import AuditError
-from audit.journal import Journal
-from audit.shipper import Shipper
-from audit.store import Store
+from proxy.board import Board
 from proxy.build import build_kind, commit, package_version
 from proxy.config import Address, Config, UnixAddress
+from proxy.control import Begin
+from proxy.crew import Crew
 from proxy.demo.databases import ensure_database
 from proxy.demo.shop import ensure_shop
-from proxy.dsn import Upstream, parse_dsn
 from proxy.embedded import EmbeddedServer
+from proxy.inheritance import FORMER_S, Inheritance
+from proxy.logs import LogFormat
 from proxy.metrics import Memory, Metrics
-from proxy.places import SHOP_DATABASE, STORE_DATABASE, embedded_directory, needs_embedded
+from proxy.net.places import Places
+from proxy.places import STORE_DATABASE, embedded_directory, needs_embedded, upstreams_of
+from proxy.shipping import Shipping
 from proxy.tallies import Tallies
-from proxy.worker import Worker
 
 DRAIN_S: Final = 30.0
-_WORKER: Final = 1
-_STORE_RETRY_S: Final = 2.0
-_LAST_SHIPPING_S: Final = 5.0
+_TRY_AGAIN_S: Final = 0.1
+_JOURNAL_FAILED: Final = "records can't be written, statements are refused"
 
 log = logging.getLogger("pgwarden.supervisor")
 
@@ -50,28 +52,31 @@ class Running:
     admin: Address
     databases: tuple[str, ...]
     store_dsn: str
-    upstreams: Mapping[str, Callable[[], Upstream]]
 
 
 class Supervisor:
     """One sidecar. `start`, then `run` until a signal or `request_stop`; `stop` is always safe to call."""
 
-    def __init__(self, config: Config, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        environment: Mapping[str, str],
+        log_format: LogFormat = LogFormat.HUMAN,
+        log_level: int = logging.INFO,
+    ) -> None:
+        """`log_format` and `log_level` are those of the workers."""
         self._config = config
         self._environment = environment
-        self._tallies = Tallies()
-        self._metrics = Metrics(CollectorRegistry(), lambda: self._tallies, self._memory)
+        self._log_format = log_format
+        self._log_level = log_level
         self._stack = AsyncExitStack()
         self._end = asyncio.Event()
         self._is_draining = False
         self._embedded: EmbeddedServer | None = None
         self._shop_dsn = ""
-        self._store_problem = ""
-        self._worker: Worker | None = None
-        self._journal: Journal | None = None
-        self._shipper: Shipper | None = None
-        self._shipping: asyncio.Task[None] | None = None
-        self._reloads: set[asyncio.Task[None]] = set()
+        self._places: Places | None = None
+        self._crew: Crew | None = None
+        self._shipping: Shipping | None = None
 
     async def start(self) -> Running:
         """Raises ConfigError, PolicyFileError, JournalError, EmbeddedError or OSError; what had started is ended."""
@@ -82,23 +87,25 @@ class Supervisor:
             raise
 
     async def _start(self) -> Running:
+        places, listen = await self._bound()
+        crew = await self._start_crew(places)
         await self._start_embedded()
-        upstreams = self._upstreams()
         store_dsn = self._config.audit.store or self._embedded_dsn(STORE_DATABASE)
-        journal = self._open_journal()
-        places = await self._start_worker(upstreams, journal)
-        self._start_shipping(Store(store_dsn), journal)
+        await self._start_shipping(store_dsn, crew)
+        await crew.begin(Begin(pickle.dumps(self._config), self._shop_dsn))
+        places.listen()
+        crew.listen()
         admin = await self._start_admin()
-        listen = ", ".join(map(str, places))
-        log.info("ready", extra={"fields": {"listen": listen, "admin": str(admin)}})
-        return Running(places, admin, tuple(upstreams), store_dsn, upstreams)
+        log.info("ready", extra={"fields": {"listen": ", ".join(map(str, listen)), "admin": str(admin)}})
+        return Running(listen, admin, tuple(upstreams_of(self._config, self._shop_dsn)), store_dsn)
 
     async def run(self) -> None:
         """Returns after a signal, when everything has ended. SIGTERM drains, SIGINT stops at once, SIGHUP reloads."""
         await self._end.wait()
-        if self._is_draining and self._worker is not None:
+        if self._is_draining and self._crew is not None and self._places is not None:
             log.info("draining", extra={"fields": {"limit_s": DRAIN_S}})
-            await self._worker.drain(DRAIN_S)
+            self._places.close()
+            await self._crew.drain(DRAIN_S)
         await self.stop()
 
     def request_stop(self, *, drain: bool = False) -> None:
@@ -117,26 +124,16 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Ends sessions first, then ships what they left, then the rest."""
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            await worker.stop()
-            await self._ship_rest()
+        crew, self._crew = self._crew, None
+        if self._places is not None:
+            self._places.close()
+        if crew is not None:
+            await crew.stop()
         await self._stack.aclose()
 
-    async def _ship_rest(self) -> None:
-        """The last records, if the store takes them at once; else the next start ships them."""
-        shipping, self._shipping = self._shipping, None
-        if shipping is None or self._shipper is None:
-            return
-        await _cancelled(shipping)
-        with suppress(AuditError, TimeoutError):
-            await asyncio.wait_for(self._shipper.ship_available(), _LAST_SHIPPING_S)
-
     def _request_reload(self) -> None:
-        if self._worker is not None:
-            task = asyncio.create_task(self._worker.reload(), name="reload")
-            self._reloads.add(task)
-            task.add_done_callback(self._reloads.discard)
+        if self._crew is not None:
+            self._crew.reload()
 
     async def _start_embedded(self) -> None:
         if not needs_embedded(self._config):
@@ -158,88 +155,111 @@ class Supervisor:
         assert self._embedded is not None, "asked for only when something was left out"
         return self._embedded.dsn(database)
 
-    def _upstreams(self) -> dict[str, Callable[[], Upstream]]:
-        """By the name that clients use. Called anew for each connection: passwords may have been rotated."""
-        if self._config.databases is None:
-            shop = parse_dsn(self._shop_dsn)
-            return {SHOP_DATABASE: lambda: shop}
-        return {name: database.read_server for name, database in self._config.databases.items()}
+    async def _bound(self) -> tuple[Places, tuple[Address | UnixAddress, ...]]:
+        """Raises OSError. Workers whose supervisor was killed may need a moment to let go of a place."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + FORMER_S
+        while True:
+            try:
+                return self._bind()
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or loop.time() > until:
+                    raise
+                await asyncio.sleep(_TRY_AGAIN_S)
 
-    def _open_journal(self) -> Journal:
-        settings = self._config.audit
-        journal = Journal.open(settings.directory, _WORKER, durability=settings.durability)
-        self._stack.push_async_callback(asyncio.to_thread, journal.close)
-        self._journal = journal
-        return journal
-
-    async def _start_worker(
-        self, upstreams: Mapping[str, Callable[[], Upstream]], journal: Journal
-    ) -> tuple[Address | UnixAddress, ...]:
-        worker = Worker(self._config, upstreams, journal, self._tallies, self._environment)
-        places = await worker.start()
-        self._worker = worker
-        return places
-
-    def _start_shipping(self, store: Store, journal: Journal) -> None:
-        shipper = Shipper(self._config.audit.directory, _WORKER, store, written_position=lambda: journal.position)
-        self._shipper = shipper
-        self._stack.push_async_callback(store.close)
-        self._shipping = self._start_task(self._ship(store, shipper), "shipper")
-
-    def _start_task(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
-        task = asyncio.create_task(work, name=name)
-        self._stack.push_async_callback(_cancelled, task)
-        return task
-
-    async def _ship(self, store: Store, shipper: Shipper) -> None:
-        """Migrates when the store is there, then ships until cancelled."""
-        while not await self._is_migrated(store):
-            await asyncio.sleep(_STORE_RETRY_S)
-        await shipper.run()
-
-    async def _is_migrated(self, store: Store) -> bool:
+    def _bind(self) -> tuple[Places, tuple[Address | UnixAddress, ...]]:
+        """Takes the places where clients connect, so that nobody else can; nobody is let in yet."""
+        places = Places()
+        listen: list[Address | UnixAddress] = []
         try:
-            version = await store.migrate()
-        except AuditError as error:
-            if not self._store_problem:
-                log.warning("audit store is away, records wait in the journal: %s", error)
-            self._store_problem = str(error)
-            return False
-        log.info("audit store is ready", extra={"fields": {"schema": version}})
-        self._store_problem = ""
-        return True
+            for place in self._config.listen:
+                if isinstance(place, UnixAddress):
+                    places.bind_unix(place.path, self._config.unix_socket_permissions)
+                    listen.append(place)
+                else:
+                    listen.append(Address(place.host, places.bind_tcp(place.host, place.port)))
+        except OSError:
+            places.close()
+            raise
+        self._places = places
+        return places, tuple(listen)
+
+    async def _start_crew(self, places: Places) -> Crew:
+        """First of all, as interpreters take their time; they wait for `begin`."""
+        workers = self._config.workers
+        board = Board.make(workers)
+        self._stack.callback(board.close)
+        doors = tuple((door.socket.fileno(), door.is_local) for door in places.doors)
+        given = Inheritance(0, workers, -1, -1, board.file, doors, self._log_format.value, self._log_level)
+        born_with = [replace(given, number=number) for number in range(1, workers + 1)]
+        crew = self._crew = Crew(born_with, self._environment, board, self._worker_changed)
+        await crew.start()
+        return crew
+
+    def _worker_changed(self, worker: int, is_there: bool) -> None:
+        if self._shipping is not None:
+            (self._shipping.take if is_there else self._shipping.leave)(worker)
+
+    async def _start_shipping(self, store_dsn: str, crew: Crew) -> None:
+        directory = self._config.audit.directory
+        shipping = Shipping(directory, store_dsn, lambda worker: crew.children[worker - 1].state.position)
+        self._shipping = shipping
+        self._stack.push_async_callback(shipping.stop)
+        await shipping.start(self._config.workers)
 
     def _memory(self) -> Memory:
-        journal, shipper = self._journal, self._shipper
-        if journal is None or shipper is None:
+        crew, shipping = self._crew, self._shipping
+        if crew is None or shipping is None:
             return Memory()
-        return Memory(shipper.lag_bytes, journal.is_failed, shipper.is_store_reachable)
+        is_failed = any(child.state.is_journal_failed for child in crew.children)
+        return Memory(shipping.lag_bytes, is_failed, shipping.is_store_reachable)
+
+    def _tallies(self) -> Tallies:
+        return Tallies() if self._crew is None else self._crew.tallies()
+
+    async def _refresh(self) -> None:
+        if self._crew is not None:
+            await self._crew.refresh()
 
     async def _start_admin(self) -> Address:
         wanted = self._config.admin.listen
-        server = AdminServer(make_app(self._metrics.registry, self._checks, self._version))
+        metrics = Metrics(CollectorRegistry(), self._tallies, self._memory)
+        server = AdminServer(make_app(metrics.registry, self._checks, self._version, self._refresh))
         port = await server.start(wanted.host, wanted.port)
         self._stack.push_async_callback(server.stop)
         return Address(wanted.host, port)
 
     async def _checks(self) -> Sequence[Check]:
-        worker, journal, shipper = self._worker, self._journal, self._shipper
-        if worker is None or journal is None or shipper is None:
+        crew, shipping = self._crew, self._shipping
+        if crew is None or shipping is None:
             return ()
-        away = worker.unreachable
+        await crew.refresh()
+        silent = crew.silent()
+        states = {child.number: child.state for child in crew.children if child.number not in silent}
+        policies = {number: state.policy_problem for number, state in states.items()}
+        away = {number: _listed(state.unreachable) for number, state in states.items()}
+        failed = {number: _JOURNAL_FAILED * state.is_journal_failed for number, state in states.items()}
+        is_reachable = shipping.is_store_reachable
         return [
-            Check("policies", not worker.policy_problem, worker.policy_problem),
-            Check("upstream", not away, "; ".join(f"{name}: {reason}" for name, reason in away.items())),
-            Check("store", shipper.is_store_reachable, shipper.last_error or self._store_problem or "not asked yet"),
-            Check("journal", not journal.is_failed, "records can't be written, statements are refused"),
+            _check("policies", policies, len(crew.children)),
+            _check("upstream", away, len(crew.children)),
+            Check("store", is_reachable, shipping.problem or "not asked yet"),
+            _check("journal", failed, len(crew.children)),
+            Check("workers", not silent, "; ".join(f"worker {number}: {why}" for number, why in silent.items())),
         ]
 
     def _version(self) -> Version:
-        fingerprint = self._worker.policy_fingerprint if self._worker is not None else ""
+        fingerprint = "" if self._crew is None else self._crew.children[0].state.fingerprint
         return Version(package_version(), commit(), build_kind(), fingerprint)
 
 
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+def _listed(problems: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {reason}" for name, reason in problems.items())
+
+
+def _check(name: str, problems: Mapping[int, str], workers: int) -> Check:
+    """What all workers say alike is said once."""
+    told = {number: problem for number, problem in problems.items() if problem}
+    if len(told) == workers and len(set(told.values())) == 1:
+        return Check(name, False, next(iter(told.values())))
+    return Check(name, not told, "; ".join(f"worker {number}: {problem}" for number, problem in told.items()))

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -18,14 +18,17 @@ from typing import Any
 from audit.errors import JournalError
 from audit.journal import Journal
 from policies.compile import Compiler
+from policies.limits import Loads
 from policies.model import PolicySet
-from proxy.config import Address, ClientCertificates, Config, ConfigError, PoolMode, SqlText, TlsMode, UnixAddress
+from proxy.config import ClientCertificates, Config, ConfigError, PoolMode, SqlText, TlsMode
 from proxy.dsn import Upstream
 from proxy.net.catalogs import Catalogs
 from proxy.net.estimates import Estimates
 from proxy.net.known_names import KnownNames
 from proxy.net.listener import Listener
 from proxy.net.names_file import FILE_NAME, NamesFileError
+from proxy.net.neighbours import Neighbours
+from proxy.net.places import Door
 from proxy.net.policies import PolicyHolder
 from proxy.net.pool import Pool, PoolSettings, Way
 from proxy.net.services import WorkerServices, policy_load_event
@@ -58,8 +61,11 @@ class Worker:
         tallies: Tallies,
         environment: Mapping[str, str],
         now_s: Callable[[], float] = time.time,
+        loads: Loads | None = None,
+        neighbours: Neighbours | None = None,
     ) -> None:
         self._config = config
+        self._neighbours = neighbours
         self._upstreams = upstreams
         self._journal = journal
         self._tallies = tallies
@@ -79,6 +85,7 @@ class Worker:
             upstreams,
             self._estimates,
             config.audit.sql_text is SqlText.FULL,
+            loads=loads or Loads(),
             pools=self._pools,
         )
         self._listener: Listener | None = None
@@ -99,8 +106,8 @@ class Worker:
     def policy_fingerprint(self) -> str:
         return self._policies.fingerprint
 
-    async def start(self) -> tuple[Address | UnixAddress, ...]:
-        """Loads, listens, watches; gives where. Raises PolicyFileError, ConfigError or OSError."""
+    async def start(self) -> None:
+        """Loads and watches; `listen` lets clients in. Raises PolicyFileError or ConfigError."""
         await asyncio.gather(*(self._catalogs.read(name) for name in self._upstreams))
         await self._policies.load()
         if self._names.problem:
@@ -116,16 +123,11 @@ class Worker:
             links,
             self._journal.wait_synced if is_strict else None,
             self._pools,
+            self._neighbours,
         )
-        try:
-            places = [await self._listen(self._listener, place) for place in self._config.listen]
-        except OSError:
-            self._listener.close()
-            raise
         self._start_task(self._policies.watch(), "policies")
         for name in self._upstreams:
             self._start_task(self._catalogs.keep_reading(name), f"catalog of {name}")
-        return tuple(places)
 
     def _make_pools(self) -> dict[str, Pool]:
         """For the databases whose clients share links to the server."""
@@ -133,8 +135,9 @@ class Worker:
         for name, database in (self._config.databases or {}).items():
             wanted = database.pool
             if wanted.mode is PoolMode.TRANSACTION:
+                share = max(1, wanted.size // self._config.workers)  # of what all workers open together
                 settings = PoolSettings(
-                    wanted.size,
+                    share,
                     wanted.wait,
                     wanted.idle,
                     wanted.lifetime,
@@ -157,11 +160,18 @@ class Worker:
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
-    async def _listen(self, listener: Listener, place: Address | UnixAddress) -> Address | UnixAddress:
-        if isinstance(place, UnixAddress):
-            await listener.start_unix(place.path, self._config.unix_socket_permissions)
-            return place
-        return Address(place.host, await listener.start_tcp(place.host, place.port))
+    def listen(self, doors: Iterable[Door]) -> None:
+        """Takes clients from these sockets, once started."""
+        self.listener.start(doors)
+
+    @property
+    def is_started(self) -> bool:
+        return self._listener is not None
+
+    @property
+    def listener(self) -> Listener:
+        assert self._listener is not None, "a worker is started before it is asked for anything"
+        return self._listener
 
     def _session_maker(self, *, is_tls_offered: bool) -> Callable[[str, bool], Session]:
         wanted = self._config.session

@@ -43,9 +43,10 @@ def demo(
       pgwarden demo
       pgwarden demo --tour
     """
-    set_up(log, sys.stderr, level=30 if log is LogFormat.HUMAN else 20)
+    level = 30 if log is LogFormat.HUMAN else 20
+    set_up(log, sys.stderr, level)
     with clear_errors():
-        code = run_loop(_run(prepare(folder), is_tour_only=tour))
+        code = run_loop(_run(prepare(folder), log, level, is_tour_only=tour))
     raise typer.Exit(code)
 
 
@@ -70,9 +71,9 @@ def _free_addresses(config: Config) -> dict[str, Any]:
     return given
 
 
-async def _run(config: Config, *, is_tour_only: bool) -> ExitCode:
+async def _run(config: Config, log: LogFormat, level: int, *, is_tour_only: bool) -> ExitCode:
     console = Console(highlight=False)
-    supervisor = Supervisor(config, os.environ)
+    supervisor = Supervisor(config, os.environ, log, level)
     supervisor.listen_to_signals()
     console.print("[dim]starting an embedded PostgreSQL with a sample shop, and pgwarden before it ...[/dim]")
     running = await supervisor.start()

@@ -16,6 +16,7 @@ from proxy.commands.outcome import CommandError, clear_errors
 from proxy.config import Config
 from proxy.descriptors import raise_limit
 from proxy.logs import LogFormat, set_up
+from proxy.loop import loop_factory
 from proxy.supervisor import Supervisor
 
 
@@ -41,7 +42,7 @@ def serve(
     with clear_errors():
         settings = read_config(config, overrides_of(listen, admin, policies))
         raise_limit()
-        run_loop(_serve(settings))
+        run_loop(_serve(settings, log))
 
 
 def overrides_of(listen: str | None, admin: str | None, policies: Path | None) -> dict[str, Any]:
@@ -56,8 +57,8 @@ def overrides_of(listen: str | None, admin: str | None, policies: Path | None) -
     return given
 
 
-async def _serve(config: Config) -> None:
-    supervisor = Supervisor(config, os.environ)
+async def _serve(config: Config, log: LogFormat) -> None:
+    supervisor = Supervisor(config, os.environ, log)
     supervisor.listen_to_signals()
     await supervisor.start()
     await supervisor.run()
@@ -66,15 +67,7 @@ async def _serve(config: Config) -> None:
 def run_loop(work: Coroutine[Any, Any, Any]) -> Any:
     """On uvloop where there is one. An address that can't be had is the caller's to mend, so it is told plainly."""
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             return runner.run(work)
     except OSError as error:
         raise CommandError(f"can't start: {error}") from None
-
-
-def _loop_factory() -> Any:
-    try:
-        import uvloop
-    except ImportError:  # no build for this system
-        return None
-    return uvloop.new_event_loop

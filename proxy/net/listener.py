@@ -1,12 +1,11 @@
-"""The listening socket and all links of one worker: accepts, finds links by cancel key, drains."""
+"""All links of one worker: takes them from the listening sockets, finds them by cancel key, drains them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 from proxy.dsn import Upstream
@@ -14,8 +13,9 @@ from proxy.net.acceptor import Acceptor
 from proxy.net.cancels import AT_ONCE
 from proxy.net.catalogs import Catalogs
 from proxy.net.link import ClientLink
+from proxy.net.neighbours import Neighbours, Nobody
+from proxy.net.places import Door
 from proxy.net.pool import Pool
-from proxy.net.sockets import UnixSocket
 from proxy.net.surroundings import AnyLink, CancelKey, LinkSettings
 from proxy.session.ports import CostQuery, Estimate
 from proxy.session.session import Session
@@ -23,7 +23,6 @@ from proxy.session.session import Session
 OTHERS_S: Final = 1.0  # how long sessions wait for the catalog to follow another session's DDL
 _DRAIN_STEP_S: Final = 0.05
 _CLOSING_S: Final = 1.0
-_BACKLOG: Final = 1024
 
 log = logging.getLogger("pgwarden.net")
 
@@ -44,6 +43,7 @@ class Listener:
         settings: LinkSettings | None = None,
         wait_synced: Callable[[int], Awaitable[None]] | None = None,
         pools: Mapping[str, Pool] | None = None,
+        neighbours: Neighbours | None = None,
     ) -> None:
         self._make_session = make_session
         self._upstreams = upstreams
@@ -53,8 +53,9 @@ class Listener:
         self._settings = settings or LinkSettings()
         self._wait_synced = wait_synced
         self._pools = pools or {}
-        self._servers: list[asyncio.Server | Acceptor] = []
-        self._unix_sockets: list[UnixSocket] = []
+        self._neighbours = neighbours or Nobody()
+        self._acceptors: list[Acceptor] = []
+        self._beginning = 0  # connections that are no links yet
         self._links: set[AnyLink] = set()
         self._keys: dict[tuple[int, bytes], AnyLink] = {}
         self._cancel_slots = asyncio.Semaphore(AT_ONCE)
@@ -64,24 +65,22 @@ class Listener:
     def wait_synced(self) -> Callable[[int], Awaitable[None]] | None:
         return self._wait_synced
 
-    async def start_tcp(self, host: str, port: int) -> int:
-        """Listens; gives the port. Raises OSError."""
-        settings = self._settings
-        if settings.tls is not None:
-            acceptor = Acceptor(self._make_link, self.spawn, lambda: self._settings.tls, settings.handshake_s)
-            self._servers.append(acceptor)
-            return await acceptor.start(host, port)
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(self._make_link, host, port, backlog=_BACKLOG)
-        self._servers.append(server)
-        return int(server.sockets[0].getsockname()[1])
-
-    async def start_unix(self, path: Path, permissions: int) -> None:
-        """Listens at `path`, which is removed at the end. Raises OSError."""
-        made = await asyncio.to_thread(UnixSocket, path, permissions)
-        self._unix_sockets.append(made)
-        loop = asyncio.get_running_loop()
-        self._servers.append(await loop.create_unix_server(self._make_local_link, sock=made.socket))
+    def start(self, doors: Iterable[Door]) -> None:
+        """Takes links from these sockets, which listen already."""
+        for door in doors:
+            make_link = self._make_local_link if door.is_local else self._make_link
+            acceptor = Acceptor(
+                door.socket,
+                make_link,
+                self.spawn,
+                _no_tls if door.is_local else lambda: self._settings.tls,
+                self._settings.handshake_s,
+                self._neighbours.lead,
+                self._count_beginning,
+            )
+            self._acceptors.append(acceptor)
+            acceptor.start()
+        self.tell_links()
 
     def renew(self, settings: LinkSettings) -> None:
         """For links that come from now on: other certificates. Whether TLS is offered at all stays."""
@@ -90,10 +89,10 @@ class Listener:
 
     def close(self) -> None:
         """No new links."""
-        for server in self._servers:
-            server.close()
-        for unix_socket in self._unix_sockets:
-            unix_socket.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
+        self._acceptors.clear()
+        self._neighbours.is_away()
 
     async def drain(self, limit_s: float) -> None:
         """Ends links as they come to rest between transactions; returns when none is left or time is up."""
@@ -121,7 +120,6 @@ class Listener:
         return ClientLink(lambda address: self._make_session(address, False), self, self._settings)
 
     def _make_local_link(self) -> ClientLink:
-        # As PostgreSQL: nobody else can listen to a unix socket, so there is no TLS.
         plain = replace(self._settings, tls=None)
         return ClientLink(lambda address: self._make_session(address, True), self, plain)
 
@@ -141,6 +139,12 @@ class Listener:
         await self._catalogs.ready(database)
 
     async def catalog_refreshed(self, database: str, *, is_awaited: bool) -> None:
+        await asyncio.gather(
+            self._neighbours.catalog_changed(database), self.catalog_changed(database, is_awaited=is_awaited)
+        )
+
+    async def catalog_changed(self, database: str, *, is_awaited: bool = False) -> None:
+        """Returns when the sessions of this worker know what was committed before the call."""
         held = [link for link in self._links if link.hold_for_catalog(database)]
         if not held and not is_awaited:
             self._catalogs.request(database)
@@ -162,22 +166,40 @@ class Listener:
         self._keys[key.process_id, key.secret_key] = link
 
     async def cancel_by_key(self, process_id: int, secret_key: bytes) -> None:
+        if not await self.cancel_here(process_id, secret_key):
+            await self._neighbours.cancel(process_id, secret_key)
+
+    async def cancel_here(self, process_id: int, secret_key: bytes) -> bool:
+        """Whether the key is that of a link of this worker; the request has been carried out then."""
         # Process ids of two servers may be equal, so the secret is part of the key.
         link = self._keys.get((process_id, secret_key))
         if link is not None:
             await link.cancel_at_server()
+            return True
+        return False
 
     def opened(self, link: AnyLink) -> None:
         self._links.add(link)
         self._count_sessions(1)
+        self.tell_links()
 
     def closed(self, link: AnyLink) -> None:
         if link not in self._links:
             return
         self._links.discard(link)
         self._count_sessions(-1)
+        self.tell_links()
         if link.key is not None:
             self._keys.pop((link.key.process_id, link.key.secret_key), None)
+
+    def _count_beginning(self, change: int) -> None:
+        self._beginning += change
+        self.tell_links()
+
+    def tell_links(self) -> None:
+        """Tells the other workers how many links there are, so that those with fewer take the next ones."""
+        if self._acceptors:
+            self._neighbours.has_links(len(self._links) + self._beginning)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -188,3 +210,7 @@ class Listener:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("a task of a link failed", exc_info=task.exception())
+
+
+def _no_tls() -> None:
+    """As PostgreSQL: nobody else can listen to a unix socket."""

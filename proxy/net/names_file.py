@@ -6,6 +6,7 @@ renamed table could shed its rules. It holds names and numbers, no data and no s
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Mapping
@@ -56,6 +57,29 @@ def write_names(path: Path, memories: Mapping[str, Memory]) -> None:
         _sync_folder(path.parent)
     except OSError as error:
         raise NamesFileError(f"{path} can't be written: {error.strerror or type(error).__name__}") from error
+
+
+def lock_names(path: Path) -> int:
+    """Waits until no other worker is between reading and writing. Closing the descriptor lets go.
+
+    Raises NamesFileError.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError as error:
+        raise NamesFileError(f"{path} can't be locked: {error.strerror or type(error).__name__}") from error
+    return lock
+
+
+def mark_of(path: Path) -> tuple[int, int, int] | None:
+    """Changes when the file is replaced; None while there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _private(name: str, flags: int) -> int:

@@ -9,13 +9,11 @@ import logging
 import os
 import resource
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-_BACKLOG: Final = 1024
 _OURS_ALONE: Final = 0o600
 SPARE: Final = 64  # files that links of clients leave free
 SERVERS_SPARE: Final = 32  # and those of servers: a session that began may go on
@@ -23,8 +21,8 @@ SERVERS_SPARE: Final = 32  # and those of servers: a session that began may go o
 log = logging.getLogger("pgwarden.net")
 
 
-def listening(family: int, address: Any, bound: Callable[[socket.socket], None] = lambda _: None) -> socket.socket:
-    """A listening stream socket that doesn't block; `bound` is called in between. Raises OSError."""
+def bound(family: int, address: Any) -> socket.socket:
+    """A stream socket that doesn't block and doesn't listen yet. Raises OSError."""
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
         if family != socket.AF_UNIX:
@@ -32,8 +30,6 @@ def listening(family: int, address: Any, bound: Callable[[socket.socket], None] 
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.bind(address)
-        bound(made)
-        made.listen(_BACKLOG)
         made.setblocking(False)
     except BaseException:
         made.close()
@@ -103,7 +99,7 @@ def address_of(transport: asyncio.BaseTransport) -> str:
 
 
 class UnixSocket:
-    """A listening unix socket at `path`. A lock beside it says that its owner lives; what a dead one left is removed.
+    """A unix socket at `path`, bound. A lock beside it says that its owner lives; what a dead one left is removed.
 
     PostgreSQL does the same with a file of that name, so neither takes the other's place.
     """
@@ -154,7 +150,9 @@ class UnixSocket:
     def _bind(self, permissions: int) -> socket.socket:
         if self.path.is_socket():
             self.path.unlink()
-        return listening(socket.AF_UNIX, str(self.path), lambda _: self.path.chmod(permissions))
+        made = bound(socket.AF_UNIX, str(self.path))
+        self.path.chmod(permissions)  # before it listens
+        return made
 
     def _is_answered(self) -> bool:
         """Whether a program that doesn't know our lock listens there."""

@@ -27,15 +27,12 @@ def board() -> Iterator[Board]:
     made.close()
 
 
-def test_a_worker_without_fewer_links_elsewhere_takes_the_next(board: Board) -> None:
+def test_a_worker_is_ahead_of_those_that_take_links(board: Board) -> None:
     assert [board.words[index] for index in range(3)] == [AWAY] * 3
     board.set_links(1, 4)
-    assert board.is_turn(1)
-    board.set_links(2, 3)
-    assert (board.is_turn(1), board.is_turn(2)) == (False, True)
-    board.set_links(2, 4)
-    assert board.is_turn(1)
-    assert board.is_turn(2)
+    assert board.lead(1) == 0
+    board.set_links(2, 1)
+    assert (board.lead(1), board.lead(2)) == (3, 0)
 
 
 @settings(max_examples=60)

@@ -161,3 +161,15 @@ def test_a_failing_disk_is_told_until_it_works_again(tmp_path: Path) -> None:
     names.fill(renamed(make_catalog(), 101, "clients"))
     assert names.problem == ""
     assert "shop" in read_names(blocker / "names.json")
+
+
+def test_what_another_worker_has_learned_is_not_unlearned(tmp_path: Path) -> None:
+    path = tmp_path / "names.json"
+    first, second = KnownNames(path, policies), KnownNames(path, policies)
+    (oid,) = (one.oid for one in make_catalog().relations if (one.schema, one.name) == ("shop", "customers"))
+    first.fill(make_catalog())
+    moved = second.fill(renamed(make_catalog(), oid, "clients"))  # it has never seen the former name
+    assert [(former.schema, former.table) for former in moved.former_names[oid]] == [("shop", "customers")]
+    again = first.fill(renamed(make_catalog(), oid, "patrons"))
+    assert [(former.schema, former.table) for former in again.former_names[oid]] == [("shop", "customers")]
+    assert read_names(path)["shop"].names["shop", "customers"].called[oid].name in ("patrons", "customers", "clients")

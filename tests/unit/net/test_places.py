@@ -17,6 +17,7 @@ from proxy.dsn import parse_dsn
 from proxy.embedded import EmbeddedServer, find_free_port
 from proxy.net.acceptor import Acceptor
 from proxy.net.link import ClientLink
+from proxy.net.places import Places
 from proxy.net.sockets import UnixSocket
 from proxy.net.upstream import Encryption, attempts
 from proxy.wire import messages as m
@@ -371,8 +372,12 @@ async def test_a_listener_that_is_closed_leaves_nothing(tmp_path: Path) -> None:
     def spawn(work: object) -> None:
         spawned.append(asyncio.ensure_future(work))  # type: ignore[arg-type]
 
-    acceptor = Acceptor(asyncio.Protocol, spawn, lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), 0.3)
-    port = await acceptor.start("127.0.0.1", 0)
+    places = Places()
+    port = places.bind_tcp("127.0.0.1", 0)
+    places.listen()
+    listening = places.doors[0].socket
+    acceptor = Acceptor(listening, asyncio.Protocol, spawn, lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), 0.3)
+    acceptor.start()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     async with asyncio.timeout(10):
         assert await reader.read() == b"", "who says nothing is let go"

@@ -10,6 +10,7 @@ from typing import Any
 
 from audit.journal import Journal
 from proxy.config import Config
+from proxy.net.places import Door, Places
 from proxy.tallies import Tallies
 from proxy.worker import Worker
 from tests.fix_pgwarden import password_of, policy_text
@@ -58,9 +59,15 @@ async def worker_before(
     assert config.databases is not None
     upstreams = {name: (lambda d=database: d.server) for name, database in config.databases.items()}
     worker = Worker(config, upstreams, journal, tallies, {}, now_s)
+    places = Places()
     try:
-        address, *_ = await worker.start()
-        yield WorkerStage(worker, journal, tallies, address.port, policies)
+        await worker.start()
+        port = places.bind_tcp("127.0.0.1", 0)
+        places.listen()
+        worker.listen([Door(door.socket.dup(), door.is_local) for door in places.doors])
+        places.close()
+        yield WorkerStage(worker, journal, tallies, port, policies)
     finally:
+        places.close()
         await worker.stop()
         journal.close()
