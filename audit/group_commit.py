@@ -22,21 +22,24 @@ class _Waiter:
 
 
 class GroupCommit:
-    """Runs `sync` in a thread of its own, `gather_s` seconds after the first wake (0: at once).
+    """Runs `sync` in a thread of its own, `gather_s` seconds after the first wake, so that many share it.
+
+    With `is_hurried` it runs at once when somebody waits, and what nobody waits for is still gathered.
 
     A sync that fails ends it for good: after a failed fsync the kernel may have dropped the pages, so a
     second one that succeeds would prove nothing.
     """
 
-    def __init__(self, sync: Sync, gather_s: float) -> None:
+    def __init__(self, sync: Sync, gather_s: float, is_hurried: bool = False) -> None:
         self._sync = sync
         self._gather_s = gather_s
+        self._is_hurried = is_hurried
         self._lock = threading.Lock()
         self._wanted = threading.Event()
-        self._stopping = threading.Event()
+        self._urgent = threading.Event()
+        self._is_stopping = False
         self._waiters: list[_Waiter] = []
         self._position = 0
-        self._error: OSError | None = None
         self._is_over = False
         self._thread = threading.Thread(target=self._run, name="journal-sync", daemon=True)
 
@@ -44,11 +47,6 @@ class GroupCommit:
     def position(self) -> int:
         """Everything before this position is on the disk."""
         return self._position
-
-    @property
-    def error(self) -> OSError | None:
-        """Why syncing ended, if it failed."""
-        return self._error
 
     def start(self, position: int) -> None:
         self._position = position
@@ -61,7 +59,8 @@ class GroupCommit:
 
     def stop(self) -> None:
         """Syncs once more and ends the thread. Those still waiting are released or told of the failure."""
-        self._stopping.set()
+        self._is_stopping = True
+        self._urgent.set()
         self._wanted.set()
         self._thread.join()
 
@@ -75,14 +74,16 @@ class GroupCommit:
             self._waiters.append(waiter)
         if self._is_over or self._position >= position:  # it may have ended before the waiter was in the list
             self._release()
+        if self._is_hurried:
+            self._urgent.set()
         self.wake()
         await waiter.future
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not self._is_stopping:
             self._wanted.wait()
-            if self._gather_s:
-                self._stopping.wait(self._gather_s)
+            self._urgent.wait(self._gather_s)
+            self._urgent.clear()
             self._wanted.clear()
             if not self._sync_once():
                 break
@@ -94,28 +95,34 @@ class GroupCommit:
     def _sync_once(self) -> bool:
         try:
             self._position = max(self._position, self._sync())
-        except OSError as error:
-            self._error = error
+        except OSError:
             return False
         self._release()
         return True
 
     def _release(self) -> None:
+        """Tells those who needn't wait any longer: one call into each loop, as each of them is a system call."""
         with self._lock:
-            done = [waiter for waiter in self._waiters if self._is_over or waiter.position <= self._position]
-            self._waiters = [waiter for waiter in self._waiters if waiter not in done]
-        for waiter in done:
-            is_synced = waiter.position <= self._position
+            waiters, self._waiters = self._waiters, []
+            done: dict[asyncio.AbstractEventLoop, list[_Waiter]] = {}
+            for waiter in waiters:
+                if self._is_over or waiter.position <= self._position:
+                    done.setdefault(waiter.loop, []).append(waiter)
+                else:
+                    self._waiters.append(waiter)
+            position = self._position
+        for loop, released in done.items():
             try:
-                waiter.loop.call_soon_threadsafe(_settle, waiter.future, is_synced)
+                loop.call_soon_threadsafe(_settle, released, position)
             except RuntimeError:  # the loop is closed: nobody waits any more
                 continue
 
 
-def _settle(future: asyncio.Future[None], is_synced: bool) -> None:
-    if future.done():
-        return
-    if is_synced:
-        future.set_result(None)
-    else:
-        future.set_exception(JournalError("the journal can't be synced to its disk"))
+def _settle(waiters: list[_Waiter], position: int) -> None:
+    for waiter in waiters:
+        if waiter.future.done():
+            continue
+        if waiter.position <= position:
+            waiter.future.set_result(None)
+        else:
+            waiter.future.set_exception(JournalError("the journal can't be synced to its disk"))

@@ -79,7 +79,7 @@ class Journal:
         self._checkpointed_records = 0  # so the first sync signs what an earlier run left unsigned
         self._checkpoint_due_us = 0
         self._disk_error: OSError | None = None
-        self._commit = GroupCommit(self._sync, 0.0 if durability == "strict" else _GATHER_S)
+        self._commit = GroupCommit(self._sync, _GATHER_S, is_hurried=durability == "strict")
         self._tail = Tail(clock, ids, self._commit.wake)
 
     @classmethod

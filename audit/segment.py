@@ -29,7 +29,7 @@ _MAGIC = b"PGWJRNL\x01"
 _HEADER = struct.Struct("<8sQQQ32s")
 _CRC = struct.Struct("<I")
 _LENGTH = struct.Struct("<I")
-_FRAME_HEAD = struct.Struct("<II32s32s")
+_FRAME_START = struct.Struct("<II")
 _READ_BYTES = 1 << 20
 
 
@@ -47,15 +47,17 @@ class SegmentHeader:
     prev_hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
 class Frame:
-    """One stored record: `start` and `end` are offsets in the segment."""
+    """One stored record: `start` and `end` are offsets in the segment. Not to be changed."""
 
-    start: int
-    end: int
-    prev_hash: bytes
-    hash: bytes
-    body: bytes
+    __slots__ = ("body", "end", "hash", "prev_hash", "start")
+
+    def __init__(self, start: int, end: int, prev_hash: bytes, own_hash: bytes, body: bytes) -> None:
+        self.start = start
+        self.end = end
+        self.prev_hash = prev_hash
+        self.hash = own_hash
+        self.body = body
 
     def is_hash_true(self) -> bool:
         """Whether the stored hash is that of the stored bytes."""
@@ -191,16 +193,17 @@ def _scan(data: bytes, base: int, is_cut: bool) -> Scan:
     while True:
         if len(data) - at < FRAME_HEAD_BYTES:
             return Scan(tuple(frames), base + at, None if is_cut else _end_of_rest(data[at:]))
-        length, checksum, prev_hash, own_hash = _FRAME_HEAD.unpack_from(data, at)
+        length, checksum = _FRAME_START.unpack_from(data, at)
         if length == 0 or length > MAX_BODY_BYTES:
             return Scan(tuple(frames), base + at, End.DAMAGED if length else End.CLEAN)
-        body = data[at + FRAME_HEAD_BYTES : at + FRAME_HEAD_BYTES + length]
-        if len(body) < length:
+        end = at + FRAME_HEAD_BYTES + length
+        if end > len(data):
             return Scan(tuple(frames), base + at, None if is_cut else End.DAMAGED)
-        if zlib.crc32(body, zlib.crc32(data[at : at + 4] + prev_hash + own_hash)) != checksum:
+        if zlib.crc32(data[at + 8 : end], zlib.crc32(data[at : at + 4])) != checksum:
             return Scan(tuple(frames), base + at, End.DAMAGED)
         behind = at + frame_bytes(length)
-        frames.append(Frame(base + at, base + behind, prev_hash, own_hash, body))
+        prev_hash, own_hash = data[at + 8 : at + 40], data[at + 40 : at + FRAME_HEAD_BYTES]
+        frames.append(Frame(base + at, base + behind, prev_hash, own_hash, data[at + FRAME_HEAD_BYTES : end]))
         at = behind
 
 

@@ -1,29 +1,40 @@
 """What one statement's two records cost in process time: `python -m tests.bench.journal`. No test: it asserts nothing.
 
-The ledger of a session writes an intent and an outcome through a real journal on disk, as the ordinary way does;
-then the same through the journal alone. Process time holds the syncing thread's share too. On a busy machine compare
-ratios.
+The ledger of a session writes an intent and an outcome through a real journal on disk, as the ordinary way does; then
+the journal alone does, and with sixteen sessions under both durabilities; then all records are read, and shipped to a
+real store. Process time holds the syncing thread's share too. On a busy machine compare ratios.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from audit.batches import read_batch
+from audit.copy_rows import RowWriter
 from audit.cost import price_list
-from audit.journal import Journal
+from audit.journal import Durability, Journal, worker_directory
+from audit.lines import Lines
 from audit.record import Record
+from audit.shipped import ShippedPosition
+from audit.shipper import BATCH_BYTES, Shipper
+from audit.store import Store
 from policies.decision import Decision, Plan
 from proxy.build import is_compiled
+from proxy.embedded import EmbeddedServer
+from proxy.installation import find_wheel
 from proxy.session.held import Run
 from proxy.session.ledger import Identity, Ledger
 from proxy.session.ports import Measures
 from tests.playbooks.stage import ADA, StageServices
 
 STATEMENTS = 20_000
+WAITING = 8_000
+DURABILITIES: tuple[Durability, ...] = ("grouped", "strict")
 ROUNDS = 5
 TEXT = "SELECT id, name, email FROM shop.customers WHERE id = 12345"
 PLAN = Plan(
@@ -54,6 +65,23 @@ class JournalServices(StageServices):
     def append(self, records: Sequence[Record]) -> int:
         return self.journal.append(records)
 
+    def append_intent(self, lines: Lines, sql_text: bytes) -> str:
+        return self.journal.append_intent(lines, sql_text)
+
+    def append_outcome(
+        self,
+        lines: Lines,
+        statement_id: str,
+        rows: int | None,
+        bytes_out: int,
+        duration_us: int,
+        sqlstate: str = "",
+    ) -> None:
+        self.journal.append_outcome(lines, statement_id, rows, bytes_out, duration_us, sqlstate)
+
+    def journal_position(self) -> int:
+        return self.journal.position
+
     def count_statement(self, measures: Measures) -> None:
         """Nothing: counting isn't measured here."""
 
@@ -61,19 +89,32 @@ class JournalServices(StageServices):
 def main() -> None:
     _tell(f"build: {'compiled' if is_compiled() else 'interpreted'}, {STATEMENTS} statements, least of {ROUNDS}")
     with tempfile.TemporaryDirectory() as folder:
-        journal = Journal.open(Path(folder), 0)
+        directory = Path(folder) / "journal"
+        journal = Journal.open(directory, 0)
         try:
             _tell(f"{'':32}{'us a statement (two records)':>30}")
-            _tell(_line("ledger", _ledger(journal)))
+            ledger = _ledger(journal)
+            _tell(_line("ledger", _by_ledger(ledger)))
+            _tell(_line("journal alone", _by_journal(journal, ledger.lines(DECISION, PLAN))))
         finally:
             journal.close()
+        _tell(f"{'':32}{'us a statement, 16 at once':>30}")
+        for durability in DURABILITIES:
+            _tell(_waiting(Path(folder) / durability, durability))
+        _tell(f"{'':32}{'us a record':>30}")
+        _tell(_reading(directory))
+        if (wheel := find_wheel()) is not None:
+            with EmbeddedServer(Path(folder) / "store", wheel) as server:
+                _tell(asyncio.run(_shipping(directory, server.dsn())))
 
 
-def _ledger(journal: Journal) -> Callable[[], None]:
+def _ledger(journal: Journal) -> Ledger:
     services = JournalServices(price_list=PRICES)
     services.journal = journal
-    identity = Identity(services.new_id(), "192.0.2.7", "ada", "shop", "pgbench", ADA)
-    ledger = Ledger(services, identity)
+    return Ledger(services, Identity(services.new_id(), "192.0.2.7", "ada", "shop", "pgbench", ADA))
+
+
+def _by_ledger(ledger: Ledger) -> Callable[[], None]:
     runs = (Run(PLAN),)
 
     def statement() -> None:
@@ -82,6 +123,63 @@ def _ledger(journal: Journal) -> Callable[[], None]:
         ledger.close(account, tag=b"SELECT 1")
 
     return statement
+
+
+def _by_journal(journal: Journal, lines: Lines) -> Callable[[], None]:
+    text = TEXT.encode()
+
+    def statement() -> None:
+        statement_id = journal.append_intent(lines, text)
+        journal.append_outcome(lines, statement_id, 1, 61, 1234)
+
+    return statement
+
+
+def _waiting(directory: Path, durability: Durability) -> str:
+    """Sixteen sessions, each waiting for the disk after its intent if the durability says so, as links do."""
+    journal = Journal.open(directory, 0, durability=durability)
+    try:
+        start, cpu = time.monotonic(), time.process_time()
+        asyncio.run(_sixteen(journal, durability == "strict"))
+        wall, used = time.monotonic() - start, time.process_time() - cpu
+    finally:
+        journal.close()
+    return f"{durability:32}{used / WAITING * 1e6:>30.2f}{WAITING / wall:>14.0f} statements/s"
+
+
+async def _sixteen(journal: Journal, is_strict: bool) -> None:
+    lines, text = _ledger(journal).lines(DECISION, PLAN), TEXT.encode()
+
+    async def session() -> None:
+        for _ in range(WAITING // 16):
+            statement_id = journal.append_intent(lines, text)
+            if is_strict:
+                await journal.wait_synced(journal.position)
+            await asyncio.sleep(0)  # the server's answer
+            journal.append_outcome(lines, statement_id, 1, 61, 1234)
+
+    await asyncio.gather(*(session() for _ in range(16)))
+
+
+def _reading(directory: Path) -> str:
+    """From the segments' bytes to rows for the store, without a store."""
+    writer, position, count = RowWriter("bench/0"), ShippedPosition(), 0
+    start = time.process_time()
+    while (batch := read_batch(worker_directory(directory, 0), writer, position, BATCH_BYTES)).rows:
+        position, count = batch.position, count + len(batch.rows)
+    used = time.process_time() - start
+    return f"{'read and made into rows':32}{used / count * 1e6:>30.2f}"
+
+
+async def _shipping(directory: Path, dsn: str) -> str:
+    store = Store(dsn)
+    await store.migrate()
+    shipper = Shipper(directory, 0, store, written_position=lambda: 0)
+    start, cpu = time.monotonic(), time.process_time()
+    count = await shipper.ship_available()
+    wall, used = time.monotonic() - start, time.process_time() - cpu
+    await store.close()
+    return f"{'shipped to a store':32}{used / count * 1e6:>30.2f}{count / wall:>14.0f} records/s"
 
 
 def _line(name: str, statement: Callable[[], None]) -> str:

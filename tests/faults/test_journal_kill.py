@@ -15,7 +15,7 @@ from audit_samples import frames_of
 from audit_store import store, store_dsn, store_server
 
 from audit.journal import Journal
-from audit.record import Stage, record_of
+from audit.record import Stage, head_of, record_of
 from audit.shipper import Shipper
 from audit.store import Store
 from audit.verify import verify
@@ -39,11 +39,31 @@ for number in itertools.count():
     sys.stdout.flush()
 """
 
+# The same by templates, from two threads, in segments so small that they change all the time.
+FROM_TEMPLATES = """
+import sys, itertools, os, threading
+from pathlib import Path
+from audit.cost import price_list
+from audit.journal import Journal
+from audit.lines import Lines
+from audit.record import Record, Stage
+journal = Journal.open(Path(sys.argv[1]), 0, segment_bytes=8192)
+lines = Lines(Record(stage=Stage.INTENT, tenant="acme"), Record(stage=Stage.OUTCOME, tenant="acme"), price_list(1))
+def write():
+    for number in itertools.count():
+        name = journal.append_intent(lines, b"x" * (number % 700))
+        os.write(1, f"intent {name}\\n".encode())
+        journal.append_outcome(lines, name, number, number, number)
+        os.write(1, f"outcome {name}\\n".encode())
+threading.Thread(target=write, daemon=True).start()
+write()
+"""
 
-def run_and_kill(directory: Path, run: int, after_s: float) -> list[tuple[str, str]]:
+
+def run_and_kill(directory: Path, run: int, after_s: float, program: str = WRITER) -> list[tuple[str, str]]:
     """Runs the writer, kills it `after_s` after its first word, and gives what it said was written."""
     writer = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(directory), f"run{run}"],
+        [sys.executable, "-c", program, str(directory), f"run{run}"],
         stdout=subprocess.PIPE,
         cwd=Path(__file__).parents[2],
     )
@@ -86,6 +106,25 @@ async def test_nothing_acknowledged_is_lost_and_nothing_is_there_twice(tmp_path:
     assert {name for stage, name in statements if stage == "intent"} == {
         name for stage, name in statements if stage == "outcome"
     }
+    assert len(acknowledged) > 100
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+async def test_nothing_written_from_templates_is_lost(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    acknowledged: list[tuple[str, str]] = []
+    for run in range(4):
+        acknowledged += run_and_kill(tmp_path, run, chance.uniform(0.0, 0.15), FROM_TEMPLATES)
+    Journal.open(tmp_path, 0).close()
+    assert (await verify(tmp_path)).problems == ()
+    heads = [head_of(frame.body) for _, frame in frames_of(tmp_path)]
+    statements = [(head.stage.value, head.statement_id) for head in heads if head.stage is not Stage.EVENT]
+    assert set(acknowledged) <= set(statements)
+    assert len(statements) == len(set(statements))
+    assert {name for stage, name in statements if stage == "intent"} == {
+        name for stage, name in statements if stage == "outcome"
+    }
+    assert len({path for path, _ in frames_of(tmp_path)}) > 4
     assert len(acknowledged) > 100
 
 

@@ -2,16 +2,20 @@ import asyncio
 import errno
 import os
 import stat
+import threading
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from audit_samples import TickingClock, fill, frames_of, intent, outcome, overwrite
+from audit_samples import START_US, TickingClock, fill, frames_of, intent, outcome, overwrite
 
 from audit.checkpoints import read_checkpoints
+from audit.cost import price_list
 from audit.errors import JournalError
 from audit.ids import Ids
 from audit.journal import Journal, worker_directory
+from audit.lines import Lines
 from audit.record import NO_HASH, Record, Stage, Verdict, record_of
 from audit.segment import HEADER_BYTES, sequences_in
 from audit.signing import is_signature_true, load_public_key
@@ -152,6 +156,31 @@ async def test_strict_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.Mon
     journal.close()
 
 
+async def test_what_nobody_waits_for_is_gathered_under_strict_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+    real_fsync = os.fsync
+
+    def fsync(file: int) -> None:
+        nonlocal calls
+        calls += 1
+        real_fsync(file)
+
+    journal = Journal.open(tmp_path, 0, durability="strict")
+    await journal.wait_synced(journal.append([intent("first")]))
+    monkeypatch.setattr(os, "fsync", fsync)
+    appended = 0
+    deadline = time.monotonic() + 0.1
+    while time.monotonic() < deadline:
+        position = journal.append([intent(f"s{appended}")])
+        appended += 1
+        await asyncio.sleep(0)
+    assert calls <= 6  # every 20 ms
+    await journal.wait_synced(position)
+    journal.close()
+
+
 async def test_many_waiters_share_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = 0
     real_fsync = os.fsync
@@ -283,3 +312,127 @@ def test_a_segment_is_allocated_whole(tmp_path: Path) -> None:
     assert path.stat().st_blocks * 512 >= 1 << 20
     journal.close()
     assert HEADER_BYTES < path.stat().st_size < 4096
+
+
+def lines_of(**fields: object) -> Lines:
+    return Lines(intent(**fields), outcome("", **fields), price_list(0.0005, currency="USD"))
+
+
+def test_records_from_templates_stand_in_one_chain_with_the_others(tmp_path: Path) -> None:
+    clock = TickingClock()
+    journal = Journal.open(tmp_path, 0, clock=clock, ids=Ids(clock))
+    lines = lines_of(application="psql")
+    statement_id = journal.append_intent(lines, b"select 1")
+    behind = journal.position
+    journal.append([intent("whole")])
+    journal.append_outcome(lines, statement_id, 3, 120, 1500, "57014")
+    assert journal.position > behind
+    assert journal.records == 3
+    records = records_of(tmp_path)  # read through the file, while the journal is open
+    journal.close()
+    first, _, last = records
+    assert (first.statement_id, first.id, first.sql_text) == (statement_id, statement_id, "select 1")
+    assert (last.statement_id, last.rows, last.bytes_out, last.duration_us) == (statement_id, 3, 120, 1500)
+    assert (last.cost, last.currency, last.sqlstate) == (Decimal("0.000000750"), "USD", "57014")
+    assert START_US < first.at < last.at
+    assert [record.prev_hash for record in records[1:]] == [record.hash for record in records[:-1]]
+    assert [record.id for record in records] == sorted({record.id for record in records})
+    assert all(frame.is_hash_true() for _, frame in frames_of(tmp_path))
+
+
+def test_templates_change_segments_and_get_large_ones(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, 0, segment_bytes=4096)
+    lines = lines_of()
+    for size in (10, 3_000_000, 10, 900, 900, 900, 900):
+        journal.append_outcome(lines, journal.append_intent(lines, b"x" * size), 1, 1, 1)
+    journal.close()
+    records = records_of(tmp_path)
+    assert [len(r.sql_text) for r in records if r.stage is Stage.INTENT] == [10, 3_000_000, 10, 900, 900, 900, 900]
+    assert [record.prev_hash for record in records[1:]] == [record.hash for record in records[:-1]]
+    assert len(sequences_in(worker_directory(tmp_path, 0))) > 3
+
+
+def test_no_room_refuses_templates_too_and_room_lets_them_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal.open(tmp_path, 0, segment_bytes=4096)
+    lines = lines_of()
+    statement_id = journal.append_intent(lines, b"select 1")
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", fail)
+        with pytest.raises(JournalError, match="No space"):
+            journal.append_intent(lines, b"x" * 5000)
+        assert journal.is_failed
+        journal.append_outcome(lines, statement_id, 1, 1, 1)  # there is room for it where the journal stands
+        assert not journal.is_failed
+    journal.append_intent(lines, b"x" * 5000)
+    journal.close()
+    with pytest.raises(JournalError, match="closed"):
+        journal.append_intent(lines, b"select 1")
+    with pytest.raises(JournalError, match="closed"):
+        journal.append_outcome(lines, statement_id, 1, 1, 1)
+    assert [len(record.sql_text) for record in records_of(tmp_path)] == [8, 0, 5000]
+
+
+async def test_a_failed_sync_refuses_templates_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal.open(tmp_path, 0, durability="strict")
+    lines = lines_of()
+    await journal.wait_synced(journal.append([intent("s1")]))
+
+    def fsync(file: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        journal.append_intent(lines, b"select 1")
+        with pytest.raises(JournalError):
+            await journal.wait_synced(journal.position)
+    with pytest.raises(JournalError, match="Input/output error"):
+        journal.append_intent(lines, b"select 1")
+    journal.close()
+
+
+def test_what_recovery_has_to_say_comes_before_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal.open(tmp_path, 0)
+    journal.append_intent(lines_of(), b"lost")
+    journal.close()
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", fail)
+        journal = Journal.open(tmp_path, 0)
+    journal.append_intent(lines_of(), b"next")
+    journal.close()
+    assert [(r.stage, r.sqlstate, r.sql_text) for r in records_of(tmp_path)] == [
+        (Stage.INTENT, "", "lost"),
+        (Stage.OUTCOME, "08007", "lost"),
+        (Stage.INTENT, "", "next"),
+    ]
+
+
+def test_threads_write_one_chain(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, 0, segment_bytes=16384)
+    lines = lines_of()
+
+    def write() -> None:
+        for number in range(300):
+            statement_id = journal.append_intent(lines, b"x" * (number % 300))
+            if number % 10 == 0:
+                journal.append([intent("whole")])
+            journal.append_outcome(lines, statement_id, number, 1, 1)
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    journal.close()
+    records = records_of(tmp_path)
+    assert len(records) == 4 * (300 * 2 + 30)
+    assert [record.prev_hash for record in records[1:]] == [record.hash for record in records[:-1]]
+    assert [record.id for record in records] == sorted({record.id for record in records})
+    assert all(frame.is_hash_true() for _, frame in frames_of(tmp_path))
