@@ -9,6 +9,8 @@ Where one comes: before the first message that the server must see (`ask`, then 
 - **prepared statements** of the protocol: the session knows them by the client's names; at the server they have names
   of ours, and sessions whose text, types and settings are the same share them. They are prepared where they are
   missing. The unnamed statement follows in the same way.
+- **what stored code left**: triggers, defaults and views may run functions of the database's users, which may do
+  anything. Behind a statement that may have called one, DISCARD ALL goes ahead of the next borrower's.
 - **transactions, portals, cursors** end before a link leaves, or the link doesn't.
 
 All else that may stay at the server **pins** the link (`Plan.leaves`): from then on it is the session's alone, with the
@@ -25,7 +27,7 @@ from proxy.session.conversation import Conversation, Wait
 from proxy.session.held import Prepared
 from proxy.session.ports import BorrowServer, ReturnServer
 from proxy.session.queue import Item, Kind
-from proxy.session.setup import FORGET_SEQUENCES, Setup, changes, setup_bytes
+from proxy.session.setup import FORGET_ALL, FORGET_SEQUENCES, Setup, changes, setup_bytes
 from proxy.session.shared_link import STATEMENTS_PER_LINK, LinkKind, SharedLink, SharedStatement
 from proxy.session.track import Settings
 from proxy.wire import messages as m
@@ -69,6 +71,12 @@ class Lending:
         self.is_asking = False
         self.link = link
         self._is_forgetting = self._is_private = False
+        self._note_catalog(c, link)
+        count = 0
+        if link.is_unclean and link.last is not self:
+            _clean(link)
+            c.send_server(FORGET_ALL)
+            count = 1
         wanted = self._wanted(c.confirmed.track.settings)
         statements = changes(link.settings, wanted)
         if link.has_sequences and link.last is not self:
@@ -80,8 +88,19 @@ class Lending:
             c.confirmed.track.begin_with(wanted)
             c.forget_sent()
         if statements:
-            self.setup = Setup(link.reported)
             c.send_server(setup_bytes(statements))
+            count += 1
+        if count:
+            self.setup = Setup(link.reported, count)
+
+    def _note_catalog(self, c: Conversation, link: SharedLink) -> None:
+        """Behind a change of the catalog, what is known of the database's own code may be wrong."""
+        catalog = c.services.catalog(c.identity.database)
+        version = 0 if catalog is None else catalog.version
+        if not link.catalog_version:
+            link.catalog_version = version
+        elif link.catalog_version != version:
+            link.reads_run_code = link.writes_run_code = link.is_spent = True
 
     def _wanted(self, settings: Settings) -> Settings:
         """What the startup packet asked for is what RESET goes back to."""
@@ -126,7 +145,10 @@ class Lending:
 
     def run(self, c: Conversation, decision: Decision) -> None:
         """Directly before it is sent to be run."""
+        assert self.link is not None
         for plan in decision.plans:
+            if plan.tables and self.link.reads_run_code:
+                self.link.is_unclean = True
             if plan.leaves is not NOTHING_LEFT or plan.effect is not NO_EFFECT:
                 self._run(c, plan)
 
@@ -134,7 +156,9 @@ class Lending:
         leaves, effect = plan.leaves, plan.effect
         assert self.link is not None
         self._is_private = self._is_private or leaves.is_local
-        self.link.has_sequences = self.link.has_sequences or leaves.has_sequences
+        if leaves.has_sequences:
+            self.link.has_sequences = True
+            self.link.is_unclean = self.link.is_unclean or self.link.writes_run_code
         if effect.forgets_prepared == ALL_NAMES:
             self._forget_all()
         elif effect.forgets_prepared:
@@ -309,6 +333,14 @@ class Lending:
         """A statement failed: what it was to forget may still be there."""
         if self._is_forgetting and self.link is not None:
             self.link.is_spent = True
+
+
+def _clean(link: SharedLink) -> None:
+    """What is known of it behind a DISCARD ALL."""
+    link.is_unclean = link.has_sequences = False
+    link.settings = ()
+    link.statements.clear()
+    link.unnamed = None
 
 
 def _parse_bytes(name: bytes, prepared: Prepared) -> bytes:

@@ -5,6 +5,8 @@ It knows no client: what the server says then is what clients of the pool are gr
 
 from __future__ import annotations
 
+from typing import Final
+
 from proxy.session.conversation import SessionEnds, Unexpected
 from proxy.session.ports import Channel, Gateway
 from proxy.session.server_greeting import check_attributes, refusal_of
@@ -13,6 +15,25 @@ from proxy.session.upstream_login import LoginImpossible, UpstreamLogin
 from proxy.wire import messages as m
 from proxy.wire.codec import decode_backend, encode
 from proxy.wire.frames import FrameCutter
+
+_READY: Final = ord("Z")
+_ROW: Final = ord("D")
+# Functions of users in other languages than C: a library can leave more behind than anybody could clean, but those that
+# databases are full of (uuid-ossp, pg_trgm) leave nothing.
+_ASK: Final = b"""
+WITH code AS (
+    SELECT p.oid FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+    WHERE p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal')
+), used AS (
+    SELECT d.classid FROM pg_catalog.pg_depend AS d JOIN code AS c ON c.oid = d.refobjid
+    WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+)
+SELECT EXISTS (SELECT FROM used AS u WHERE u.classid NOT IN (
+           'pg_catalog.pg_trigger'::pg_catalog.regclass, 'pg_catalog.pg_attrdef'::pg_catalog.regclass,
+           'pg_catalog.pg_constraint'::pg_catalog.regclass, 'pg_catalog.pg_proc'::pg_catalog.regclass)),
+       EXISTS (SELECT FROM used AS u WHERE u.classid <> 'pg_catalog.pg_proc'::pg_catalog.regclass)
+       OR EXISTS (SELECT FROM pg_catalog.pg_rewrite AS r WHERE r.ev_type <> '1' AND r.ev_class >= 16384)
+"""
 
 
 class LinkGreeting:
@@ -27,6 +48,7 @@ class LinkGreeting:
         self._reported: dict[bytes, bytes] = {}
         self._key: m.BackendKeyData | None = None
         self._has_asked = False
+        self._known: SharedLink | None = None
         self.link: SharedLink | None = None
 
     def startup_packet(self) -> bytes:
@@ -38,7 +60,10 @@ class LinkGreeting:
         self._cutter.feed(chunk)
         answer = b""
         for type_byte, start, end in self._cutter:
-            answer += self._receive(decode_backend(type_byte, self._cutter.buffer[start + 5 : end]))
+            body = self._cutter.buffer[start + 5 : end]
+            answer += (
+                self._receive(decode_backend(type_byte, body)) if self._known is None else self._code(type_byte, body)
+            )
         return answer
 
     def _receive(self, message: m.BackendMessage) -> bytes:
@@ -56,9 +81,21 @@ class LinkGreeting:
             case m.ReadyForQuery() if self._key is not None and self.link is None:
                 check_attributes(self._gateway.target_session_attrs, self._reported)
                 key = self._key
-                self.link = SharedLink(self._kind, key.process_id, key.secret_key, self._token, self._reported)
+                self._known = SharedLink(self._kind, key.process_id, key.secret_key, self._token, self._reported)
+                return encode(m.Query(_ASK))
             case _:
                 raise Unexpected("an unknown message in the server's greeting")
+        return b""
+
+    def _code(self, type_byte: int, body: bytes) -> bytes:
+        """The answer about the database's own code. An error instead of it: then there is some."""
+        assert self._known is not None
+        if type_byte == _ROW:
+            # Two columns, each a length and one letter.
+            self._known.reads_run_code = body[6:7] != b"f"
+            self._known.writes_run_code = body[11:12] != b"f"
+        elif type_byte == _READY:
+            self.link = self._known
         return b""
 
     def _answer(self, message: m.BackendMessage) -> bytes:

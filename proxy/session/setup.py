@@ -13,6 +13,7 @@ from proxy.wire.frames import FrameCutter
 
 _READY, _ERROR, _PARAMETER = ord("Z"), ord("E"), ord("S")
 FORGET_SEQUENCES = "DISCARD SEQUENCES"
+FORGET_ALL = encode(m.Query(b"DISCARD ALL"))
 
 
 class SetupFailed(Exception):
@@ -39,10 +40,11 @@ def setup_bytes(statements: list[str]) -> bytes:
 
 
 class Setup:
-    """Reads the answers to one Query of ours. `reported` takes up what the server says of its settings."""
+    """Reads the answers to `count` Queries of ours. `reported` takes up what the server says of its settings."""
 
-    def __init__(self, reported: dict[bytes, bytes]) -> None:
+    def __init__(self, reported: dict[bytes, bytes], count: int) -> None:
         self._reported = reported
+        self._count = count
         self._cutter = FrameCutter()
         self.is_done = False
 
@@ -54,6 +56,9 @@ class Setup:
             type_byte, start, end = frame
             body = cutter.buffer[start + 5 : end]
             if type_byte == _READY:
+                self._count -= 1
+                if self._count:
+                    continue
                 self.is_done = True
                 return bytes(cutter.buffer[end : end + cutter.unread_bytes])
             if type_byte == _PARAMETER:

@@ -43,7 +43,9 @@ class SharedStatement:
 class SharedLink:
     """`reported`: the server's ParameterStatus values. `last`: who borrowed it last. `is_spent`: nobody gets it again.
 
-    `unnamed`: whose unnamed statement it has. `has_sequences`: of `last`, which nobody else may see.
+    `unnamed`: whose unnamed statement it has. `has_sequences`: of `last`, which nobody else may see. `reads_run_code`,
+    `writes_run_code`: whether views or triggers of this database may run functions of its users, as of
+    `catalog_version`; what those left makes it `is_unclean`.
     """
 
     kind: LinkKind
@@ -56,6 +58,10 @@ class SharedLink:
     unnamed: object | None = None
     last: object | None = None
     has_sequences: bool = False
+    reads_run_code: bool = True
+    writes_run_code: bool = True
+    is_unclean: bool = False
+    catalog_version: int = 0
     is_spent: bool = False
     names: int = 0
 

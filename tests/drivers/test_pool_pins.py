@@ -230,3 +230,32 @@ def _half_a_pipeline(client: Connection) -> None:
     client.pgconn.send_query_params(b"SELECT 1", [])
     client.pgconn.send_prepare(b"left", b"SELECT 2")
     client.pgconn.send_flush_request()
+
+
+# code of the database's own
+
+
+def test_what_triggers_leave_is_nobody_elses(server18: TestServer, tmp_path_factory: pytest.TempPathFactory) -> None:
+    pool = {"mode": "transaction", "size": 1, "wait": "2s"}
+    with run_pgwarden(tmp_path_factory.mktemp("code"), server18, is_started=False, pool=pool) as instance:
+        with psycopg.connect(server18.dsn(instance.database), autocommit=True) as direct:
+            direct.execute(
+                """CREATE TABLE public.watched (a int); GRANT ALL ON public.watched TO PUBLIC;
+                CREATE FUNCTION public.leave() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                    PERFORM set_config('my.left', 'secret', false), pg_advisory_lock(77);
+                    CREATE TEMP TABLE IF NOT EXISTS made_by_trigger (a int); RETURN NEW; END $$;
+                CREATE TRIGGER t BEFORE INSERT ON public.watched FOR EACH ROW EXECUTE FUNCTION public.leave()"""
+            )
+        instance.start()
+        with clients(instance) as (first, second):
+            first.execute("SET timezone TO 'Asia/Tokyo'")
+            first.execute("INSERT INTO public.watched VALUES (1)")
+            look = "SELECT current_setting('my.left', true) IS NULL OR current_setting('my.left') = ''"
+            assert value(second, look) is True
+            assert value(second, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+            with pytest.raises(psycopg.errors.UndefinedTable):
+                second.execute("SELECT * FROM made_by_trigger")
+            assert value(first, "SHOW timezone") == "Asia/Tokyo"
+            assert is_free(instance)
+        assert instance.stop() == 0
+        assert instance.faults() == []
