@@ -92,7 +92,8 @@ async def play(pooled: Pgwarden, user: str, seed: int, is_pinning: bool) -> None
             if is_pinning and chance.random() < 0.1:
                 sql = chance.choice(PINNING)
             said.append(sql)
-            is_prepared = chance.random() < 0.5
+            # The server turns constants into times when it prepares, and again whenever it must; which, it doesn't say.
+            is_prepared = chance.random() < 0.5 and "2020" not in sql
             mine, its = await seen(client, sql, is_prepared), await seen(twin, sql, is_prepared)
             assert mine == its, (seed, said)
             if client.info.transaction_status and chance.random() < 0.4:
