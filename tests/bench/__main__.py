@@ -54,7 +54,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "memory": {"sessions": 100, "many": 200},
     "slow-reader": {"gib": 0.25},
     "workers": {"runs": 1, "seconds": 1},
-    "pool": {"runs": 1, "seconds": 2, "clients": 200},
+    "pool": {"runs": 1, "statements": 10, "clients": 200},
     "profile": {"seconds": 1, "modes": ["simple"]},
 }
 FULL: dict[str, dict[str, Any]] = {
@@ -62,7 +62,6 @@ FULL: dict[str, dict[str, Any]] = {
     "latency": {"runs": 5, "seconds": 1},
     "connects": {"runs": 5, "seconds": 3},
     "workers": {"runs": 5, "seconds": 2},
-    "pool": {"runs": 3, "seconds": 5},
 }
 
 
