@@ -59,7 +59,8 @@ def exchange_of(raw: bytes, offsets: list[int]) -> Exchange | None:
     places.statement(kind, tree)
     numbers = {start: number for number, start in enumerate(offsets[::2])}
     once = _standing_once(tree)
-    found = {_number_of(raw, numbers, place) for place in places.found & once}
+    unsigned = {place for place in places.counts if raw[place] != _MINUS}
+    found = {_number_of(raw, numbers, place) for place in (places.found | unsigned) & once}
     free = tuple(sorted(number for number in found if number is not None))
     if not free:
         return None
@@ -114,6 +115,7 @@ class _Places:
     """Walks a statement by the places it knows; what it doesn't know it leaves alone."""
 
     found: set[int] = field(default_factory=set)
+    counts: set[int] = field(default_factory=set)  # LIMIT and OFFSET: with a sign they are looked at
 
     def statement(self, kind: str, tree: Tree) -> None:
         for cte in tree.get("withClause", {}).get("ctes", ()):
@@ -178,9 +180,8 @@ class _Places:
                     self._constant(side)
 
     def _count(self, node: Any) -> None:
-        """LIMIT of a whole number; one with a sign is looked at."""
-        if is_node(node, "A_Const") and "ival" in node["A_Const"] and node["A_Const"]["ival"].get("ival", 0) >= 0:
-            self._constant(node)
+        if is_node(node, "A_Const") and "ival" in node["A_Const"]:
+            self.counts.add(node["A_Const"].get("location", -1))
 
     # conditions
 

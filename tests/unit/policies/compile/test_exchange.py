@@ -102,6 +102,7 @@ def test_what_is_compared_listed_or_written_may_be_exchanged(sql: str, free: lis
         "SELECT id FROM t TABLESAMPLE system (5)",
         "SELECT * FROM generate_series(1, 5)",
         "SELECT id FROM t LIMIT -5",
+        "SELECT id FROM t LIMIT -0 OFFSET - 0",
         "SELECT id FROM t LIMIT 2147483648",
         "SELECT id FROM t LIMIT 5 + 5",
         "SELECT sum(x) FILTER (WHERE y = 5) FROM t",
