@@ -19,7 +19,7 @@ from proxy.child import Child, ChildEndedError
 from proxy.config import ConfigError
 from proxy.control import Begin, Question
 from proxy.inheritance import Inheritance
-from proxy.tallies import Tallies, added_up
+from proxy.tallies import OF_NOW, Tallies, added_up
 
 _FIRST_BACKOFF_S: Final = 0.1
 _LONGEST_BACKOFF_S: Final = 10.0
@@ -145,7 +145,7 @@ class Crew:
         ended = {"of_worker": child.number, "by": signal.Signals(-code).name if code < 0 else f"exit code {code}"}
         log.log(logging.INFO if code == 0 else logging.ERROR, "a worker has ended", extra={"fields": ended})
         self._board.forget(child.number)
-        self._retired.append(child.state.tallies | {"sessions": 0} | (_NO_LOADS if child.number != 1 else {}))
+        self._retired.append(child.state.tallies | dict.fromkeys(OF_NOW, 0) | (_NO_LOADS if child.number != 1 else {}))
         self._retired[:] = [added_up(self._retired).values()]
         child.state = control.State(position=child.state.position)
         self._on_change(child.number, False)

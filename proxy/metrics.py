@@ -61,7 +61,8 @@ class Metrics(Collector):
         yield from self._of_memory()
         loads = {"ok": t.policy_loads_ok, "failed": t.policy_loads_failed}
         yield _counts("policy_loads", "Policy loads by outcome", "outcome", loads)
-        yield _counts("plan_cache", "Plan cache look-ups", "outcome", {"hit": t.plan_hits, "miss": t.plan_misses})
+        plans = {"exact": t.plan_exact, "shape": t.plan_shape, "miss": t.plan_miss}
+        yield _counts("plan_cache", "Texts whose plan was known: exactly, by their shape, or not", "outcome", plans)
 
     def _of_memory(self) -> Iterable[Metric]:
         memory = self._memory()

@@ -13,8 +13,9 @@ cdef class Tallies:
     cdef public long long sent_bytes
     cdef public long long masked_cells
     cdef public long long raw_uses
-    cdef public long long plan_hits
-    cdef public long long plan_misses
+    cdef public long long plan_exact
+    cdef public long long plan_shape
+    cdef public long long plan_miss
     cdef public long long logins_ok
     cdef public long long logins_failed
     cdef public long long policy_loads_ok
@@ -33,4 +34,7 @@ cdef class Tallies:
 
     cpdef count_statement(self, object verdict, long long duration_us, long long rows, long long bytes_out,
                           long long masked_cells)
+    cpdef count_plain(self, bint is_rewritten, long long added_us, long long duration_us, long long rows,
+                      long long bytes_out, long long masked_cells)
+    cdef _count_run(self, long long duration_us, long long rows, long long bytes_out, long long masked_cells)
     cpdef count_added(self, long long added_us)

@@ -49,8 +49,9 @@ FIELDS: Final = (
     "sent_bytes",
     "masked_cells",
     "raw_uses",
-    "plan_hits",
-    "plan_misses",
+    "plan_exact",
+    "plan_shape",
+    "plan_miss",
     "logins_ok",
     "logins_failed",
     "policy_loads_ok",
@@ -67,6 +68,7 @@ FIELDS: Final = (
     "pool_lent",
     "pool_pins",
 )
+OF_NOW: Final = ("sessions", "pool_busy", "pool_idle", "pool_waiting")  # what a worker that has ended has none of
 PINS: Final = (
     "advisory_lock",
     "cursor",
@@ -101,8 +103,9 @@ class Tallies:
         self.sent_bytes = 0
         self.masked_cells = 0
         self.raw_uses = 0
-        self.plan_hits = 0
-        self.plan_misses = 0
+        self.plan_exact = 0
+        self.plan_shape = 0
+        self.plan_miss = 0
         self.logins_ok = 0
         self.logins_failed = 0
         self.policy_loads_ok = 0
@@ -134,12 +137,27 @@ class Tallies:
             return
         else:
             self.on_hold += 1
+        self._count_run(duration_us, rows, bytes_out, masked_cells)
+
+    def _count_run(self, duration_us: int, rows: int, bytes_out: int, masked_cells: int) -> None:
         self.total_us += duration_us
         self.total_buckets[bisect_left(TOTAL_US, duration_us)] += 1
         self.rows += rows
         self.sent_bytes += bytes_out
         if masked_cells:
             self.masked_cells += masked_cells
+
+    def count_plain(
+        self, is_rewritten: bool, added_us: int, duration_us: int, rows: int, bytes_out: int, masked_cells: int
+    ) -> None:
+        """One that went the short way: both counts in one call."""
+        if is_rewritten:
+            self.rewritten += 1
+        else:
+            self.allowed += 1
+        self._count_run(duration_us, rows, bytes_out, masked_cells)
+        self.added_us += added_us
+        self.added_buckets[bisect_left(ADDED_US, added_us)] += 1
 
     def count_added(self, added_us: int) -> None:
         """The time between a statement's arrival and its way upstream."""

@@ -106,6 +106,10 @@ class Worker:
     def policy_fingerprint(self) -> str:
         return self._policies.fingerprint
 
+    @property
+    def tallies(self) -> Tallies:
+        return self._services.all_tallies()
+
     async def start(self) -> None:
         """Loads and watches; `listen` lets clients in. Raises PolicyFileError or ConfigError."""
         await asyncio.gather(*(self._catalogs.read(name) for name in self._upstreams))

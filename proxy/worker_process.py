@@ -167,7 +167,7 @@ class WorkerProcess:
         if worker is None or journal is None:
             return
         state = State(
-            self._tallies.values(),
+            worker.tallies.values(),
             dict(worker.unreachable),
             worker.policy_problem,
             worker.policy_fingerprint,

@@ -96,13 +96,7 @@ class WorkerServices:
         return self._priced[1]
 
     def decide(self, sql: str, policy: EffectivePolicy, catalog: Catalog, namespace: Namespace) -> Decision:
-        hits = self.compiler.cache.hits
-        decision = self.compiler.decide(sql, policy, catalog, namespace)
-        if self.compiler.cache.hits > hits:
-            self.tallies.plan_hits += 1
-        else:
-            self.tallies.plan_misses += 1
-        return decision
+        return self.compiler.decide(sql, policy, catalog, namespace)
 
     def append(self, records: Sequence[Record]) -> int:
         return self.journal.append(records)
@@ -131,6 +125,12 @@ class WorkerServices:
 
     def kept_error(self, text: str) -> str:
         return text if self.is_text_kept else ""
+
+    def all_tallies(self) -> Tallies:
+        """With what the plan cache has counted itself."""
+        outcomes, tallies = self.compiler.cache.outcomes, self.tallies
+        tallies.plan_exact, tallies.plan_shape, tallies.plan_miss = outcomes.exact, outcomes.shape, outcomes.miss
+        return tallies
 
     def count_added(self, added_us: int) -> None:
         self.tallies.count_added(added_us)

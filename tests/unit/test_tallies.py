@@ -24,7 +24,7 @@ def _busy() -> Tallies:
     tallies.count_policy_load(True)
     tallies.count_sessions(+2)
     tallies.count_sessions(-1)
-    tallies.plan_hits += 1
+    tallies.plan_shape += 1
     tallies.raw_uses += 4
     return tallies
 
@@ -48,7 +48,7 @@ def test_two_workers_are_added_up_under_their_names() -> None:
     assert list(found.values()) == [8, 200, 4, 8, 2, 7, 1, 0]
     for decision, count in {"allow": 2, "rewrite": 2, "deny": 2, "hold": 0}.items():
         assert value("pgwarden_statements_total", {"decision": decision}) == count
-    assert value("pgwarden_plan_cache_total", {"outcome": "hit"}) == 2
+    assert value("pgwarden_plan_cache_total", {"outcome": "shape"}) == 2
     assert value("pgwarden_limits_reached_total", {"limit": "rows"}) == 2
     assert value("pgwarden_shadow_decisions_total", {"decision": "deny"}) == 2
     assert value("pgwarden_estimates_total", {"outcome": "made"}) == 2
@@ -65,6 +65,15 @@ def test_a_value_on_a_bound_is_within_it() -> None:
     assert value(f"{name}_sum") == 400.0005
     assert value("pgwarden_added_seconds_bucket", {"le": "5e-05"}) == 0
     assert value("pgwarden_added_seconds_bucket", {"le": "0.0001"}) == 1
+
+
+def test_the_short_way_counts_as_the_long_one() -> None:
+    long, short = Tallies(), Tallies()
+    for verdict, is_rewritten in ((Verdict.ALLOW, False), (Verdict.REWRITE, True)):
+        long.count_statement(verdict, 700, 3, 90, 2)
+        long.count_added(60)
+        short.count_plain(is_rewritten, 60, 700, 3, 90, 2)
+    assert short.values() == long.values()
 
 
 def test_every_count_travels_and_one_that_is_not_known_there_counts_nothing() -> None:
