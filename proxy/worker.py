@@ -35,6 +35,7 @@ from proxy.net.services import WorkerServices, policy_load_event
 from proxy.net.sockets import Keepalive
 from proxy.net.surroundings import LinkSettings
 from proxy.net.tls import client_side_context, own_binding
+from proxy.session.epoch import Epoch
 from proxy.session.ports import Rules
 from proxy.session.session import Session
 from proxy.tallies import Tallies
@@ -70,9 +71,10 @@ class Worker:
         self._journal = journal
         self._tallies = tallies
         self._names = _known_names(config, lambda: self._policies.loaded)
-        self._catalogs = Catalogs(upstreams, fill=self._names.fill)
+        epoch = Epoch()
+        self._catalogs = Catalogs(upstreams, fill=self._names.fill, epoch=epoch)
         self._policies = PolicyHolder(
-            config.policies, environment, upstreams, self._catalogs.all, self._policies_loaded, now_s
+            config.policies, environment, upstreams, self._catalogs.all, self._policies_loaded, now_s, epoch
         )
         self._estimates = Estimates(upstreams, tallies.count_estimate, time.monotonic)
         self._pools = self._make_pools()

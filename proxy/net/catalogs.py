@@ -13,6 +13,7 @@ from policies.catalog import Catalog
 from proxy.dsn import Upstream
 from proxy.net.catalog_watch import LOOK_S, CatalogWatch
 from proxy.net.introspect import CatalogReadError, read_catalog
+from proxy.session.epoch import Epoch
 
 REFRESH_S: Final = 60.0
 REQUEST_S: Final = 1.0
@@ -27,7 +28,10 @@ def _as_it_is(catalog: Catalog) -> Catalog:
 
 
 class Catalogs:
-    """`fill` adds to each snapshot what the server doesn't know; `refill` has it added anew to all of them."""
+    """`fill` adds to each snapshot what the server doesn't know; `refill` has it added anew to all of them.
+
+    `epoch` advances with each new snapshot.
+    """
 
     def __init__(
         self,
@@ -35,7 +39,9 @@ class Catalogs:
         refresh_s: float = REFRESH_S,
         fill: Callable[[Catalog], Catalog] = _as_it_is,
         look_s: float = LOOK_S,
+        epoch: Epoch | None = None,
     ) -> None:
+        self.epoch = epoch or Epoch()
         self._look_s = look_s
         self._upstreams = upstreams
         self._fill = fill
@@ -119,7 +125,9 @@ class Catalogs:
         fresh = replace(filled, version=version)
         if known is not None and fresh != known:
             fresh = replace(filled, version=version + 1)
-        self._catalogs[database] = known if known is not None and fresh == known else fresh
+        if known is None or fresh != known:
+            self._catalogs[database] = fresh
+            self.epoch.advance()
 
     async def keep_reading(self, database: str) -> None:
         """Until cancelled: when others change something at the server, when it was requested, and on the timer."""

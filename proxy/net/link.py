@@ -19,6 +19,7 @@ from proxy.net.surroundings import CancelKey, LinkSettings, Surroundings
 from proxy.net.timers import Timers
 from proxy.net.tls import ALPN, client_channel, selected_alpn
 from proxy.net.upstream import Attempt, Route, ServerLink, UpstreamUnreachable, send_cancel
+from proxy.session.lane import Lane
 from proxy.session.phase import Phase
 from proxy.session.ports import (
     BorrowServer,
@@ -62,6 +63,7 @@ class ClientLink(asyncio.Protocol):
         self._surroundings = surroundings
         self._settings = settings
         self._session: Session | None = None
+        self._lane: Lane | None = None  # once the session is open
         self._client: asyncio.Transport | None = None
         self._server: ServerLink | None = None
         self._route: Route | None = None
@@ -115,7 +117,17 @@ class ClientLink(asyncio.Protocol):
         self.session.tls_started(client_channel(self._client, self._settings.binding))
 
     def data_received(self, data: bytes) -> None:
-        if self._is_securing:
+        lane = self._lane
+        if lane is not None:
+            try:
+                sent = lane.client(data)
+            except Exception:  # noqa: BLE001 - told there: the session ends
+                self._lane_failed()
+                return
+            if sent is not None:
+                self._write_server(sent)
+                return
+        elif self._is_securing:
             # It came in the clear and would be taken for something that came through TLS.
             self._abort_client()
             return
@@ -154,7 +166,22 @@ class ClientLink(asyncio.Protocol):
     # the server's side
 
     def server_data(self, data: bytes) -> None:
+        lane = self._lane
+        if lane is not None:
+            try:
+                shown = lane.server(data)
+            except Exception:  # noqa: BLE001 - told there: the session ends
+                self._lane_failed()
+                return
+            if shown is not None:
+                self._write_client(shown)
+                return
         self.session.server_data(data)
+        self._carry_out()
+
+    def _lane_failed(self) -> None:
+        """Inside of an except clause."""
+        self.session.failed()
         self._carry_out()
 
     def server_lost(self) -> None:
@@ -201,12 +228,13 @@ class ClientLink(asyncio.Protocol):
         outbox = self.session.take_outbox()
         if outbox.to_server:
             self._write_server(_joined(outbox.to_server))
-        if outbox.to_client and self._client is not None and not self._client.is_closing():
-            self._client.write(_joined(outbox.to_client))
+        if outbox.to_client:
+            self._write_client(_joined(outbox.to_client))
         for command in outbox.commands:
             self._do(command)
         if self.session.phase is Phase.OPEN:
             self._timers.stop_handshake()
+            self._lane = self.session.lane
         self._regulate()
 
     def _do(self, command: Command) -> None:
@@ -262,6 +290,10 @@ class ClientLink(asyncio.Protocol):
         finally:
             self.session.cost_estimated(query, estimate)
             self._carry_out()
+
+    def _write_client(self, data: bytes) -> None:
+        if self._client is not None and not self._client.is_closing():
+            self._client.write(data)
 
     def _write_server(self, data: bytes) -> None:
         wait_synced = self._surroundings.wait_synced

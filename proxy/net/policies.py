@@ -20,6 +20,7 @@ from policies.errors import PoliciesError, PolicyFileError, Severity
 from policies.load import load_folder
 from policies.model import Circumstances, EffectivePolicy, Policy, PolicySet, Principal
 from policies.resolve import holding_names, resolve, timed_policies
+from proxy.session.epoch import Epoch
 from proxy.wire.scram import DEFAULT_ITERATIONS, Verifier
 
 log = logging.getLogger("pgwarden.policies")
@@ -30,7 +31,10 @@ _MAX_TIMED = 10_000  # principals × databases × addresses; each is cheap to ma
 
 
 class PolicyHolder:
-    """`on_load` hears of every attempt: whether it went well and one sentence about it. `now_s`: the wall clock."""
+    """`on_load` hears of every attempt: whether it went well and one sentence about it. `now_s`: the wall clock.
+
+    `epoch` advances with each set of policies that is taken.
+    """
 
     def __init__(
         self,
@@ -40,7 +44,9 @@ class PolicyHolder:
         catalogs: Callable[[], Mapping[str, Catalog]],
         on_load: Callable[[bool, str], None],
         now_s: Callable[[], float] = time.time,
+        epoch: Epoch | None = None,
     ) -> None:
+        self.epoch = epoch or Epoch()
         self._folder = folder
         self._environment = environment
         self._databases = frozenset(databases)
@@ -80,6 +86,10 @@ class PolicyHolder:
         minute, policy = self._timed.get((user, database, address), (None, None))
         # A `when` can change its answer at full minutes only.
         return policy if minute == _minute(self._now_s()) else self._effective_now(user, database, address)
+
+    def is_timed(self, user: str, database: str) -> bool:
+        """Whether `effective` can change without the folder."""
+        return bool(timed_policies(self.current, user, database))
 
     def _effective_now(self, user: str, database: str, address: str) -> EffectivePolicy | None:
         timed = timed_policies(self.current, user, database)
@@ -157,6 +167,7 @@ class PolicyHolder:
         self._effective = {}
         self._timed = {}
         self._by_holding = {}
+        self.epoch.advance()
         self.problem = ""
         self.usual_iterations = _usual_iterations(fresh)
         if not is_same:

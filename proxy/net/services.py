@@ -15,6 +15,7 @@ from audit.lines import Lines
 from audit.record import Record, ShadowDecision, Stage, Verdict
 from policies.catalog import Catalog, Namespace
 from policies.compile import Compiler
+from policies.compile.shapes import Scope
 from policies.decision import Decision
 from policies.limits import Limit, Load, Loads
 from policies.model import EffectivePolicy, PolicySet, Principal
@@ -23,6 +24,7 @@ from proxy.net.catalogs import Catalogs
 from proxy.net.estimates import Estimates
 from proxy.net.policies import PolicyHolder
 from proxy.net.pool import Pool
+from proxy.session.epoch import Epoch
 from proxy.session.ports import CostQuery, Estimate, Gateway, Measures
 from proxy.tallies import Tallies
 from proxy.wire.scram import KnownKeys
@@ -44,6 +46,14 @@ class WorkerServices:
     loads: Loads = field(default_factory=Loads)
     known_keys: KnownKeys = field(default_factory=KnownKeys)
     _priced: tuple[PolicySet, PriceList] | None = None
+
+    def __post_init__(self) -> None:
+        if self.catalogs.epoch is not self.policies.epoch:
+            raise ValueError("policies and catalogs count their changes apart")
+
+    @property
+    def epoch(self) -> Epoch:
+        return self.policies.epoch
 
     def now_us(self) -> int:
         return time.monotonic_ns() // 1000
@@ -95,6 +105,12 @@ class WorkerServices:
             self._priced = current, prices
         return self._priced[1]
 
+    def is_timed(self, user: str, database: str) -> bool:
+        return self.policies.is_timed(user, database)
+
+    def scope(self, policy: EffectivePolicy, catalog: Catalog, namespace: Namespace) -> Scope:
+        return self.compiler.scope(policy, catalog, namespace)
+
     def decide(self, sql: str, policy: EffectivePolicy, catalog: Catalog, namespace: Namespace) -> Decision:
         return self.compiler.decide(sql, policy, catalog, namespace)
 
@@ -138,6 +154,12 @@ class WorkerServices:
     def count_statement(self, measures: Measures) -> None:
         m = measures
         self.tallies.count_statement(m.verdict, m.duration_us, m.rows, m.bytes_out, m.masked_cells)
+
+    def count_plain(
+        self, verdict: Verdict, added_us: int, duration_us: int, rows: int, bytes_out: int, masked_cells: int
+    ) -> None:
+        self.tallies.count_added(added_us)
+        self.tallies.count_statement(verdict, duration_us, rows, bytes_out, masked_cells)
 
     def count_shadow(self, decision: ShadowDecision) -> None:
         self.tallies.count_shadow(decision)

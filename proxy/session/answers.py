@@ -15,7 +15,7 @@ from proxy.session.caps import CUT_SHORT
 from proxy.session.conversation import Conversation, Unexpected
 from proxy.session.endings import Endings
 from proxy.session.held import EMPTY_PLAN, Account, Portal, Prepared
-from proxy.session.hidden import description, shown_fields
+from proxy.session.hidden import description, plain_fields, shown_fields
 from proxy.session.lending import PARSE_COMPLETE
 from proxy.session.queue import Item, Kind, MaskMismatch, place_masks
 from proxy.session.refusals import changed_result
@@ -112,6 +112,10 @@ class Answers:
             return
         if head.is_described:
             prepared.server.fields = fields
+        elif prepared.server.fields is None and prepared.declared is None:
+            # The client asked for the portal's columns before anybody asked for the statement's.
+            prepared.server.fields = plain_fields(fields)
+            prepared.server.is_described = True
         if not head.is_swallowed:
             prepared.told.fields = shown
         elif head.compares_told and prepared.told.fields is not None and _differ(prepared.told.fields, shown):

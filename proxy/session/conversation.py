@@ -89,6 +89,7 @@ class Conversation:
         self.is_late = False  # the client has read an error that the server doesn't know of
         self.is_copying_in = False
         self.intruder: int | None = None  # type of a message that came in the middle of COPY data
+        self.active_us = 0  # when the lane ended its last statement, by `now_us`
         self.is_idle = True  # ReadyForQuery was the last word of either side
         self.is_leaving = False  # the client has said Terminate, or what nobody understands
         self.last_words = b""  # for a client that leaves
@@ -133,6 +134,26 @@ class Conversation:
         self.outbox.to_server.append(data)
 
     # the queue
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is owed or awaited by anybody, and nothing has gone wrong: the next message decides alone."""
+        is_busy = self.queue or self._moving or self.is_skipping or self.is_late or self.is_copying_in
+        is_odd = self.is_tainted or self.is_pin_broken or self.has_ddl or self.intruder is not None or self.has_run
+        is_over = self.is_leaving or self.is_ended
+        if is_busy or is_odd or is_over or self.cancels or self.wanted_estimate is not None or self.estimates:
+            return False
+        names = self.confirmed.names
+        portal = names.portal(b"")
+        is_suspended = isinstance(portal, Portal) and portal.account is not None
+        if self.lending is not None:
+            return False  # what a shared link holds is looked at message by message
+        is_full = names.is_full or names.has_many_portals
+        return self.status in (b"I", b"T") and not self.is_catalog_awaited and not is_suspended and not is_full
+
+    def views(self) -> tuple[View, ...]:
+        """As confirmed and, where it is known, as sent."""
+        return (self.confirmed,) if self._sent is None else (self.confirmed, self._sent)
 
     @property
     def sent(self) -> View:

@@ -150,7 +150,10 @@ class Extended:
                 return statement_of(held, message.statement)
             poison(c, changed_result())
             return None
-        return held if held.basis == c.basis(policy, held.sql) else self._renew(held)
+        if held.basis != c.basis(policy, held.sql):
+            return self._renew(held)
+        self._describe_rows(held)  # where nobody has asked for its columns: what asked may have failed
+        return held
 
     def _is_changed(self, held: Declared, policy: EffectivePolicy) -> bool:
         return self._decider.is_outdated(held, policy) or self._decider.is_renamed(held, policy)

@@ -7,6 +7,7 @@ turn it is.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from policies.decision import CHECK_TOKEN, Plan, Refusal
@@ -29,6 +30,11 @@ def shown_fields(fields: tuple[m.Field, ...], plan: Plan) -> tuple[m.Field, ...]
 def description(fields: tuple[m.Field, ...], plan: Plan) -> bytes:
     """What answers a Describe: `fields` are those that the client may see."""
     return _NO_DATA if plan.is_all_hidden else encode(m.RowDescription(fields))
+
+
+def plain_fields(fields: tuple[m.Field, ...]) -> tuple[m.Field, ...]:
+    """A portal's columns as Describe of its statement tells them: their formats aren't known yet."""
+    return tuple(replace(field, format=0) for field in fields)
 
 
 def bind_formats(formats: tuple[int, ...], plan: Plan) -> tuple[int, ...]:

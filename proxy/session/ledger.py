@@ -108,6 +108,10 @@ class Ledger:
             self.position = self._services.append(intents)
         return accounts
 
+    def reopen(self, run: Run, lines: Lines, statement_id: str, started_us: int) -> Account:
+        """The account of a statement whose intent was written by these templates."""
+        return Account(statement_id, lines, run, verdict_of(run.plan), started_us, self._changes)
+
     def deny(
         self,
         sql: str,
@@ -195,7 +199,7 @@ class Ledger:
     def _make_lines(self, decision: Decision, plan: Plan) -> Lines:
         common: dict[str, Any] = {
             "shape": plan.shape,
-            "decision": _verdict_of(plan),
+            "decision": verdict_of(plan),
             "rule_ids": plan.rule_ids,
             "policy_version": decision.policy_fingerprint,
             "tables": plan.tables,
@@ -212,14 +216,14 @@ class Ledger:
         self, decision: Decision, run: Run, now: int, statement_id: str, plan_units: int | None = None
     ) -> Account:
         lines = self.lines(decision, run.plan)
-        return Account(statement_id, lines, run, _verdict_of(run.plan), now, self._changes, plan_units)
+        return Account(statement_id, lines, run, verdict_of(run.plan), now, self._changes, plan_units)
 
     def _open_plain(self, decision: Decision, run: Run, now: int) -> Account:
         lines = self.lines(decision, run.plan)
         text = self._services.kept_text(run.plan.text).encode("utf-8", "replace")
         statement_id = self._services.append_intent(lines, text)
         self.position = self._services.journal_position()
-        return Account(statement_id, lines, run, _verdict_of(run.plan), now, self._changes)
+        return Account(statement_id, lines, run, verdict_of(run.plan), now, self._changes)
 
     def _intent(self, account: Account, shadow: Shadowed | None = None) -> Record:
         return msgspec.structs.replace(
@@ -280,7 +284,8 @@ class Ledger:
         log.error("an outcome could not be recorded", extra={"fields": {"session": self._identity.session}})
 
 
-def _verdict_of(plan: Plan) -> Verdict:
+def verdict_of(plan: Plan) -> Verdict:
+    """What the records of a statement say of its plan."""
     is_changed = plan.is_rewritten or plan.column_masks or plan.masked_columns
     return Verdict.REWRITE if is_changed else Verdict.ALLOW
 

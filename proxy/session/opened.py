@@ -119,6 +119,11 @@ class OpenSession:
 
     # timers and what was asked for
 
+    @property
+    def watches_idleness(self) -> bool:
+        """Whether a session that does nothing is ended after a while."""
+        return self._idleness.is_wanted
+
     def watch_idleness(self) -> None:
         self._idleness.watch()
 

@@ -14,9 +14,11 @@ from audit.cost import PriceList
 from audit.lines import Lines
 from audit.record import Record, ShadowDecision, Verdict
 from policies.catalog import Catalog, Namespace
+from policies.compile.shapes import Scope
 from policies.decision import Decision
 from policies.limits import Limit, Load
 from policies.model import EffectivePolicy, Principal
+from proxy.session.epoch import Epoch
 from proxy.session.shared_link import LinkKind
 from proxy.session.track import Settings
 from proxy.wire.scram import KnownKeys
@@ -210,7 +212,16 @@ class Pooling(Protocol):
 
 
 class Services(Protocol):
-    """The world as one worker sees it. `now_us` is monotonic, `today` is UTC's."""
+    """The world as one worker sees it. `now_us` is monotonic, `today` is UTC's.
+
+    `epoch` rises whenever policies, prices or a catalog change. `is_text_kept`: `kept_text` changes nothing.
+    """
+
+    @property
+    def epoch(self) -> Epoch: ...
+
+    @property
+    def is_text_kept(self) -> bool: ...
 
     def now_us(self) -> int: ...
 
@@ -243,6 +254,12 @@ class Services(Protocol):
 
     def prices(self) -> PriceList: ...
 
+    def is_timed(self, user: str, database: str) -> bool:
+        """Whether `effective` can change with the hour."""
+
+    def scope(self, policy: EffectivePolicy, catalog: Catalog, namespace: Namespace) -> Scope:
+        """What is known of texts under these circumstances."""
+
     def decide(self, sql: str, policy: EffectivePolicy, catalog: Catalog, namespace: Namespace) -> Decision: ...
 
     def append(self, records: Sequence[Record]) -> int:
@@ -274,6 +291,11 @@ class Services(Protocol):
     def count_added(self, added_us: int) -> None: ...
 
     def count_statement(self, measures: Measures) -> None: ...
+
+    def count_plain(
+        self, verdict: Verdict, added_us: int, duration_us: int, rows: int, bytes_out: int, masked_cells: int
+    ) -> None:
+        """`count_added` and `count_statement` in one, for a statement that was allowed."""
 
     def count_shadow(self, decision: ShadowDecision) -> None: ...
 

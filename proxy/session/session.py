@@ -16,6 +16,7 @@ from proxy.session.borrowing import Borrowing, pooling_for
 from proxy.session.client_login import Claim, ClientLogin, begin_login
 from proxy.session.conversation import Conversation, SessionEnds, Unexpected
 from proxy.session.greeting import Greeting, GreetingFailed, enter
+from proxy.session.lane import Lane
 from proxy.session.ledger import Identity, Ledger
 from proxy.session.opened import OpenSession, with_large
 from proxy.session.phase import Phase
@@ -41,7 +42,12 @@ class Session:
         rules: ports.Rules,
         client_address: str = "",
         limits: FrameLimits | None = None,
+        *,
+        has_lane: bool = True,
     ) -> None:
+        """Without a lane all goes the long way."""
+        self._has_lane = has_lane
+        self._lane: Lane | None = None
         self._services = services
         self._rules = rules
         self._limits = limits or FrameLimits()
@@ -108,12 +114,19 @@ class Session:
     def is_between_transactions(self) -> bool:
         """Whether ending now would cut nothing off: for draining."""
         c = self._c
+        if self._lane is not None and self._lane.is_running:
+            return False
         return c is None or (not c.queue and c.status == b"I" and (c.lending is None or not c.lending.is_asking))
 
     @property
     def journal_position(self) -> int:
         """What must be synced before server bytes leave, under strict durability."""
-        return self._ledger.position
+        return max(self._ledger.position, self._services.journal_position())
+
+    @property
+    def lane(self) -> Lane | None:
+        """Once the session is open: to be asked before `client_data` and `server_data`. What it raises is `failed`."""
+        return self._lane
 
     def take_outbox(self) -> ports.Outbox:
         c = self._c
@@ -125,6 +138,12 @@ class Session:
         return taken
 
     # events
+
+    def failed(self) -> None:
+        """An exception of our own came out of the lane. To be called while it is handled."""
+        if self._phase is not Phase.ENDED:
+            log.exception("session failed", extra={"fields": {"session": self._identity.session}})
+            self._collapse(is_server_fault=False)
 
     def client_data(self, chunk: bytes) -> None:
         self._guarded(lambda: self._client_data(chunk))
@@ -179,6 +198,8 @@ class Session:
     def hold_for_catalog(self, database: str) -> bool:
         """Whether it waits from now on until `catalog_refreshed`."""
         opened = self._open_session
+        if self._lane is not None:
+            self._guarded(self._lane.leave)
         return opened is not None and self._identity.database == database and opened.hold_for_catalog()
 
     def catalog_refreshed(self) -> None:
@@ -191,8 +212,9 @@ class Session:
 
     def _awaited(self, tell: Callable[[OpenSession | Walsender], None]) -> None:
         """What the client's messages waited for is there."""
-        if self._open_session is not None:
-            tell(self._open_session)
+        opened = self._open_session
+        if opened is not None:
+            self._guarded(lambda: tell(opened))
             self._guarded(self._read_client)
 
     def handshake_timed_out(self) -> None:
@@ -214,6 +236,8 @@ class Session:
         if self._phase is Phase.ENDED:
             return
         try:
+            if self._lane is not None:
+                self._lane.leave()
             step()
             if self._open_session is not None:
                 self._open_session.watch_idleness()
@@ -441,6 +465,9 @@ class Session:
         )
         conversation.policy()
         self._phase = Phase.OPEN
+        if self._has_lane and isinstance(self._open_session, OpenSession):
+            most_bytes = self._limits.message_bytes
+            self._lane = Lane(self._open_session, self._client, self._server, self._services.epoch, most_bytes)
         self._ledger.login(True, self._login.record if self._login is not None else "")
         # A session may rest for days: what only its beginning needed would rest with it.
         self._server_greeting = self._login = self._startup = None

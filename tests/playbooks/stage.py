@@ -6,20 +6,24 @@ statement is rewritten, masked or refused. Nothing of PostgreSQL is imitated her
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property
+from typing import Any, cast
 
 import msgspec
 
 from audit.cost import PriceList
 from audit.errors import JournalError
 from audit.lines import Lines
-from audit.record import NO_HASH, Record, ShadowDecision, Stage, record_of
+from audit.record import NO_HASH, Record, ShadowDecision, Stage, Verdict, record_of
 from policies.catalog import Catalog, Namespace
+from policies.compile.shapes import Entry, Known, Outcomes, Scope
 from policies.decision import Decision, Plan, Refusal
 from policies.limits import Limit, Load, Loads
 from policies.model import EffectivePolicy, Limits, Principal, RuleId, Source, Statement
+from proxy.session.epoch import Epoch
 from proxy.session.phase import Phase
 from proxy.session.ports import Command, CostQuery, Estimate, Gateway, Measures, Pooling, Rules
 from proxy.session.session import Session
@@ -51,11 +55,33 @@ def refuse(sqlstate: str = "42501", rule: str = "analysts/tables") -> Callable[[
     return lambda sql: Decision(sql, (Plan("delete", sql),), refusal)
 
 
+Maker = Callable[[str], Decision]
+
+
+class Decisions(dict[str, Maker]):
+    """What is decided of which text. To change it is to change the policies: the epoch advances."""
+
+    def __init__(self, given: Mapping[str, Maker], epoch: Epoch) -> None:
+        super().__init__(given)
+        self._epoch = epoch
+
+    def __setitem__(self, text: str, maker: Maker) -> None:
+        super().__setitem__(text, maker)
+        self._epoch.advance()
+
+    def __delitem__(self, text: str) -> None:
+        super().__delitem__(text)
+        self._epoch.advance()
+
+
 @dataclass
 class StageServices:
-    """`session.ports.Services` over plain data. Change the fields in the middle of a playbook."""
+    """`session.ports.Services` over plain data. Change the fields in the middle of a playbook.
 
-    decisions: dict[str, Callable[[str], Decision]] = field(default_factory=dict)
+    What was decided is known from then on, until the epoch advances.
+    """
+
+    decisions: dict[str, Maker] = field(default_factory=dict)
     policy: EffectivePolicy | None = field(default_factory=policy_of)
     snapshot: Catalog | None = field(
         default_factory=lambda: Catalog(1, "shop", 150000, (), ("shop",), frozenset({"shop", "public"}))
@@ -76,6 +102,37 @@ class StageServices:
     reached: list[Limit] = field(default_factory=list)
     ticks: int = 0
     ids: int = 0
+    is_text_kept: bool = True
+    is_timed_now: bool = False
+    known: dict[tuple[str, int, Namespace], Scope] = field(default_factory=dict)
+    _known_at: int = -1
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "decisions":
+            value = Decisions(value, self.epoch)
+        object.__setattr__(self, name, value)
+        if name in ("decisions", "policy", "snapshot", "price_list"):
+            self.epoch.advance()
+
+    @cached_property
+    def epoch(self) -> Epoch:
+        return Epoch()
+
+    def is_timed(self, user: str, database: str) -> bool:
+        return self.is_timed_now
+
+    def scope(self, policy: EffectivePolicy, catalog: Catalog, namespace: Namespace) -> Scope:
+        key = policy.fingerprint, catalog.version, namespace
+        if self._known_at != self.epoch.number:
+            self.known.clear()
+            self._known_at = self.epoch.number
+        return self.known.setdefault(key, Scope(Outcomes()))
+
+    def count_plain(
+        self, verdict: Verdict, added_us: int, duration_us: int, rows: int, bytes_out: int, masked_cells: int
+    ) -> None:
+        self.count_added(added_us)
+        self.count_statement(Measures(verdict, duration_us, rows, bytes_out, masked_cells))
 
     def now_us(self) -> int:
         self.ticks += 1
@@ -118,7 +175,15 @@ class StageServices:
     def decide(self, sql: str, policy: EffectivePolicy, catalog: Catalog, namespace: Namespace) -> Decision:
         self.paths.append(namespace.search_path)
         made = self.decisions.get(sql, allow(sql))(sql)
-        return replace(made, policy_fingerprint=policy.fingerprint, catalog_version=catalog.version)
+        decision = replace(made, policy_fingerprint=policy.fingerprint, catalog_version=catalog.version)
+        exact = self.scope(policy, catalog, namespace).exact
+        raw = sql.encode()
+        if raw in exact:
+            return cast(Decision, exact[raw].decision)
+        if decision.refusal is None:
+            statement = decision.plans[0].text.encode() if len(decision.plans) == 1 else b""
+            exact[raw] = Known(Entry(decision), decision, decision.text.encode(), statement, raw, None)
+        return decision
 
     def append(self, records: Sequence[Record]) -> int:
         if self.is_journal_full:
@@ -187,11 +252,14 @@ class StageServices:
 class Play:
     """`client` and `server` speak; `client_hears`, `server_hears` and `told` say what came out since."""
 
-    def __init__(self, services: StageServices | None = None, rules: Rules | None = None, cut: int = 0) -> None:
+    def __init__(
+        self, services: StageServices | None = None, rules: Rules | None = None, cut: int = 0, *, has_lane: bool = True
+    ) -> None:
         self.services = services or StageServices()
-        self.session = Session(self.services, rules or Rules(), "192.0.2.7")
+        self.session = Session(self.services, rules or Rules(), "192.0.2.7", has_lane=has_lane)
         self.commands: list[Command] = []
         self.client_bytes = b""
+        self.taken = 0  # chunks of the client that the lane took
         self._to_client = FrameCutter(LIMITED)
         self._to_server = FrameCutter(LIMITED, startup=True)
         self._heard_by_client: list[m.BackendMessage] = []
@@ -205,7 +273,12 @@ class Play:
 
     def client_raw(self, data: bytes) -> Play:
         for piece in self._pieces(data):
-            self.session.client_data(piece)
+            sent = None if self.session.lane is None else self.session.lane.client(piece)
+            if sent is None:
+                self.session.client_data(piece)
+            else:
+                self.taken += 1
+                self._collect_server(sent)
             self.collect()
         return self
 
@@ -214,7 +287,11 @@ class Play:
 
     def server_raw(self, data: bytes) -> Play:
         for piece in self._pieces(data):
-            self.session.server_data(piece)
+            shown = None if self.session.lane is None else self.session.lane.server(piece)
+            if shown is None:
+                self.session.server_data(piece)
+            else:
+                self._collect_client(shown)
             self.collect()
         return self
 
@@ -225,14 +302,16 @@ class Play:
     def collect(self) -> None:
         outbox = self.session.take_outbox()
         self.commands += outbox.commands
-        shown = b"".join(outbox.to_client)
+        self._collect_client(b"".join(outbox.to_client))
+        self._collect_server(b"".join(outbox.to_server))
+
+    def _collect_client(self, shown: bytes) -> None:
         self.client_bytes += shown
         if shown[:1] in (b"N", b"S") and len(shown) == 1:
             return
         self._to_client.feed(shown)
         for type_byte, start, end in self._to_client:
             self._heard_by_client.append(decode_backend(type_byte, self._to_client.buffer[start + 5 : end]))
-        self._collect_server(b"".join(outbox.to_server))
 
     def _collect_server(self, data: bytes) -> None:
         self._to_server.feed(data)

@@ -96,3 +96,34 @@ def test_what_the_server_says_by_itself_keeps_nobody_awake() -> None:
     assert timers(play.told()) == []
     play.session.timer_fired(timer.token)
     assert play.session.phase is Phase.ENDED
+
+
+def test_what_the_lane_has_done_since_counts_when_the_timer_fires() -> None:
+    play = Play(rules=Rules(idle_s=60)).open()
+    answer = (m.CommandComplete(b"SELECT 0"), m.ReadyForQuery(b"I"))
+    play.client(m.Query(b"SELECT 1")).server(*answer)
+    started = [command for command in play.told() if isinstance(command, StartTimer)]
+    play.client(m.Query(b"SELECT 1")).server(*answer)
+    assert play.taken == 1
+    assert play.told() == []
+    play.session.timer_fired(started[-1].token)
+    play.collect()
+    (again,) = play.told()
+    assert isinstance(again, StartTimer)
+    assert 59 < again.seconds < 60
+    play.services.ticks += 61_000_000
+    play.session.timer_fired(again.token)
+    assert play.session.is_ended
+
+
+def test_a_timer_that_fires_while_the_lane_waits_ends_nothing() -> None:
+    play = Play(rules=Rules(idle_s=60)).open()
+    answer = (m.CommandComplete(b"SELECT 0"), m.ReadyForQuery(b"I"))
+    play.client(m.Query(b"SELECT 1")).server(*answer)
+    started = [command for command in play.told() if isinstance(command, StartTimer)]
+    play.client(m.Query(b"SELECT 1"))
+    play.session.timer_fired(started[-1].token)
+    play.collect()
+    play.server(*answer)
+    assert not play.session.is_ended
+    assert play.client_hears()[-1] == m.ReadyForQuery(b"I")

@@ -1,0 +1,24 @@
+# Types for the compiled build of course.py.
+
+cdef class Placed:
+    cdef readonly bytes description
+    cdef readonly Py_ssize_t size
+    cdef readonly object fields
+    cdef readonly object columns
+    cdef readonly Py_ssize_t column_count
+    cdef readonly Py_ssize_t mask_count
+
+cdef class Course:
+    cdef readonly object decision
+    cdef readonly int way
+    cdef readonly object plan
+    cdef readonly object verdict
+    cdef readonly long long most_rows
+    cdef readonly long long most_bytes
+    cdef readonly bint is_masked
+    cdef readonly bint is_commit
+    cdef readonly Placed last
+    cdef dict _placed
+
+    cpdef Placed placed(self, bytes description)
+    cdef _place(self, bytes description)

@@ -1,0 +1,119 @@
+# Types for the compiled build of lane.py.
+
+cimport cython
+from policies.compile.shapes cimport Entry, Known, Scope
+from proxy.session.course cimport Course, Placed
+from proxy.session.deferred cimport Deferred
+from proxy.session.epoch cimport Epoch
+from proxy.wire.cycles cimport Answer, Asked
+from proxy.wire.frames cimport FrameCutter
+
+cdef int _AWAY, _RESTING, _RUNNING, _IDLE, _IN_BLOCK
+cdef Py_ssize_t _MOST_BYTES
+
+cdef class _Standing:
+    cdef object prepared
+    cdef Course course
+    cdef bytes text
+    cdef Placed told
+    cdef dict placed
+
+cdef class Lane:
+    cdef object _opened
+    cdef object _c
+    cdef FrameCutter _client
+    cdef FrameCutter _server
+    cdef Epoch _epoch
+    cdef Py_ssize_t _most_bytes
+    cdef object _handover
+    cdef object _services
+    cdef object _now_us
+    cdef object _append_intent
+    cdef object _append_outcome
+    cdef object _count
+    cdef bint _keeps_text
+    cdef Asked _asked
+    cdef Answer _answer
+    cdef int _turn
+    cdef long long _seen
+    cdef int _status
+    cdef bint _is_open
+    cdef bint _is_timed
+    cdef bytes _harmless_types
+    cdef Scope _scope
+    cdef object _policy
+    cdef object _basis
+    cdef dict _standing
+    cdef Deferred _deferred
+    cdef long long _last_us
+    cdef int _kind
+    cdef Course _course
+    cdef object _lines
+    cdef Known _known
+    cdef _Standing _stood
+    cdef object _statement_id
+    cdef long long _started_us
+    cdef long long _added_us
+
+    cdef _forget_statement(self)
+    @cython.locals(is_sure=bint, kind=int)
+    cpdef bytes client(self, bytes chunk)
+
+    @cython.locals(answer=Answer, course=Course, placed=Placed)
+    cpdef bytes server(self, bytes chunk)
+
+    cpdef leave(self)
+
+    @cython.locals(begun=cython.longlong, known=Known, course=Course)
+    cdef bytes _query(self, bytes chunk)
+
+    @cython.locals(begun=cython.longlong, asked=Asked, known=Known, course=Course, length=Py_ssize_t, parse=bytes)
+    cdef bytes _parsed(self, bytes chunk)
+
+    @cython.locals(begun=cython.longlong, asked=Asked, standing=_Standing, course=Course)
+    cdef bytes _named(self, bytes chunk)
+
+    cdef bint _begin(self, int kind, Course course, bytes text, long long begun) except -1
+
+    @cython.locals(scope=Scope, known=Known)
+    cdef Known _find(self, bytes text)
+
+    @cython.locals(course=Course, entry=Entry)
+    cdef Course _course_of(self, Known known)
+
+    cdef bint _may_control(self, int way) except -1
+    cdef bint _is_harmless(self, bytes types) except -1
+    cdef bint _enter(self) except -1
+    cdef bint _is_same_policy(self) except -1
+    cdef _Standing _stand(self, bytes name)
+    cdef bint _foresee(self, _Standing standing) except -1
+
+    @cython.locals(answer=Answer, placed=Placed)
+    cdef bytes _answered(self, bytes chunk, Course course, Placed placed)
+
+    @cython.locals(answer=Answer, now=cython.longlong, duration_us=cython.longlong, rows=cython.longlong)
+    cdef _finish(self, bytes chunk, Course course, Placed placed, long long bytes_out, long long masked_cells)
+
+    @cython.locals(answer=Answer, last=Placed, size=Py_ssize_t)
+    cdef Placed _described(self, bytes chunk, Course course)
+
+    @cython.locals(standing=_Standing, foreseen=Placed)
+    cdef Placed _agreed(self, Placed described)
+
+    cdef int _status_due(self, int way) except -1
+
+    @cython.locals(answer=Answer, has_description=bint)
+    cdef bint _is_due(self, bytes chunk, Course course) except -1
+
+    @cython.locals(standing=_Standing, is_block=bint)
+    cdef _bound(self, Placed placed)
+
+    @cython.locals(asked=Asked)
+    cdef object _given(self, Placed placed)
+
+    @cython.locals(answer=Answer)
+    cdef _control(self, bytes chunk, Course course)
+
+    cdef _give_up(self)
+
+cdef bint _is_utf8(bytes text) except -1
