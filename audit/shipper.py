@@ -22,7 +22,8 @@ from audit.signing import PUBLIC_KEY_FILE, chain_name, load_public_key
 from audit.store import Store
 
 BATCH_BYTES = 1 << 20
-_PAUSE_S = 0.1
+_PAUSE_S = 0.2
+_NOTE_S = 1.0  # so old may the noted position be while records go out: each note is an fsync
 _PING_S = 5.0
 _FIRST_BACKOFF_S = 0.2
 _LONGEST_BACKOFF_S = 30.0
@@ -54,7 +55,8 @@ class Shipper:
         self._pause_s = pause_s
         self._longest_backoff_s = longest_backoff_s
         self._random = random
-        self._position = read_shipped(self._directory)
+        self._position = self._noted = read_shipped(self._directory)
+        self._unnoted_s = 0.0
         self._open_intents: dict[str, tuple[int, int]] = {}
         self._idle_s = 0.0
         self.shipped_records = 0
@@ -76,7 +78,8 @@ class Shipper:
         failures = 0
         while True:
             try:
-                shipped = await self.ship_available()
+                shipped = await self._ship_all()
+                await self._note_now_and_then(shipped)
                 await self._keep_in_touch(shipped)
             except (AuditError, OSError) as error:
                 self.last_error = str(error)
@@ -91,6 +94,12 @@ class Shipper:
 
         Raises StoreUnreachableError or StoreError; what was sent before stays noted.
         """
+        try:
+            return await self._ship_all()
+        finally:
+            await self._note()
+
+    async def _ship_all(self) -> int:
         count = 0
         while True:
             batch = await asyncio.to_thread(read_batch, self._directory, self._writer, self._position, BATCH_BYTES)
@@ -102,11 +111,25 @@ class Shipper:
     async def _ship(self, batch: Batch) -> None:
         await self._store.copy_rows(batch.rows, batch.days)
         self._follow_intents(batch)
-        await asyncio.to_thread(write_shipped, self._directory, batch.position)
+        is_segment_over = batch.position.sequence != self._position.sequence
         self._position = batch.position
         self.shipped_records += len(batch.rows)
         self.damaged_records += batch.damaged
-        await asyncio.to_thread(self._delete_shipped)
+        if is_segment_over:
+            await self._note()
+
+    async def _note_now_and_then(self, shipped: int) -> None:
+        self._unnoted_s += self._pause_s
+        if self._unnoted_s >= _NOTE_S or not shipped:
+            await self._note()
+
+    async def _note(self) -> None:
+        """Notes the position, durably, and only then lets go of what lies before it."""
+        self._unnoted_s = 0.0
+        if self._position != self._noted:
+            await asyncio.to_thread(write_shipped, self._directory, self._position)
+            self._noted = self._position
+            await asyncio.to_thread(self._delete_shipped)
 
     async def _keep_in_touch(self, shipped: int) -> None:
         """Without records to send, a lost store would go unnoticed: ask for a sign of life now and then."""
