@@ -47,7 +47,6 @@ from proxy.wire import messages as m
 from proxy.wire.codec import encode
 
 WRITE_BUFFER_BYTES: Final = 1 << 20
-_LINGER_S: Final = 5.0
 # A client that has shut down its side may still read; one that vanished looks alike, and what it left is cancelled.
 _EOF_GRACE_S: Final = 5.0
 _TERMINATE: Final = encode(m.Terminate())
@@ -68,9 +67,9 @@ class ClientLink(asyncio.Protocol):
         self._server: ServerLink | None = None
         self._route: Route | None = None
         self._attempt: Attempt | None = None
-        self._canceller = Canceller(self._send_cancel, surroundings.cancel_slots)
+        self._canceller: Canceller | None = None
         self._key: CancelKey | None = None
-        self._timers = Timers(self._timer_fired, self._handshake_timed_out, settings.handshake_s)
+        self._timers = Timers(self, settings.handshake_s)
         self._unsynced: list[tuple[int, bytes]] = []
         self._is_syncing = False
         self._is_client_full = False
@@ -144,6 +143,7 @@ class ClientLink(asyncio.Protocol):
         return is_half_open
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._timers.closed(self._client)
         if self._session is None:
             return
         is_busy = not self.session.is_between_transactions
@@ -185,6 +185,7 @@ class ClientLink(asyncio.Protocol):
         self._carry_out()
 
     def server_lost(self) -> None:
+        self._timers.closed(self._server.transport if self._server is not None else None)
         self._server = None
         self.session.upstream_lost()
         self._carry_out()
@@ -213,6 +214,8 @@ class ClientLink(asyncio.Protocol):
     async def cancel_at_server(self) -> None:
         """Cancels what runs at the server for this link, if anything does."""
         if self._key is not None and (self._attempt is not None or self._lent is not None):
+            if self._canceller is None:
+                self._canceller = Canceller(self._send_cancel, self._surroundings.cancel_slots)
             await self._canceller.cancel()
 
     async def _send_cancel(self) -> None:
@@ -444,11 +447,11 @@ class ClientLink(asyncio.Protocol):
 
     # timers
 
-    def _timer_fired(self, token: int) -> None:
+    def timer_fired(self, token: int) -> None:
         self.session.timer_fired(token)
         self._carry_out()
 
-    def _handshake_timed_out(self) -> None:
+    def handshake_timed_out(self) -> None:
         self.session.handshake_timed_out()
         self._carry_out()
 
@@ -480,19 +483,13 @@ class ClientLink(asyncio.Protocol):
         server = self._server.transport if self._server is not None else None
         for transport in (self._client, server):
             if transport is not None:
-                transport.close()
-                asyncio.get_running_loop().call_later(_LINGER_S, _abort, transport)
+                self._timers.close(transport)
 
     def _leave_pool(self, pool: Pool) -> None:
         """A link that the session still has at its end isn't fit for anybody else."""
         pool.forget(self)
         if self._lent is not None:
             pool.discard(self._lent)
-
-
-def _abort(transport: asyncio.Transport) -> None:
-    """A peer that doesn't read would keep the socket for ever."""
-    transport.abort()
 
 
 def _joined(chunks: Sequence[Chunk]) -> bytes:

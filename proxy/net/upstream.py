@@ -138,8 +138,9 @@ class ServerLink(asyncio.Protocol):
             self.closed.set_result(None)
         if self._tls_answer is not None and not self._tls_answer.done():
             self._tls_answer.set_result(b"")
-        if self._receiver is not None:
-            self._receiver.server_lost()
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.server_lost()
 
     def pause_writing(self) -> None:
         if self._receiver is not None:
