@@ -1,31 +1,33 @@
-"""The command line: names the commands and hands over to them."""
+"""The command line: names the commands and hands over to them.
+
+Only the command that was asked for is loaded: `serve` decides nothing itself, and its workers load what it doesn't.
+"""
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
 from importlib.metadata import version as installed_version
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from proxy.commands import audit
-from proxy.commands.api_key import api_key
-from proxy.commands.check import check
-from proxy.commands.demo import demo
-from proxy.commands.diff import diff
-from proxy.commands.explain import explain
 from proxy.commands.outcome import print_out
-from proxy.commands.policy_tests import run_tests
-from proxy.commands.schema import schema
-from proxy.commands.serve import serve
-from proxy.commands.verifier import verifier
 
-app = typer.Typer(
-    name="pgwarden",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    help="""A PostgreSQL sidecar: filters rows, blocks and masks columns, caps and records every statement, by
+# By name: the module and what in it is the command, in the order of the help.
+_COMMANDS: Final = {
+    "serve": ("proxy.commands.serve", "serve"),
+    "demo": ("proxy.commands.demo", "demo"),
+    "check": ("proxy.commands.check", "check"),
+    "test": ("proxy.commands.policy_tests", "run_tests"),
+    "explain": ("proxy.commands.explain", "explain"),
+    "diff": ("proxy.commands.diff", "diff"),
+    "schema": ("proxy.commands.schema", "schema"),
+    "verifier": ("proxy.commands.verifier", "verifier"),
+    "api-key": ("proxy.commands.api_key", "api_key"),
+    "audit": ("proxy.commands.audit", "app"),
+}
+_HELP: Final = """A PostgreSQL sidecar: filters rows, blocks and masks columns, caps and records every statement, by
     policies that you keep as YAML in git.
 
     \b
@@ -43,18 +45,29 @@ app = typer.Typer(
 
     \b
     Exit codes: 0 all is well, 1 it failed, 2 wrong arguments or configuration, 3 it found problems.
-    """,
-)
-app.command()(serve)
-app.command()(demo)
-app.command()(check)
-app.command("test")(run_tests)
-app.command()(explain)
-app.command()(diff)
-app.command()(schema)
-app.command()(verifier)
-app.command()(api_key)
-app.add_typer(audit.app, name="audit")
+    """
+
+
+def make_app(only: str | None = None) -> typer.Typer:
+    """With all commands, or with one of them."""
+    app = typer.Typer(
+        name="pgwarden",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help=_HELP,
+        callback=_root,
+    )
+    for name, (module, attribute) in _COMMANDS.items():
+        if only not in (None, name):
+            continue
+        command = getattr(import_module(module), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -63,7 +76,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
@@ -74,4 +86,5 @@ def _root(
 
 def main() -> None:
     """The entry point of the console script."""
-    app()
+    wanted = sys.argv[1] if len(sys.argv) > 1 else None
+    make_app(wanted if wanted in _COMMANDS else None)()

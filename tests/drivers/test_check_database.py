@@ -11,7 +11,7 @@ import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
-from proxy.cli import app
+from proxy.cli import make_app
 from tests.fix_servers import TestServer
 
 POLICIES = """
@@ -58,7 +58,7 @@ def config(server: TestServer, tmp_path: Path) -> Path:
 def check(config: Path, *options: str, named: str = "") -> Result:
     (config.parent / "policies" / "p.yaml").write_text(POLICIES.replace("NAMED", named))
     arguments = ["check", "--config", str(config), "--database", "shop", *options]
-    return CliRunner().invoke(app, arguments)
+    return CliRunner().invoke(make_app(), arguments)
 
 
 def test_what_is_open_is_told_in_json(config: Path) -> None:
@@ -87,7 +87,7 @@ def test_strict_counts_warnings_too(config: Path) -> None:
     without = POLICIES.replace("functions: {allow: [shop.best]}", "")
     (config.parent / "policies" / "p.yaml").write_text(without.replace("NAMED", ""))
     arguments = ["check", "--config", str(config), "--database", "shop"]
-    plain, strict = (CliRunner().invoke(app, [*arguments, *more]) for more in ((), ("--strict",)))
+    plain, strict = (CliRunner().invoke(make_app(), [*arguments, *more]) for more in ((), ("--strict",)))
     assert (plain.exit_code, strict.exit_code) == (0, 3)
     assert "everything holds" in plain.stdout
     assert "warning: shop.leads.iban: no tag or rule covers it" in strict.stdout
@@ -96,6 +96,6 @@ def test_strict_counts_warnings_too(config: Path) -> None:
 
 def test_a_database_that_is_not_configured_is_an_error(config: Path) -> None:
     (config.parent / "policies" / "p.yaml").write_text(POLICIES.replace("NAMED", ""))
-    result = CliRunner().invoke(app, ["check", "--config", str(config), "--database", "shp"])
+    result = CliRunner().invoke(make_app(), ["check", "--config", str(config), "--database", "shp"])
     assert result.exit_code == 1
     assert "the configuration has shop" in result.stderr

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from policies.load import load_texts
 from policies.model import ApiKey
-from proxy.cli import app
+from proxy.cli import make_app
 from proxy.wire.scram import make_verifier
 
 AWAY = "postgresql://nobody@127.0.0.1:9/nothing?connect_timeout=2"
@@ -31,7 +31,7 @@ policies:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(app, list(arguments))
+    return CliRunner().invoke(make_app(), list(arguments))
 
 
 @pytest.fixture
@@ -61,7 +61,9 @@ def test_each_command_shows_an_example(command: str) -> None:
 
 
 def test_verifier_makes_what_a_policy_keeps_of_a_password() -> None:
-    lines = [CliRunner().invoke(app, ["verifier"], input=text).output.strip() for text in ("s3cret\n", "s3cret", "\n")]
+    lines = [
+        CliRunner().invoke(make_app(), ["verifier"], input=text).output.strip() for text in ("s3cret\n", "s3cret", "\n")
+    ]
     for line in lines[:2]:
         salt = line.split("$")[1].split(":")[1]
         assert line == make_verifier("s3cret", salt=base64.b64decode(salt))

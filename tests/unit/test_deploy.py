@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from typer.testing import CliRunner
 
 from policies.load import load_folder
-from proxy.cli import app
+from proxy.cli import make_app
 from proxy.config import load_config
 from proxy.metrics import Metrics
 
@@ -36,5 +36,5 @@ def test_the_unit_runs_a_command_that_exists() -> None:
     unit = (DEPLOY / "systemd" / "pgwarden.service").read_text()
     line = next(line for line in unit.splitlines() if line.startswith("ExecStart="))
     command, *arguments = line.removeprefix("ExecStart=").split()[1:]
-    shown = CliRunner().invoke(app, [command, "--help"]).output
+    shown = CliRunner().invoke(make_app(), [command, "--help"]).output
     assert [option for option in arguments if option.startswith("--") and option not in shown] == []

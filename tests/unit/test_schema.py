@@ -17,7 +17,7 @@ from policies.errors import PolicyFileError
 from policies.json_schema import policy_file_schema
 from policies.load import load_texts
 from policies.yaml_nodes import Mapping, Node, Scalar, Sequence, read_yaml
-from proxy.cli import app
+from proxy.cli import make_app
 from proxy.commands.schema import config_schema
 from tests.unit.policies.test_load_when import FAULTS
 
@@ -214,7 +214,7 @@ class TestConfig:
 
 @pytest.mark.parametrize(("arguments", "title"), [([], "pgwarden policies"), (["config"], "pgwarden.yaml")])
 def test_the_command_prints_it(arguments: list[str], title: str) -> None:
-    result = CliRunner().invoke(app, ["schema", *arguments])
+    result = CliRunner().invoke(make_app(), ["schema", *arguments])
     printed = json.loads(result.stdout)
     assert (result.exit_code, printed["title"]) == (0, title)
     Draft202012Validator.check_schema(printed)
