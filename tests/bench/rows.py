@@ -1,6 +1,8 @@
 """What bulk streams cost: a million rows of five columns through pgwarden and directly, side by side.
 
     python -m tests.bench.rows [--rows=1000000] [--rounds=5] [--psql]     wall ratios and the proxy's CPU
+    python -m tests.bench.rows --memory [--gib=2]                         growth while a slow client reads
+    python -m tests.bench.rows --fair                                     point selects while a stream runs
     python -m tests.bench.rows --cells                                    ns per masked cell, by kind and format
 
 No test: it asserts nothing. Each round runs every case once directly and once through pgwarden, so both meet the
@@ -20,6 +22,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -71,6 +74,8 @@ policies:
     masks:
       - {column: shop.bulk.email, mask: {kind: email}}
       - {column: shop.bulk.phone, mask: {kind: partial, keep_last: 4}}
+      - {column: shop.wide.email, mask: {kind: email}}
+      - {column: shop.wide.phone, mask: {kind: partial, keep_last: 4}}
 """
 
 
@@ -293,6 +298,11 @@ def make_tables(dsn: str, rows: int) -> None:
             '+49 30 ' || lpad((n::bigint * 7919 % 10000000)::text, 7, '0'), n % 100000 / 100.0
             FROM generate_series(1, {rows}) n""".encode()
         )
+        for name, size in (("shop.wide", 1_000_000), ("shop.widest", 40_000_000)):
+            connection.execute(f"CREATE TABLE {name} ({columns})".encode())
+            connection.execute(f"GRANT ALL ON {name} TO gateway".encode())
+            value = f"repeat('x', {size}), 'a@example.com', '+49 30 1234567', 1.5"
+            connection.execute(f"INSERT INTO {name} VALUES (1, {value})".encode())
         connection.execute(f"VACUUM (ANALYZE, FREEZE) {TABLE}".encode())
 
 
@@ -352,6 +362,109 @@ def measure_streams(rows: int, rounds: int, is_psql: bool, only: str) -> None:
             )
 
 
+# memory and fairness
+
+SLOW_BYTES_PER_S = 100_000_000
+PAUSE_S = 2.0
+SAMPLE_S = 0.05
+
+
+@contextmanager
+def sampled(look: Callable[[], float]) -> Iterator[list[float]]:
+    """What `look` gives, again and again, while the body runs."""
+    found: list[float] = []
+    is_over = threading.Event()
+
+    def run() -> None:
+        while not is_over.wait(SAMPLE_S):
+            found.append(look())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield found
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def stream(dsn: str, sql: str, wanted_bytes: float) -> int:
+    """Reads so much at a slow pace, stops reading for a while, then leaves."""
+    with raw(dsn) as link:
+        link.sendall(encode(m.Query(sql.encode())))
+        buffer = memoryview(bytearray(READ_BYTES))
+        total, begun = 0, time.monotonic()
+        while total < wanted_bytes:
+            count = link.recv_into(buffer)
+            if not count or (total == 0 and buffer[0] == ord("E")):
+                raise AssertionError(bytes(buffer[:200]))
+            total += count
+            ahead = total / SLOW_BYTES_PER_S - (time.monotonic() - begun)
+            if ahead > 0:
+                time.sleep(ahead)
+        time.sleep(PAUSE_S)
+        return total
+
+
+def measure_memory(gib: float, only: str) -> None:
+    narrow = f"SELECT {COLUMNS} FROM {TABLE}, generate_series(1, 100000)"
+    wide = f"SELECT {COLUMNS} FROM shop.wide, generate_series(1, 100000)"
+    with world(200_000) as instance:
+        assert instance.process is not None
+        pid = instance.process.pid
+        tell(f"{gib:g} GiB at {SLOW_BYTES_PER_S / 1e6:.0f} MB/s, then a reader that stops for {PAUSE_S:g} s")
+        tell(f"{'':34}{'before MiB':>12}{'most MiB':>10}{'growth MiB':>12}{'GiB read':>10}")
+        for name, user, sql in (
+            ("narrow rows", "ada", narrow),
+            ("narrow rows, two masks", "sam", narrow),
+            ("rows of 1 MB", "ada", wide),
+            ("rows of 1 MB, two masks", "sam", wide),
+            ("rows of 40 MB", "ada", wide.replace("shop.wide", "shop.widest")),
+        ):
+            if only not in name:
+                continue
+            stream(instance.dsn(user), sql.replace("100000", "1"), 1e6)
+            before = rss_kib(pid) / 1024
+            with sampled(lambda: rss_kib(pid) / 1024) as seen:
+                total = stream(instance.dsn(user), sql, gib * (1 << 30))
+            tell(f"{name:34}{before:>12.1f}{max(seen):>10.1f}{max(seen) - before:>12.1f}{total / (1 << 30):>10.2f}")
+
+
+def measure_fairness() -> None:
+    """Point selects of one session, alone and beside another's stream."""
+    point = f"SELECT {COLUMNS} FROM {TABLE} WHERE id = 7"
+    with world(1_000_000) as instance:
+        with psycopg.connect(instance.server.dsn(instance.database), autocommit=True) as connection:
+            connection.execute(f"CREATE INDEX ON {TABLE} (id)".encode())
+        tell(f"{'point selects, ms':34}{'median':>10}{'p95':>10}{'worst':>10}")
+        for name, streaming in (("alone", ""), ("beside rows", "ada"), ("beside masked rows", "sam")):
+            is_over = threading.Event()
+            thread = threading.Thread(target=_keep_streaming, args=(instance.dsn(streaming), is_over))
+            if streaming:
+                thread.start()
+            times = sorted(_latencies(instance.dsn("sam"), point))
+            is_over.set()
+            if streaming:
+                thread.join()
+            tell(f"{name:34}{times[len(times) // 2]:>10.2f}{times[len(times) * 95 // 100]:>10.2f}{times[-1]:>10.2f}")
+
+
+def _keep_streaming(dsn: str, is_over: threading.Event) -> None:
+    with raw(dsn) as link:
+        while not is_over.is_set():
+            ask(link, f"SELECT {COLUMNS} FROM {TABLE}")
+
+
+def _latencies(dsn: str, sql: str) -> Iterator[float]:
+    with raw(dsn) as link:
+        for _ in range(50):
+            ask(link, sql)
+        for _ in range(1000):
+            begun = time.perf_counter()
+            ask(link, sql)
+            yield (time.perf_counter() - begun) * 1e3
+
+
 def _empty(instance: Pgwarden) -> None:
     with psycopg.connect(instance.server.dsn(instance.database), autocommit=True) as connection:
         connection.execute("TRUNCATE shop.bulk_in")
@@ -363,11 +476,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--cells", action="store_true", help="the masks alone")
     parser.add_argument("--psql", action="store_true", help="psql as the client")
+    parser.add_argument("--memory", action="store_true", help="RSS of the worker before a slow reader")
+    parser.add_argument("--gib", type=float, default=2.0, help="how much is read in each case of --memory")
+    parser.add_argument("--fair", action="store_true", help="latency of others while a stream runs")
     parser.add_argument("--only", default="", help="cases whose name contains this")
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if chosen.cells:
         measure_cells()
+    elif chosen.memory:
+        measure_memory(chosen.gib, chosen.only)
+    elif chosen.fair:
+        measure_fairness()
     else:
         measure_streams(chosen.rows, chosen.rounds, chosen.psql, chosen.only)
 
