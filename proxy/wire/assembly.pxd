@@ -18,7 +18,7 @@ cdef class Masked:
     pool="const unsigned char[::1]", cells="long long[::1]", bases="long long[::1]", size=Py_ssize_t,
     taken=bytearray, octets="const unsigned char[::1]", out="unsigned char[::1]", used="long long[::1]",
     shown_count=Py_ssize_t, at=Py_ssize_t, to=Py_ssize_t, row_end=Py_ssize_t, row_to=Py_ssize_t, copied=Py_ssize_t,
-    index=Py_ssize_t, slot=Py_ssize_t, place=Py_ssize_t, cell=Py_ssize_t, cell_end=Py_ssize_t, base=Py_ssize_t,
+    index=Py_ssize_t, slot=Py_ssize_t, place=Py_ssize_t, cell=Py_ssize_t, length=Py_ssize_t, octet=Py_ssize_t,
 )
 cpdef bytearray assemble(bytes buffer, Py_ssize_t start, Py_ssize_t end, long long[::1] slots, Masked masked, Py_ssize_t removed)
 
@@ -28,8 +28,7 @@ cpdef bytearray assemble(bytes buffer, Py_ssize_t start, Py_ssize_t end, long lo
 )
 cdef Py_ssize_t _added(Masked masked) except -1
 
-@cython.locals(size=Py_ssize_t, index=Py_ssize_t)
-cdef Py_ssize_t _copy(unsigned char[::1] out, Py_ssize_t to, const unsigned char[::1] octets, Py_ssize_t start, Py_ssize_t end) except -1
+cdef int _put_header(bytearray taken, Py_ssize_t start, Py_ssize_t end, Py_ssize_t column_count) except -1
 
 cdef int _put_uint32(bytearray taken, Py_ssize_t to, long long number) except -1
 

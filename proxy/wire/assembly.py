@@ -50,30 +50,44 @@ def assemble(buffer: bytes, start: int, end: int, slots: memoryview, masked: Mas
         to += _HEADER_BYTES
         at += _HEADER_BYTES
         copied = at
-        for index in range(shown_count):
-            slot = slots[index]
-            size = _size(buffer, at)
-            if slot < 0 or buffer[at] == 0xFF:
-                at += size
-                continue
-            to = _copy(out, to, octets, copied, at)
-            place = 2 * (slot * masked.count + used[slot])
-            used[slot] += 1
-            cell, cell_end = cells[place], cells[place + 1]
-            if cell < 0:
-                _put_uint32(taken, to, _NULL_LENGTH)
-                to += 4
+        for index in range(shown_count + 1):
+            slot = -1
+            if index < shown_count:
+                slot = slots[index]
+                size = _size(buffer, at)
+                if slot < 0 or buffer[at] == 0xFF:
+                    at += size
+                    continue
+            # What stands before a masked value, or at the row's end. Both copies are written out here: as a function,
+            # they would cost twice as much as what they do.
+            length = at - copied
+            if length > _LOOP_BYTES:
+                out[to : to + length] = octets[copied:at]
             else:
-                _put_uint32(taken, to, cell_end - cell)
-                base = bases[slot]
-                to = _copy(out, to + 4, pool, base + cell, base + cell_end)
+                for octet in range(length):
+                    out[to + octet] = octets[copied + octet]
+            to += length
+            if slot < 0:
+                break
             at += size
             copied = at
-        to = _copy(out, to, octets, copied, at)
-        taken[row_to] = _DATA_ROW
-        _put_uint32(taken, row_to + 1, to - row_to - 1)
-        taken[row_to + 5] = shown_count >> 8
-        taken[row_to + 6] = shown_count & 0xFF
+            place = 2 * (slot * masked.count + used[slot])
+            used[slot] += 1
+            if cells[place] < 0:
+                _put_uint32(taken, to, _NULL_LENGTH)
+                to += 4
+                continue
+            cell = bases[slot] + cells[place]
+            length = cells[place + 1] - cells[place]
+            _put_uint32(taken, to, length)
+            to += 4
+            if length > _LOOP_BYTES:
+                out[to : to + length] = pool[cell : cell + length]
+            else:
+                for octet in range(length):
+                    out[to + octet] = pool[cell + octet]
+            to += length
+        _put_header(taken, row_to, to, shown_count)
         at = row_end
     return taken
 
@@ -95,14 +109,11 @@ def _added(masked: Masked) -> int:
     return added
 
 
-def _copy(out: memoryview, to: int, octets: memoryview, start: int, end: int) -> int:
-    size = end - start
-    if size > _LOOP_BYTES:
-        out[to : to + size] = octets[start:end]
-    else:
-        for index in range(size):
-            out[to + index] = octets[start + index]
-    return to + size
+def _put_header(taken: bytearray, start: int, end: int, column_count: int) -> None:
+    taken[start] = _DATA_ROW
+    _put_uint32(taken, start + 1, end - start - 1)
+    taken[start + 5] = column_count >> 8
+    taken[start + 6] = column_count & 0xFF
 
 
 def _put_uint32(taken: bytearray, to: int, number: int) -> None:

@@ -18,7 +18,7 @@ _HEADER_BYTES: Final = 7
 _NULL_LENGTH: Final = 0xFFFFFFFF
 _NULL: Final = b"\xff\xff\xff\xff"
 # Up to so many, asking for each cell is sooner done than laying out what is asked for all at once.
-_FEW_ROWS: Final = 4
+_FEW_ROWS: Final = 2
 
 
 class ColumnMask(Protocol):
