@@ -13,13 +13,14 @@ import msgspec
 
 from audit.cost import PriceList
 from audit.record import FIELD_NAMES, Record, body_of, completed, is_long, is_storable
-from audit.tariff import Tariff
+from audit.tariff import tariff_of
 
 _ENCODER = msgspec.msgpack.Encoder()
 _ARRAY = struct.Struct(">BH")
 _U16 = struct.Struct(">BH")
 _U32 = struct.Struct(">BI")
 _U64 = struct.Struct(">BQ")
+_HEADER_BYTES = 3  # of a list of so many fields as a record has
 _ID_HEADER = b"\xd9\x20"  # a text of 32 bytes
 _NIL = b"\xc0"
 _EMPTY = b"\xa0"
@@ -41,8 +42,8 @@ class Lines:
         self.intent = msgspec.structs.replace(intent, id="", statement_id="", at=0, sql_text="")
         self.outcome = msgspec.structs.replace(outcome, id="", statement_id="", at=0, currency=prices.currency)
         self.prices = prices
-        self._tariff = Tariff(prices, self.outcome.plan_units or 0)
-        self._is_plain = is_storable(self.intent) and is_storable(self.outcome)
+        self._tariff = tariff_of(prices, self.outcome.plan_units or 0)
+        self._is_plain = _is_plain(self.intent) and _is_plain(self.outcome)
         if self._is_plain:
             self._encode()
 
@@ -148,7 +149,17 @@ def _ending(record: Record) -> bytes:
 
 def _encoded(record: Record, names: tuple[str, ...]) -> bytes:
     values: list[Any] = [getattr(record, name) for name in names]
-    return b"".join(map(_ENCODER.encode, values))
+    encoded = _ENCODER.encode(values)
+    return encoded[1 if len(values) < 16 else 3 :]  # without the list's header
+
+
+def _is_plain(record: Record) -> bool:
+    """Whether its texts are encoded as they are: no zero anywhere in its bytes says so, else it is looked at whole."""
+    try:
+        encoded = _ENCODER.encode(msgspec.structs.replace(record, at=1))
+    except UnicodeEncodeError:
+        return False
+    return encoded.find(b"\0", _HEADER_BYTES) < 0 or is_storable(record)
 
 
 def _is_utf8(text: bytes) -> bool:

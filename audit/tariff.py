@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 
 from audit.cost import PriceList, cost_of
 
@@ -64,3 +65,9 @@ class Tariff:
         if number < len(_SMALLEST):
             return _SMALLEST[number]
         return b"%d.%09d" % divmod(number, _UNITS)
+
+
+@lru_cache(64)
+def tariff_of(prices: PriceList, plan_units: int) -> Tariff:
+    """A tariff made once: templates are made often, prices change rarely."""
+    return Tariff(prices, plan_units)
