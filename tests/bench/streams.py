@@ -28,8 +28,7 @@ _COPY_TO = "COPY people TO STDOUT"
 _COPY_FROM = "COPY arrivals FROM STDIN"
 _TEXT = """\
 {rows:,} rows of 5 columns (int, three texts, timestamptz; about 85 bytes each), {runs} rounds, fewer where one takes
-long. `psql` is psql with its output to nobody; for SELECT it prints what it gets unaligned, in batches of 10,000
-(FETCH_COUNT). `bare` is a socket that reads and looks at nothing, the strictest measure: direct, it is bound by the
+long. `psql` is psql with its output to nobody; for SELECT it collects all rows and prints them unaligned. `bare` is a socket that reads and looks at nothing, the strictest measure: direct, it is bound by the
 server alone. `pgwarden-unmasked` filters rows, `pgwarden` also masks `email` and `phone`. Ratios of rows per second
 against direct in the same round."""
 
@@ -118,7 +117,7 @@ def drain(client: PlainClient, pause: Callable[[int], None] = lambda size: None)
 
 def _psql(contestant: Contestant, *commands: str, source: Path | None = None) -> None:
     psql = shutil.which("psql") or "psql"
-    words = [psql, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-v", "FETCH_COUNT=10000"]
+    words = [psql, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
     for command in commands:
         words += ["-c", command]
     with (source or Path("/dev/null")).open("rb") as given:
