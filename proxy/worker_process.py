@@ -25,6 +25,7 @@ from proxy import control
 from proxy.board import AWAY, Board, SharedLoads
 from proxy.config import Config, ConfigError
 from proxy.control import Begin, CancelKnown, CatalogChanged, Channel, Drain, Failed, Order, Question, Reply, State
+from proxy.garbage import settle
 from proxy.inheritance import FORMER_S, Inheritance
 from proxy.logs import LogFormat, set_up
 from proxy.loop import loop_factory
@@ -97,6 +98,7 @@ class WorkerProcess:
         worker = Worker(config, upstreams, journal, self._tallies, os.environ, time.time, loads, self)
         self._worker = worker
         await worker.start()
+        settle()
 
     async def _drain(self, limit_s: float) -> None:
         if limit_s > 0 and self._worker is not None:
