@@ -63,6 +63,7 @@ class ClientLink(asyncio.Protocol):
         self._settings = settings
         self._session: Session | None = None
         self._lane: Lane | None = None  # once the session is open
+        self._is_strict = True  # until it is known whether records are awaited
         self._client: asyncio.Transport | None = None
         self._server: ServerLink | None = None
         self._route: Route | None = None
@@ -124,7 +125,10 @@ class ClientLink(asyncio.Protocol):
                 self._lane_failed()
                 return
             if sent is not None:
-                self._write_server(sent)
+                if self._is_strict:
+                    self._write_server(sent)
+                else:
+                    self._send_server(sent)
                 return
         elif self._is_securing:
             # It came in the clear and would be taken for something that came through TLS.
@@ -238,6 +242,7 @@ class ClientLink(asyncio.Protocol):
         if self.session.phase is Phase.OPEN:
             self._timers.stop_handshake()
             self._lane = self.session.lane
+            self._is_strict = self._surroundings.wait_synced is not None
         self._regulate()
 
     def _do(self, command: Command) -> None:
@@ -295,8 +300,9 @@ class ClientLink(asyncio.Protocol):
             self._carry_out()
 
     def _write_client(self, data: bytes) -> None:
-        if self._client is not None and not self._client.is_closing():
-            self._client.write(data)
+        client = self._client
+        if client is not None and not client.is_closing():
+            client.write(data)
 
     def _write_server(self, data: bytes) -> None:
         wait_synced = self._surroundings.wait_synced
@@ -323,8 +329,11 @@ class ClientLink(asyncio.Protocol):
             self._is_syncing = False
 
     def _send_server(self, data: bytes) -> None:
-        transport = self._server.transport if self._server is not None else None
-        if transport is not None and not transport.is_closing() and not self._is_server_finished:
+        server = self._server
+        if server is None or self._is_server_finished:
+            return
+        transport = server.transport
+        if transport is not None and not transport.is_closing():
             transport.write(data)
 
     def _finish_server(self) -> None:

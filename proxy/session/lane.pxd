@@ -5,18 +5,12 @@ from policies.compile.shapes cimport Entry, Known, Scope
 from proxy.session.course cimport Course, Placed
 from proxy.session.deferred cimport Deferred
 from proxy.session.epoch cimport Epoch
+from proxy.session.standing cimport Standing
 from proxy.wire.cycles cimport Answer, Asked
 from proxy.wire.frames cimport FrameCutter
 
 cdef int _AWAY, _RESTING, _RUNNING, _IDLE, _IN_BLOCK
 cdef Py_ssize_t _MOST_BYTES
-
-cdef class _Standing:
-    cdef object prepared
-    cdef Course course
-    cdef bytes text
-    cdef Placed told
-    cdef dict placed
 
 cdef class Lane:
     cdef object _opened
@@ -50,7 +44,7 @@ cdef class Lane:
     cdef Course _course
     cdef object _lines
     cdef Known _known
-    cdef _Standing _stood
+    cdef Standing _stood
     cdef object _statement_id
     cdef long long _started_us
     cdef long long _added_us
@@ -70,7 +64,7 @@ cdef class Lane:
     @cython.locals(begun=cython.longlong, asked=Asked, known=Known, course=Course, length=Py_ssize_t, parse=bytes)
     cdef bytes _parsed(self, bytes chunk)
 
-    @cython.locals(begun=cython.longlong, asked=Asked, standing=_Standing, course=Course)
+    @cython.locals(begun=cython.longlong, asked=Asked, standing=Standing, course=Course)
     cdef bytes _named(self, bytes chunk)
 
     cdef bint _begin(self, int kind, Course course, bytes text, long long begun) except -1
@@ -85,8 +79,7 @@ cdef class Lane:
     cdef bint _is_harmless(self, bytes types) except -1
     cdef bint _enter(self) except -1
     cdef bint _is_same_policy(self) except -1
-    cdef _Standing _stand(self, bytes name)
-    cdef bint _foresee(self, _Standing standing) except -1
+    cdef Standing _stand(self, bytes name)
 
     @cython.locals(answer=Answer, placed=Placed)
     cdef bytes _answered(self, bytes chunk, Course course, Placed placed)
@@ -97,7 +90,7 @@ cdef class Lane:
     @cython.locals(answer=Answer, last=Placed, size=Py_ssize_t)
     cdef Placed _described(self, bytes chunk, Course course)
 
-    @cython.locals(standing=_Standing, foreseen=Placed)
+    @cython.locals(standing=Standing, foreseen=Placed)
     cdef Placed _agreed(self, Placed described)
 
     cdef int _status_due(self, int way) except -1
@@ -105,7 +98,7 @@ cdef class Lane:
     @cython.locals(answer=Answer, has_description=bint)
     cdef bint _is_due(self, bytes chunk, Course course) except -1
 
-    @cython.locals(standing=_Standing, is_block=bint)
+    @cython.locals(standing=Standing, is_block=bint)
     cdef _bound(self, Placed placed)
 
     @cython.locals(asked=Asked)

@@ -19,9 +19,9 @@ from proxy.session.conversation import Conversation, SessionEnds
 from proxy.session.course import BEGIN, LONG, PLAIN, Course, Placed
 from proxy.session.deferred import Deferred
 from proxy.session.epoch import Epoch
-from proxy.session.handover import Given, Handover, foreseen, oids_of
-from proxy.session.held import Basis, Prepared
+from proxy.session.handover import Given, Handover, oids_of
 from proxy.session.opened import OpenSession
+from proxy.session.standing import Standing, standing_of
 from proxy.wire.cycles import BOUND, OTHER, PARSED, QUERY, Answer, Asked
 from proxy.wire.errors import ProtocolViolation
 from proxy.wire.frames import FrameCutter
@@ -33,21 +33,11 @@ log = logging.getLogger("pgwarden.session")
 _AWAY: Final = 0
 _RESTING: Final = 1
 _RUNNING: Final = 2
+_MOST_STANDING: Final = 256
 _MOST_BYTES: Final = 1 << 20  # of a chunk; beyond, the work is elsewhere
 _IDLE: Final = 0x49
 _IN_BLOCK: Final = 0x54
 _NO_TYPES: Final = b""
-
-
-class _Standing:
-    """A statement that was prepared by name, as long as nothing else comes between."""
-
-    def __init__(self, prepared: Prepared, course: Course) -> None:
-        self.prepared = prepared
-        self.course = course
-        self.text = prepared.plan.text.encode()
-        self.told: Placed | None = None  # what the client was told of last
-        self.placed: dict[bytes, Placed] = {}  # by result formats
 
 
 class Lane:
@@ -83,7 +73,7 @@ class Lane:
         self._is_timed = False
         self._harmless_types = _NO_TYPES
         self._scope: Scope | None = None
-        self._standing: dict[bytes, _Standing] = {}
+        self._standing: dict[bytes, Standing] = {}
         self._forget_statement()
         self._last_us = 0
 
@@ -92,7 +82,7 @@ class Lane:
         self._course: Course | None = None
         self._lines: Lines | None = None
         self._known: Known | None = None
-        self._stood: _Standing | None = None
+        self._stood: Standing | None = None
         self._statement_id = ""
         self._started_us = 0
         self._added_us = 0
@@ -167,7 +157,7 @@ class Lane:
         course = standing.course
         if course.way != PLAIN:
             return None
-        if course.is_masked and asked.formats not in standing.placed and not self._foresee(standing):
+        if course.is_masked and not standing.foresee(asked.formats):
             return None
         if not self._begin(BOUND, course, standing.text, begun):
             return None
@@ -263,31 +253,13 @@ class Lane:
         except SessionEnds:
             return False
 
-    def _stand(self, name: bytes) -> _Standing | None:
-        """The statement under this name, if it is decided under what holds now, and the server has it."""
-        c = self._c
+    def _stand(self, name: bytes) -> Standing | None:
         if not name and not self._deferred.is_unnamed_kept:
             return None
-        held = c.sent.names.statement(name)
-        if not isinstance(held, Prepared) or held.declared is not None or c.confirmed.names.statement(name) is not held:
-            return None
-        if held.basis != c.basis(self._policy, held.sql) or not isinstance(held.basis, Basis):
-            return None
-        standing = _Standing(held, Course(held.decision))
-        if len(self._standing) < 256:
+        standing = standing_of(self._c, self._policy, name)
+        if standing is not None and len(self._standing) < _MOST_STANDING:
             self._standing[name] = standing
         return standing
-
-    def _foresee(self, standing: _Standing) -> bool:
-        """Where the masks go by the columns that the server has told of the statement."""
-        fields = standing.prepared.server.fields
-        if fields is None:
-            return False
-        placed = foreseen(fields, self._asked.formats, standing.course.plan)
-        if placed is None:
-            return False
-        standing.placed[self._asked.formats] = placed
-        return True
 
     # the server's chunk
 
