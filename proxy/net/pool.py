@@ -135,11 +135,11 @@ class Pool:
 
     def _take(self, kind: LinkKind, last: PooledLink | None) -> PooledLink | None:
         idle = self._idle
-        if last is not None and last.shared.kind is kind and last in idle[-_LOOK_BACK:]:
+        if last is not None and last.shared.kind is kind and last.is_quiet and last in idle[-_LOOK_BACK:]:
             idle.remove(last)
             return last
         for at in range(len(idle) - 1, -1, -1):
-            if idle[at].shared.kind is kind:
+            if idle[at].shared.kind is kind and idle[at].is_quiet:
                 return idle.pop(at)
         return None
 
@@ -151,10 +151,11 @@ class Pool:
 
     def give_back(self, link: PooledLink) -> None:
         """Its borrower is done with it. Where a cancel is under way to it, it rests until that is there."""
+        if link not in self._lent:
+            return
         if link.cancels:
             link.is_waiting_for_cancels = True
-            return
-        if link not in self._lent:
+            link.rest()  # what it says is no longer its borrower's
             return
         self._lent.discard(link)
         link.is_waiting_for_cancels = False

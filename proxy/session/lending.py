@@ -25,6 +25,7 @@ from typing import Final
 from policies.decision import ALL_NAMES, NO_EFFECT, NOTHING_LEFT, Decision, Plan
 from proxy.session.conversation import Conversation, Wait
 from proxy.session.held import Prepared
+from proxy.session.parameters import note_parameter
 from proxy.session.ports import BorrowServer, ReturnServer
 from proxy.session.queue import Item, Kind
 from proxy.session.setup import FORGET_ALL, FORGET_SEQUENCES, Setup, changes, setup_bytes
@@ -116,7 +117,9 @@ class Lending:
         for name, value in self.link.reported.items():
             if self.told.get(name) != value:
                 self.told[name] = value
-                c.send_client(encode(m.ParameterStatus(name, value)))
+                status = m.ParameterStatus(name, value)
+                note_parameter(c, status)
+                c.send_client(encode(status))
 
     def note_report(self, message: m.ParameterStatus) -> None:
         """The server says so in the middle of the session's own work, and the client hears it."""
