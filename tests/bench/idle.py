@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from proxy.descriptors import raise_limit
 from tests.fix_pgwarden import Pgwarden, password_of, run_pgwarden
 from tests.fix_servers import TestServer
 from tests.soak.certificates import self_signed
@@ -35,19 +36,38 @@ class Cost:
 
 
 def main() -> None:
+    """Sessions as given; in transaction mode ten times as many, as they hold no links to the server."""
     sessions = int(sys.argv[1]) if len(sys.argv) > 1 else 500
-    with tempfile.TemporaryDirectory(prefix="pgwarden-idle-") as folder, roomy_server(Path(folder), sessions) as server:
-        for label, with_tls in (("plain", False), ("TLS", True)):
-            cost = measure(Path(folder) / label, server, sessions, with_tls=with_tls)
-            figures = f"{cost.rss_kib:.1f} KiB each (Pss {cost.pss_kib:.1f})"
-            sys.stdout.write(f"{label:6} {cost.sessions} sessions: {figures}\n")
+    raise_limit()
+    with tempfile.TemporaryDirectory(prefix="pgwarden-idle-") as name, roomy_server(Path(name), sessions) as server:
+        folder = Path(name)
+        _tell("plain", measure(folder / "plain", server, sessions))
+        _tell("TLS", measure(folder / "tls", server, sessions, with_tls=True))
+        _tell("plain, pooled", measure(folder / "pooled", server, sessions * 10, is_pooled=True))
 
 
-def measure(folder: Path, server: TestServer, sessions: int, *, with_tls: bool = False, **configuration: Any) -> Cost:
+def _tell(label: str, cost: Cost) -> None:
+    figures = f"{cost.rss_kib:.1f} KiB each (Pss {cost.pss_kib:.1f})"
+    sys.stdout.write(f"{label:14} {cost.sessions} sessions: {figures}\n")
+    sys.stdout.flush()
+
+
+def measure(
+    folder: Path,
+    server: TestServer,
+    sessions: int,
+    *,
+    with_tls: bool = False,
+    is_pooled: bool = False,
+    **configuration: Any,
+) -> Cost:
     folder.mkdir()
     if with_tls:
         configuration["tls"] = {"mode": "allow", **self_signed(folder)}
-    with run_pgwarden(folder, server, **configuration) as pgwarden:
+    with run_pgwarden(folder, server, is_started=False, **configuration) as pgwarden:
+        if is_pooled:
+            pgwarden.configuration["databases"]["shop"]["pool"] = {"mode": "transaction", "size": 20}
+        pgwarden.start()
         place = Place(
             pgwarden.host,
             pgwarden.port,

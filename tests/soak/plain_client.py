@@ -10,10 +10,10 @@ import socket
 import ssl
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
-from proxy.wire.scram import ScramClient, make_nonce
+from proxy.wire.scram import KnownKeys, ScramClient, make_nonce
 
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 _PROTOCOL = 196608
@@ -22,7 +22,10 @@ _CHUNK_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where to connect and as whom. `tls`: the context to encrypt with, None for a plain link."""
+    """Where to connect and as whom. `tls`: the context to encrypt with, None for a plain link.
+
+    `keys`: of the password, derived once for all sessions.
+    """
 
     host: str
     port: int
@@ -30,6 +33,7 @@ class Place:
     password: str
     database: str
     tls: ssl.SSLContext | None = None
+    keys: KnownKeys = field(default_factory=KnownKeys, repr=False, compare=False)
 
 
 class PlainClient:
@@ -48,7 +52,7 @@ class PlainClient:
     def _login(self, place: Place) -> None:
         parameters = b"user\0%b\0database\0%b\0\0" % (place.user.encode(), place.database.encode())
         self.socket.sendall(struct.pack("!ii", len(parameters) + 8, _PROTOCOL) + parameters)
-        scram = ScramClient(place.password, make_nonce(os.urandom(18)))
+        scram = ScramClient(place.password, make_nonce(os.urandom(18)), known=place.keys)
         for kind, body in self.messages():
             if kind == b"R":
                 self._prove(scram, body)
