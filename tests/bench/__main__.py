@@ -1,5 +1,5 @@
 """`python -m tests.bench LINE`: measures one line of the benchmark, side by side; `all` measures every line and writes
-docs/benchmarks.md and docs/profiles.md. No test: it asserts nothing, and only ratios of one run are worth comparing.
+docs/benchmarks.md and docs/profiles.md, `report` writes them from what each line gave last. No test: it asserts nothing, and only ratios of one run are worth comparing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.bench import (
 )
 from tests.bench.machine import facts
 from tests.bench.report import write
-from tests.bench.results import Chapter, as_text, keep
+from tests.bench.results import Chapter, as_text, keep, kept
 from tests.bench.stage import Stage, run_stage
 
 LINES: dict[str, Callable[..., Chapter]] = {
@@ -73,6 +73,9 @@ def main() -> None:
     if options.line == "all":
         _run_all(is_quick=options.quick)
         return
+    if options.line == "report":
+        _report()
+        return
     chosen = dict(QUICK[options.line]) if options.quick else {}
     if options.narrow:
         chosen["scripts"] = ["pgbench -S"]
@@ -99,6 +102,14 @@ def _run_all(*, is_quick: bool) -> None:
     write(chapters, found, "make bench QUICK=1" if is_quick else "make bench")
 
 
+def _report() -> None:
+    """From what each line gave last, perhaps at different times."""
+    chapters = [chapter for chapter in map(kept, LINES) if chapter is not None]
+    with run_stage() as stage:
+        found = [["date", f"{datetime.now(UTC):%Y-%m-%d %H:%M UTC}, lines measured one by one before"], *facts(stage)]
+    write(chapters, found, "python -m tests.bench report")
+
+
 def _measured(stage: Stage, name: str, measure: Callable[..., Chapter], choice: dict[str, Any]) -> Chapter:
     try:
         chapter = measure(stage, **choice, tell=_tell)
@@ -121,7 +132,7 @@ def _tell(line: str) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("line", choices=[*LINES, "all"])
+    parser.add_argument("line", choices=[*LINES, "all", "report"])
     parser.add_argument("--quick", action="store_true", help="coarse figures, in a tenth of the time")
     parser.add_argument("--narrow", action="store_true", help="cpu: only pgbench -S")
     parser.add_argument("--runs", type=int)

@@ -16,13 +16,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tests.bench.load import PROGRESS, Load, pgbench_command
 from tests.bench.processes import usage_of
 from tests.bench.results import Chapter, Table
 from tests.bench.stage import POOLER, RULED, Contestant, Stage
 from tests.bench.trials import Tell, quiet
 
 NAME = "profile"
-_TPS = re.compile(r"tps = ([0-9.]+) \(without initial")
 _CALL = re.compile(r"^\s*[0-9.]+\s+[0-9.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$")
 _SHARE = re.compile(r"^\s*([0-9.]+)%\s+(\S+)\s*(?:\[([k.])\]\s+(.*\S))?\s*$")
 _LISTED = 20
@@ -53,7 +53,7 @@ class _Profile:
     def __init__(self, stage: Stage, contestant: Contestant, mode: str, seconds: int) -> None:
         self._stage = stage
         self._mode = mode
-        self._seconds = seconds
+        self._seconds = max(2, seconds)  # at least one progress line
         self._pid = contestant.workers[0]
         self._contestant = contestant
         self._title = f"{contestant.name}, {mode}"
@@ -82,22 +82,22 @@ class _Profile:
         return spent[0] / (per_second * self._seconds) * 1e6, per_second
 
     def _under_load(self, work: Callable[[], None]) -> float:
-        """Does it a second after pgbench has begun. Statements per second of the whole load."""
-        command = [self._stage.pgbench, "-n", "-S", "-M", self._mode, "-c", "16", "-T", str(self._seconds + 3)]
-        load = subprocess.Popen(
-            [*command, self._contestant.dsn], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        """Does it from pgbench's first progress line on. Statements per second meanwhile."""
+        load = Load(self._mode)
+        command = pgbench_command(self._stage, self._contestant, load, self._stage.folder)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
         try:
-            time.sleep(1.5)
+            if not any(PROGRESS.match(line) for line in process.stderr):
+                raise RuntimeError("pgbench made no progress")
             work()
-            out, said = load.communicate(timeout=60)
         finally:
-            load.kill()
-            load.wait()
-        found = _TPS.search(out)
-        if found is None:
-            raise RuntimeError(f"pgbench: {said[-300:]}")
-        return float(found[1])
+            process.kill()
+            _, said = process.communicate()
+        rates = [float(found[2]) for found in map(PROGRESS.match, said.splitlines()) if found]
+        if not rates or not sum(rates):
+            raise RuntimeError(f"pgbench made no progress: {said[-300:]}")
+        return sum(rates) / len(rates)
 
     def _perf(self, cpu_us: float, per_second: float) -> list[Table]:
         perf = _program("perf")
