@@ -1,5 +1,6 @@
 """`python -m tests.bench LINE`: measures one line of the benchmark, side by side; `all` measures every line and writes
-docs/benchmarks.md and docs/profiles.md, `report` writes them from what each line gave last. No test: it asserts nothing, and only ratios of one run are worth comparing.
+docs/benchmarks.md and docs/profiles.md, `report` writes them from what each line gave last. No test: it asserts
+nothing, and only ratios of one run are worth comparing.
 """
 
 from __future__ import annotations
