@@ -107,7 +107,13 @@ def _report() -> None:
     """From what each line gave last, perhaps at different times."""
     chapters = [chapter for chapter in map(kept, LINES) if chapter is not None]
     with run_stage() as stage:
-        found = [["date", f"{datetime.now(UTC):%Y-%m-%d %H:%M UTC}, lines measured one by one before"], *facts(stage)]
+        found = [
+            [
+                "date",
+                f"{datetime.now(UTC):%Y-%m-%d %H:%M UTC}, lines measured one by one before, at this commit or earlier ones",
+            ],
+            *facts(stage),
+        ]
     write(chapters, found, "python -m tests.bench report")
 
 
