@@ -110,7 +110,7 @@ def _report() -> None:
         found = [
             [
                 "date",
-                f"{datetime.now(UTC):%Y-%m-%d %H:%M UTC}, lines measured one by one before, at this commit or earlier ones",
+                f"{datetime.now(UTC):%Y-%m-%d %H:%M UTC}, lines measured one by one, at this commit or earlier",
             ],
             *facts(stage),
         ]
