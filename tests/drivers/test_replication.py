@@ -17,7 +17,7 @@ import pytest
 from proxy.embedded import EmbeddedServer
 from proxy.installation import find_system
 from tests.fix_pgwarden import DATABASE, Pgwarden, run_pgwarden, until
-from tests.fix_servers import TestServer
+from tests.fix_servers import TestServer, passing_server
 
 POLICIES = """
 principals:
@@ -47,7 +47,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]
     if installation is None:
         pytest.skip("no PostgreSQL is installed on this system")
     settings = {"fsync": "off", "wal_level": "logical", "max_wal_senders": "8"}
-    with EmbeddedServer(tmp_path_factory.mktemp("source"), installation, settings=settings) as server:
+    with passing_server(tmp_path_factory.mktemp("source"), installation, settings=settings) as server:
         with psycopg.connect(server.dsn(), autocommit=True) as connection:
             connection.execute("CREATE DATABASE changes")
             connection.execute("CREATE DATABASE store")

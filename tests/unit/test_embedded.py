@@ -37,6 +37,7 @@ time.sleep(600)
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EmbeddedServer]:
     with EmbeddedServer(tmp_path / "postgres", request.param, settings=FAST) as running:
         yield running
+    shutil.rmtree(running.directory, ignore_errors=True)
 
 
 def one(dsn: str, query: str) -> object:

@@ -18,7 +18,7 @@ from proxy.installation import find_system
 from proxy.net.tls import own_binding
 from tests.drivers.middleman import Middleman
 from tests.fix_pgwarden import password_of, until
-from tests.fix_servers import TestServer
+from tests.fix_servers import TestServer, passing_server
 from tests.unit.net.certificates import Authority, Pair
 from tests.unit.net.worker_stage import worker_before
 
@@ -132,7 +132,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> I
     if installation is None:
         pytest.skip("no PostgreSQL is installed on this system")
     directory = tmp_path_factory.mktemp("secured")
-    with EmbeddedServer(directory, installation, settings={"fsync": "off"}) as server:
+    with passing_server(directory, installation, settings={"fsync": "off"}) as server:
         pair = authority.pair("database")
         for source, name in ((pair.certificate, "server.crt"), (pair.key, "server.key")):
             target = server.data / name

@@ -20,8 +20,8 @@ from psycopg.pq import ExecStatus, Format
 
 from policies.masks import MaskError, check_type, sql_form, stream_form
 from policies.model import MaskSpec
-from proxy.embedded import EmbeddedServer
 from proxy.installation import find_system, find_wheel
+from tests.fix_servers import passing_server
 
 
 def spec(kind: str, **parameters: Any) -> MaskSpec:
@@ -230,7 +230,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[psycopg.C
         connections = []
         for installation in found:
             directory = tmp_path_factory.mktemp("server")
-            server = stack.enter_context(EmbeddedServer(directory, installation, settings={"fsync": "off"}))
+            server = stack.enter_context(passing_server(directory, installation, settings={"fsync": "off"}))
             options = "-c timezone=UTC -c client_encoding=UTF8"
             connection = psycopg.connect(server.dsn(), autocommit=True, options=options)
             connections.append(stack.enter_context(connection))
