@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from importlib.resources import files
 
 # Types whose comparisons can't fail, by OID and pg_type.typname: columns of them may be in a condition that enters a
@@ -53,6 +54,7 @@ class Operator:
     kind: OperatorClass
 
 
+@lru_cache(4096)
 def operators(name: str, left: str | None, right: str | None) -> tuple[Operator, ...]:
     """Those that operands of these types may mean; None for a type that isn't known, "" for no operand.
 

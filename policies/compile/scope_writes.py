@@ -9,7 +9,8 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from policies.compile.facts import Block, Ctes, Facts, FromItem, Place, RelationUse, UnknownNode, Write
-from policies.compile.tree import Tree, is_node, is_same
+from policies.compile.same_trees import is_same
+from policies.compile.tree import Tree, is_node
 
 WRITES = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
 # Where each kind of write has the FROM items besides its target.

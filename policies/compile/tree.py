@@ -1,15 +1,13 @@
-"""Small tools over libpg_query's JSON trees: naming nodes, walking, comparing. Knows no policy and no scope."""
+"""Small tools over libpg_query's JSON trees: naming nodes, walking. Compiled where it can be.
+
+Knows no policy and no scope. Nothing here calls itself: compiled code has no guard against deep trees.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 Tree = dict[str, Any]
-
-_PLACES = frozenset(
-    {"location", "stmt_location", "stmt_len", "rexpr_list_start", "rexpr_list_end", "list_start", "list_end"}
-)
 
 
 def node_kind(value: Any) -> str | None:
@@ -35,53 +33,34 @@ def strings_of(nodes: list[Any] | None) -> tuple[str, ...]:
     return tuple(text for text in map(string_of, nodes or ()) if text is not None)
 
 
-def without_places(value: Any) -> Any:
-    """A copy without byte positions, so that two readings of differently written text compare equal."""
-    if isinstance(value, dict):
-        return {k: without_places(v) for k, v in value.items() if k not in _PLACES}
-    if isinstance(value, list):
-        return [without_places(v) for v in value]
-    return value
-
-
-def is_same(left: Any, right: Any) -> bool:
-    """Whether two trees are equal but for byte positions. Quicker than comparing copies `without_places`.
-
-    Two subtrees that both have no positions are compared at once.
-    """
-    if left == right:
-        return True
-    if isinstance(left, dict):
-        if not isinstance(right, dict):
-            return False
-        shared = 0
-        for key, value in left.items():
-            if key not in _PLACES:
-                if key not in right or not is_same(value, right[key]):
-                    return False
-                shared += 1
-        return shared == sum(key not in _PLACES for key in right)
-    if isinstance(left, list):
-        return isinstance(right, list) and len(left) == len(right) and all(map(is_same, left, right))
-    return type(left) is type(right) and bool(left == right)
-
-
-def nodes_of(value: Any) -> Iterator[tuple[str, Tree]]:
+def nodes_of(value: Any) -> list[tuple[str, Tree]]:
     """Every node below and at `value`, parents first, as (kind, fields)."""
-    # Walks are most of what a decision costs: what can't hold a node isn't put on the stack.
-    stack: list[Any] = [value] if isinstance(value, dict | list) else []
-    while stack:
-        current = stack.pop()
-        inner = current if type(current) is list else current.values()
-        if len(inner) == 1 and inner is not current:
-            (key,) = current
-            if key[:1].isupper():
-                yield key, current[key]
-        stack.extend([entry for entry in reversed(inner) if type(entry) is dict or type(entry) is list])
+    found: list[tuple[str, Tree]] = []
+    pending: list[Any] = [value] if isinstance(value, dict | list) else []
+    while pending:
+        current = pending.pop()
+        if type(current) is list:
+            inner = current
+        else:
+            inner = list(current.values())
+            if len(inner) == 1:
+                key = next(iter(current))
+                if key[:1].isupper():
+                    found.append((key, inner[0]))
+        at = len(inner)
+        while at > 0:  # what can't hold a node isn't kept
+            at -= 1
+            entry = inner[at]
+            if type(entry) is dict or type(entry) is list:
+                pending.append(entry)
+    return found
 
 
 def contains(value: Any, kind: str) -> bool:
-    return any(found == kind for found, _ in nodes_of(value))
+    for found, _ in nodes_of(value):  # noqa: SIM110 - compiled, an expression is no quicker
+        if found == kind:
+            return True
+    return False
 
 
 def literal_text(node: Any) -> str | None:

@@ -11,7 +11,8 @@ from typing import Any
 
 from policies.compile.draft import Access, Draft
 from policies.compile.parse import ParseError, Statement, parse
-from policies.compile.tree import Tree, is_same, node_kind
+from policies.compile.same_trees import is_same
+from policies.compile.tree import Tree, node_kind
 from policies.compile.writes.proof import are_writes_guarded
 
 

@@ -15,8 +15,9 @@ from policies.compile.catalogs import visible_argument
 from policies.compile.draft import Draft, Splice
 from policies.compile.parse import parse
 from policies.compile.rules.column_origins import ColumnOrigins
+from policies.compile.same_trees import without_places
 from policies.compile.splice import apply, ordered
-from policies.compile.tree import Tree, contains, is_node, literal_text, nodes_of, strings_of, without_places
+from policies.compile.tree import Tree, contains, is_node, literal_text, nodes_of, strings_of
 
 # Catalogs whose guards show a row only where a look-up of its number would find it.
 _WHOLE_ROWS = frozenset({"pg_constraint", "pg_index", "pg_rewrite", "pg_trigger", "pg_partitioned_table"})

@@ -11,7 +11,8 @@ from policies.compile.draft import Access, Draft, Splice, Target
 from policies.compile.guards import guard_body, quote
 from policies.compile.parse import ParseError, parse
 from policies.compile.rules.samples import require_sample, sampled, splice_sample
-from policies.compile.tree import Tree, is_node, nodes_of, without_places
+from policies.compile.same_trees import without_places
+from policies.compile.tree import Tree, is_node, nodes_of
 from policies.expressions import ExpressionError
 from policies.masks import MaskError
 

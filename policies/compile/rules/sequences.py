@@ -13,7 +13,8 @@ from policies.compile.catalogs import sequence_start
 from policies.compile.draft import Draft, Splice
 from policies.compile.parse import parse
 from policies.compile.rules.arguments import extents_of, filled
-from policies.compile.tree import Tree, is_node, strings_of, without_places
+from policies.compile.same_trees import without_places
+from policies.compile.tree import Tree, is_node, strings_of
 
 _NAME = "pg_get_sequence_data"
 _ARGUMENT = 60_001  # a stand-in while the subquery's own text is parsed

@@ -14,8 +14,9 @@ from typing import Any
 from policies.compile.draft import Draft, Target
 from policies.compile.guards import quote
 from policies.compile.parse import ParseError, parse, scan
+from policies.compile.same_trees import without_places
 from policies.compile.scope import FromItem, Reference, UnknownNode, read_select
-from policies.compile.tree import Tree, nodes_of, string_of, strings_of, without_places
+from policies.compile.tree import Tree, nodes_of, string_of, strings_of
 from policies.compile.writes.meaning import SYSTEM_COLUMNS
 from policies.expressions import ExpressionError, bind_expression
 from policies.masks import MaskError, sql_form

@@ -15,7 +15,8 @@ from typing import Any
 from policies.catalog import Relation
 from policies.compile.draft import Draft, Target
 from policies.compile.parse import ParseError, parse
-from policies.compile.tree import Tree, contains, is_node, is_same, nodes_of, strings_of
+from policies.compile.same_trees import is_same
+from policies.compile.tree import Tree, contains, is_node, nodes_of, strings_of
 from policies.compile.writes.changes import Change, change_of
 from policies.compile.writes.expressions import UnboundError, own_filters, value_of
 from policies.compile.writes.targets import target_of

@@ -9,7 +9,8 @@ from typing import Any
 
 from policies.compile.draft import Draft
 from policies.compile.facts import Write
-from policies.compile.tree import Tree, is_node, is_same
+from policies.compile.same_trees import is_same
+from policies.compile.tree import Tree, is_node
 from policies.compile.writes.targets import target_of
 
 _CONDITIONS = {"UpdateStmt": "whereClause", "DeleteStmt": "whereClause", "MergeStmt": "joinCondition"}

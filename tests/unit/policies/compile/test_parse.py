@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from policies.compile.parse import ParseError, parse
-from policies.compile.tree import is_same, without_places
+from policies.compile.same_trees import is_same, without_places
 
 TEXTS = [
     'SELECT array[], row(), $1, \'x"location":5,\' AS "a""location"":5"',
