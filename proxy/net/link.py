@@ -125,7 +125,9 @@ class ClientLink(asyncio.Protocol):
                 self._lane_failed()
                 return
             if sent is not None:
-                if self._is_strict:
+                if not sent:
+                    self._borrow(lane.link_kind, is_first=False)
+                elif self._is_strict:
                     self._write_server(sent)
                 else:
                     self._send_server(sent)
@@ -179,6 +181,8 @@ class ClientLink(asyncio.Protocol):
                 return
             if shown is not None:
                 self._write_client(shown)
+                if self._lent is not None and lane.gives_back():
+                    self._return_server()
                 return
         self.session.server_data(data)
         self._carry_out()
@@ -412,9 +416,12 @@ class ClientLink(asyncio.Protocol):
     # a link that others use, too
 
     def _borrow(self, kind: LinkKind, is_first: bool) -> None:
-        self._timers.stop_handshake()
-        self._pool = self._surroundings.pool(self.session.database)
-        assert self._pool is not None, "sessions that borrow know that there is a pool"
+        if self._lent is not None:
+            return  # it came before the session knew that it would
+        if self._pool is None:
+            self._timers.stop_handshake()
+            self._pool = self._surroundings.pool(self.session.database)
+            assert self._pool is not None, "sessions that borrow know that there is a pool"
         self._pool.borrow(self, kind, self._last_lent, is_first)
 
     def server_lent(self, link: PooledLink) -> None:
@@ -422,9 +429,23 @@ class ClientLink(asyncio.Protocol):
         self._server = link.server
         self._is_server_full = False
         link.server.attach(self)
-        if self._lent is link:  # it wasn't lost meanwhile
+        if self._lent is link and not self._is_taken_by_lane(link):  # it wasn't lost meanwhile
             self.session.server_lent(link.shared)
             self._carry_out()
+
+    def _is_taken_by_lane(self, link: PooledLink) -> bool:
+        """Whether the lane needs no more than the link for what it keeps."""
+        lane = self._lane
+        if lane is None or not lane.is_waiting:
+            return False
+        try:
+            sent = lane.lent(link.shared)
+        except Exception:  # noqa: BLE001 - told there: the session ends
+            self._lane_failed()
+            return True
+        if sent is not None:
+            self._write_server(sent)
+        return sent is not None
 
     def lend_failed(self, sqlstate: str, message: str) -> None:
         self.session.lend_failed(sqlstate, message)
@@ -433,6 +454,8 @@ class ClientLink(asyncio.Protocol):
     def _return_server(self) -> None:
         link, self._lent, self._server = self._lent, None, None
         if link is not None and self._pool is not None:
+            if self._is_client_full:
+                set_reading(link.server.transport, True)
             self._pool.give_back(link)
 
     async def _cancel_lent(self, pool: Pool) -> None:

@@ -117,7 +117,12 @@ class Pool:
         return asyncio.get_running_loop().time()
 
     def borrow(self, borrower: Borrower, kind: LinkKind, last: PooledLink | None, is_first: bool) -> None:
-        """`last`: the link that the borrower had last. `is_first`: who can't wait for a server that is away."""
+        """`last`: the link that the borrower had last. `is_first`: who can't wait for a server that is away.
+
+        Who waits already keeps its turn.
+        """
+        if borrower in self._waiters:
+            return
         link = None if self._waiters else self._take(kind, last)
         if link is not None:
             self._lend(link, borrower, 0.0)
@@ -153,6 +158,8 @@ class Pool:
         """Its borrower is done with it. Where a cancel is under way to it, it rests until that is there."""
         if link not in self._lent:
             return
+        if self._waiters and self._is_fit(link) and self._hand_on(link):
+            return
         if link.cancels:
             link.is_waiting_for_cancels = True
             link.rest()  # what it says is no longer its borrower's
@@ -168,6 +175,22 @@ class Pool:
             self._idle.append(link)
             self._watch_idle()
         self._count_links()
+
+    def _is_fit(self, link: PooledLink) -> bool:
+        """Whether somebody else may have it at once."""
+        is_over = link.is_over or link.cancels or link.shared.is_spent or self._is_closed
+        return not is_over and not link.is_waiting_for_cancels and self._now_s < link.until_s
+
+    def _hand_on(self, link: PooledLink) -> bool:
+        """To who has waited longest, without a rest. False: that one needs another kind."""
+        borrower, waiter = next(iter(self._waiters.items()))
+        if waiter.kind is not link.shared.kind:
+            return False
+        del self._waiters[borrower]
+        self._tallies.pool_waiting -= 1
+        self._tallies.count_lent(self._now_s - waiter.since_s)
+        borrower.server_lent(link)
+        return True
 
     def cancel_done(self, link: PooledLink) -> None:
         """A cancel request has reached the server, or never will."""

@@ -97,6 +97,12 @@ class PooledLink:
         """Nothing is sent meanwhile."""
 
     @property
+    def is_over(self) -> bool:
+        """Whether it has ended, or is about to."""
+        transport = self.server.transport
+        return self.is_lost or self.server.is_lost or transport is None or transport.is_closing()
+
+    @property
     def is_quiet(self) -> bool:
         """Whether nothing has come in part."""
         return not self._cutter.unread_bytes

@@ -112,6 +112,10 @@ class ServerLink(asyncio.Protocol):
         self._is_lost = False
         self.closed = asyncio.get_running_loop().create_future()
 
+    @property
+    def is_lost(self) -> bool:
+        return self._is_lost
+
     def attach(self, receiver: Receiver) -> None:
         self._receiver = receiver
         if self._is_lost:

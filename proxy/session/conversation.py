@@ -146,8 +146,6 @@ class Conversation:
         names = self.confirmed.names
         portal = names.portal(b"")
         is_suspended = isinstance(portal, Portal) and portal.account is not None
-        if self.lending is not None:
-            return False  # what a shared link holds is looked at message by message
         is_full = names.is_full or names.has_many_portals
         return self.status in (b"I", b"T") and not self.is_catalog_awaited and not is_suspended and not is_full
 
@@ -188,6 +186,8 @@ class Conversation:
                 break
         if item.accounts and not self.is_counted:
             self.count_running(account.plan for account in item.accounts)
+        if item.kind is Kind.QUERY and self.lending is not None:
+            self.lending.queried()
         self.queue.append(item)
         sent.expect(item)
         if item.kind in ENDED_BY_READY:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from policies.decision import NO_EFFECT, NOTHING_LEFT, Decision
+from policies.decision import NO_EFFECT, NOTHING_LEFT, Decision, Leaves
 from policies.masks import StreamMask
 from proxy.session.held import EMPTY_PLAN
 from proxy.session.ledger import verdict_of
@@ -21,6 +21,7 @@ PLAIN: Final = 1  # it changes nothing that the session follows
 BEGIN: Final = 2
 END: Final = 3  # COMMIT or ROLLBACK
 
+_HARMLESS: Final = (NOTHING_LEFT, Leaves(has_sequences=True))
 _PLAIN_COMMANDS: Final = frozenset({"select", "insert", "update", "delete", "merge", "show"})
 _CONTROL: Final = {"begin": BEGIN, "commit": END, "rollback": END}
 _MOST_DESCRIPTIONS: Final = 8  # of one statement: clients ask for the same formats again and again
@@ -53,6 +54,8 @@ class Course:
         self.most_rows = NO_LIMIT if limits.rows is None else limits.rows
         self.most_bytes = NO_LIMIT if limits.bytes is None else limits.bytes
         self.is_masked = bool(self.plan.column_masks)
+        self.has_tables = bool(self.plan.tables)
+        self.has_sequences = self.plan.leaves.has_sequences
         self.last: Placed | None = None
         self._placed: dict[bytes, Placed] = {}
 
@@ -80,7 +83,7 @@ def _way_of(decision: Decision) -> int:
     if decision.refusal is not None or len(decision.plans) != 1:
         return LONG
     plan = decision.plans[0]
-    if plan.effect != NO_EFFECT or plan.leaves != NOTHING_LEFT or plan.is_ddl or plan.is_tainting:
+    if plan.effect != NO_EFFECT or plan.leaves not in _HARMLESS or plan.is_ddl or plan.is_tainting:
         return LONG
     # A text's trace id is its own; other texts of its shape would bear it.
     if plan.hidden_columns or plan.raw_columns or plan.check is not None or "traceparent" in plan.text:

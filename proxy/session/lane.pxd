@@ -5,11 +5,12 @@ from policies.compile.shapes cimport Entry, Known, Scope
 from proxy.session.course cimport Course, Placed
 from proxy.session.deferred cimport Deferred
 from proxy.session.epoch cimport Epoch
+from proxy.session.loan cimport Loan
 from proxy.session.standing cimport Standing
 from proxy.wire.cycles cimport Answer, Asked
 from proxy.wire.frames cimport FrameCutter
 
-cdef int _AWAY, _RESTING, _RUNNING, _IDLE, _IN_BLOCK
+cdef int _AWAY, _RESTING, _RUNNING, _WAITING, _IDLE, _IN_BLOCK
 cdef Py_ssize_t _MOST_BYTES
 
 cdef class Lane:
@@ -20,6 +21,7 @@ cdef class Lane:
     cdef Epoch _epoch
     cdef Py_ssize_t _most_bytes
     cdef object _handover
+    cdef Loan _loan
     cdef object _services
     cdef object _now_us
     cdef object _append_intent
@@ -50,8 +52,19 @@ cdef class Lane:
     cdef long long _added_us
 
     cdef _forget_statement(self)
-    @cython.locals(is_sure=bint, kind=int)
+    @cython.locals(is_sure=bint, kind=int, loan=Loan)
     cpdef bytes client(self, bytes chunk)
+
+    @cython.locals(loan=Loan, sent=bytes)
+    cpdef bytes lent(self, link)
+
+    @cython.locals(loan=Loan, kept=bytes)
+    cpdef bytes take_kept(self)
+
+    @cython.locals(loan=Loan)
+    cpdef bint gives_back(self) except -1
+
+    cdef bytes _take(self, int kind, bytes chunk)
 
     @cython.locals(answer=Answer, course=Course, placed=Placed)
     cpdef bytes server(self, bytes chunk)
@@ -64,7 +77,7 @@ cdef class Lane:
     @cython.locals(begun=cython.longlong, asked=Asked, known=Known, course=Course, length=Py_ssize_t, parse=bytes)
     cdef bytes _parsed(self, bytes chunk)
 
-    @cython.locals(begun=cython.longlong, asked=Asked, standing=Standing, course=Course)
+    @cython.locals(begun=cython.longlong, asked=Asked, standing=Standing, course=Course, sent=bytes)
     cdef bytes _named(self, bytes chunk)
 
     cdef bint _begin(self, int kind, Course course, bytes text, long long begun) except -1

@@ -20,7 +20,9 @@ from proxy.session.course import BEGIN, LONG, PLAIN, Course, Placed
 from proxy.session.deferred import Deferred
 from proxy.session.epoch import Epoch
 from proxy.session.handover import Given, Handover, oids_of
+from proxy.session.loan import Loan
 from proxy.session.opened import OpenSession
+from proxy.session.shared_link import LinkKind, SharedLink
 from proxy.session.standing import Standing, standing_of
 from proxy.wire.cycles import BOUND, OTHER, PARSED, QUERY, Answer, Asked
 from proxy.wire.errors import ProtocolViolation
@@ -29,10 +31,12 @@ from proxy.wire.rows import mask_rows
 
 log = logging.getLogger("pgwarden.session")
 
-# Whose turn it is. AWAY: the long way has it; RESTING: the next chunk may be the lane's; RUNNING: an answer is due.
+# Whose turn it is. AWAY: the long way has it; RESTING: the next chunk may be the lane's; RUNNING: an answer is due;
+# WAITING: a chunk is kept until a link is lent.
 _AWAY: Final = 0
 _RESTING: Final = 1
 _RUNNING: Final = 2
+_WAITING: Final = 3
 _MOST_STANDING: Final = 256
 _MOST_BYTES: Final = 1 << 20  # of a chunk; beyond, the work is elsewhere
 _IDLE: Final = 0x49
@@ -57,6 +61,7 @@ class Lane:
         self._most_bytes = min(_MOST_BYTES, most_bytes)
         self._handover = Handover(self._c)
         self._deferred = Deferred(self._c, self._handover)
+        self._loan = None if self._c.lending is None else Loan(self._c, self._c.lending)
         services = self._c.services
         self._services = services
         self._now_us = services.now_us
@@ -90,13 +95,25 @@ class Lane:
     @property
     def is_running(self) -> bool:
         """Whether an answer is due that only the lane knows of."""
-        return self._turn == _RUNNING
+        return self._turn >= _RUNNING
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a chunk is kept until a link is `lent`."""
+        return self._turn == _WAITING
+
+    @property
+    def link_kind(self) -> LinkKind:
+        """Of the link that it waits for."""
+        lending = self._c.lending
+        assert lending is not None
+        return lending.kind
 
     # the client's chunk
 
     def client(self, chunk: bytes) -> bytes | None:
-        """What goes to the server, its record written; None, and nothing was done."""
-        if self._turn == _RUNNING or len(chunk) > self._most_bytes:
+        """What goes to the server, its record written; None, and nothing was done. Empty: it waits for a link."""
+        if self._turn >= _RUNNING or len(chunk) > self._most_bytes:
             return None
         is_sure = self._turn == _RESTING and self._seen == self._epoch.number and not self._is_timed
         if not is_sure and not self._enter():
@@ -104,6 +121,41 @@ class Lane:
         kind = self._asked.read(chunk)
         if kind == OTHER:
             return None
+        loan = self._loan
+        if loan is not None and loan.link is None:
+            loan.kept = chunk
+            self._turn = _WAITING
+            return b""
+        return self._take(kind, chunk)
+
+    def lent(self, link: SharedLink) -> bytes | None:
+        """What goes to the server of the chunk that waited; None: the long way has it, once it is told of the link."""
+        loan = self._loan
+        assert loan is not None
+        self._turn = _RESTING
+        if self._seen != self._epoch.number or (self._is_timed and not self._is_same_policy()) or not loan.take(link):
+            return None
+        sent = self._take(self._asked.kind, loan.kept)
+        if sent is not None:
+            loan.kept = b""
+        return sent
+
+    def take_kept(self) -> bytes:
+        """The chunk that waits for a link, or did in vain: the long way's from now on."""
+        loan = self._loan
+        if loan is None:
+            return b""
+        kept, loan.kept = loan.kept, b""
+        if self._turn == _WAITING:
+            self._turn = _RESTING
+        return kept
+
+    def gives_back(self) -> bool:
+        """To be asked behind an answer: whether the link is anybody's from now on."""
+        loan = self._loan
+        return loan is not None and self._turn == _RESTING and self._status == _IDLE and loan.give_back()
+
+    def _take(self, kind: int, chunk: bytes) -> bytes | None:
         if kind == QUERY:
             return self._query(chunk)
         if kind == PARSED:
@@ -159,10 +211,13 @@ class Lane:
             return None
         if course.is_masked and not standing.foresee(asked.formats):
             return None
-        if not self._begin(BOUND, course, standing.text, begun):
+        sent: bytes | None = chunk
+        if self._loan is not None:
+            sent = self._loan.bound(chunk, asked.statement, standing.prepared)
+        if sent is None or not self._begin(BOUND, course, standing.text, begun):
             return None
         self._stood = standing
-        return chunk
+        return sent
 
     def _begin(self, kind: int, course: Course, text: bytes, begun: int) -> bool:
         """The intent's record, and the lane is running. False: the journal takes nothing."""
@@ -180,6 +235,8 @@ class Lane:
         self._started_us = self._now_us()
         self._added_us = self._started_us - begun
         self._turn = _RUNNING
+        if self._loan is not None:
+            self._loan.run(course, kind != BOUND)
         return True
 
     def _find(self, text: bytes) -> Known | None:
@@ -221,6 +278,8 @@ class Lane:
             return False
         if self._opened.is_waiting or self._opened.is_held or not c.is_at_rest:
             return False
+        if self._loan is not None and not self._loan.enter():
+            return False
         seen = self._epoch.number
         try:
             policy = c.policy()
@@ -254,7 +313,7 @@ class Lane:
             return False
 
     def _stand(self, name: bytes) -> Standing | None:
-        if not name and not self._deferred.is_unnamed_kept:
+        if not name and (not self._deferred.is_unnamed_kept or self._loan is not None):
             return None
         standing = standing_of(self._c, self._policy, name)
         if standing is not None and len(self._standing) < _MOST_STANDING:
@@ -408,6 +467,8 @@ class Lane:
         """From here on the long way has the session, as if it had had it all the time. Raises Unexpected."""
         if self._turn == _AWAY:
             return
+        if self._turn == _WAITING:
+            self._client.feed(self.take_kept())
         is_running = self._turn == _RUNNING
         self._turn = _AWAY
         self._c.active_us = self._last_us

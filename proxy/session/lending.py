@@ -92,7 +92,30 @@ class Lending:
             c.send_server(setup_bytes(statements))
             count += 1
         if count:
+            self.queried()
             self.setup = Setup(link.reported, count)
+
+    def queried(self) -> None:
+        """A Query goes to the server, which takes the unnamed statement for its own: whosever it was, it is gone."""
+        if self.link is not None:
+            self.link.unnamed = None
+
+    def begin_quietly(self, c: Conversation, link: SharedLink) -> bool:
+        """As `begin` and `report` where nothing has to be sent or told; else False, and nothing was done."""
+        if link.last is not self and (link.is_unclean or link.has_sequences):
+            return False
+        wanted = c.confirmed.track.settings
+        if link.settings != wanted or self.told != link.reported or self._wanted(wanted) is not wanted:
+            return False
+        self._note_catalog(c, link)
+        self.link, link.last, link.settings = link, self, wanted
+        self._is_forgetting = self._is_private = False
+        return True
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether statements that leave nothing need no more of it than a link: what the lane asks."""
+        return not self.pin and self.setup is None and not self.is_asking
 
     def _note_catalog(self, c: Conversation, link: SharedLink) -> None:
         """Behind a change of the catalog, what is known of the database's own code may be wrong."""

@@ -160,8 +160,9 @@ class Session:
         self._guarded(lambda: self._upstream_connected(channel, is_last))
 
     def server_lent(self, link: SharedLink) -> None:
-        """The answer to a BorrowServer."""
-        self._guarded(lambda: self._server_lent(link))
+        """The answer to a BorrowServer, or to a chunk that the lane keeps."""
+        kept = b"" if self._lane is None else self._lane.take_kept()
+        self._guarded(lambda: self._server_lent(link, kept))
 
     def lend_failed(self, sqlstate: str, message: str) -> None:
         """No link could be lent. The text is shown to the client: no secrets in it."""
@@ -237,7 +238,10 @@ class Session:
             return
         try:
             if self._lane is not None:
+                is_kept = self._lane.is_waiting
                 self._lane.leave()
+                if is_kept:
+                    self._read_client()  # it asks for a link on the long way, and the one that was asked for will do
             step()
             if self._open_session is not None:
                 self._open_session.watch_idleness()
@@ -363,10 +367,13 @@ class Session:
         if self._open_session is None and borrowing.conversation is not None:
             self._open(borrowing.conversation)
 
-    def _server_lent(self, link: SharedLink) -> None:
+    def _server_lent(self, link: SharedLink, kept: bytes) -> None:
         assert self._borrowing is not None, "links are lent to those that ask"
-        self._borrowing.lent(link, self._outbox)
-        self._open_borrowing(self._borrowing)
+        if self._borrowing.lending.link is not link:  # the lane may have taken it already
+            self._borrowing.lent(link, self._outbox)
+            self._open_borrowing(self._borrowing)
+        if kept:
+            self._client.feed(kept)
         self._read_client()
 
     def _give_back(self) -> None:

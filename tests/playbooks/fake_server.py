@@ -17,13 +17,17 @@ CONTROL = {"BEGIN": b"T", "COMMIT": b"I", "ROLLBACK": b"I"}
 
 @dataclass(frozen=True)
 class Result:
-    """What a text gives. `fails`: SQLSTATE of the error behind the rows; `says`: whether a NOTICE comes before."""
+    """What a text gives. `fails`: SQLSTATE of the error behind the rows; `says`: whether a NOTICE comes before.
+
+    `reports`: settings that are reported as changed, as if it were a SET.
+    """
 
     fields: tuple[m.Field, ...] = ()
     rows: tuple[tuple[bytes | None, ...], ...] = ()
     tag: bytes = b"SELECT 1"
     fails: str = ""
     says: bool = False
+    reports: tuple[tuple[bytes, bytes], ...] = ()
 
 
 @dataclass
@@ -125,4 +129,5 @@ class FakeServer:
             said += self._fail(result.fails)
             self.is_skipping = not is_described
             return said
-        return [*said, m.CommandComplete(result.tag)]
+        changed = [m.ParameterStatus(name, value) for name, value in result.reports]
+        return [*said, m.CommandComplete(result.tag), *changed]

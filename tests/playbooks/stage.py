@@ -25,8 +25,19 @@ from policies.limits import Limit, Load, Loads
 from policies.model import EffectivePolicy, Limits, Principal, RuleId, Source, Statement
 from proxy.session.epoch import Epoch
 from proxy.session.phase import Phase
-from proxy.session.ports import Command, CostQuery, Estimate, Gateway, Measures, Pooling, Rules
+from proxy.session.ports import (
+    BorrowServer,
+    Command,
+    CostQuery,
+    Estimate,
+    Gateway,
+    Measures,
+    Pooling,
+    ReturnServer,
+    Rules,
+)
 from proxy.session.session import Session
+from proxy.session.shared_link import SharedLink
 from proxy.wire import messages as m
 from proxy.wire.codec import decode_backend, decode_frontend, decode_startup, encode
 from proxy.wire.frames import FrameCutter, FrameLimits
@@ -276,10 +287,25 @@ class Play:
             sent = None if self.session.lane is None else self.session.lane.client(piece)
             if sent is None:
                 self.session.client_data(piece)
+            elif not sent:
+                assert self.session.lane is not None
+                self.commands.append(BorrowServer(self.session.lane.link_kind))
             else:
                 self.taken += 1
                 self._collect_server(sent)
             self.collect()
+        return self
+
+    def lend(self, link: SharedLink) -> Play:
+        """A link of a pool, for what was said."""
+        lane = self.session.lane
+        sent = lane.lent(link) if lane is not None and lane.is_waiting else None
+        if sent is None:
+            self.session.server_lent(link)
+        else:
+            self.taken += 1
+            self._collect_server(sent)
+        self.collect()
         return self
 
     def server(self, *messages: m.Message) -> Play:
@@ -291,7 +317,10 @@ class Play:
             if shown is None:
                 self.session.server_data(piece)
             else:
+                assert self.session.lane is not None
                 self._collect_client(shown)
+                if self.session.lane.gives_back():
+                    self.commands.append(ReturnServer())
             self.collect()
         return self
 
@@ -356,6 +385,15 @@ class Play:
         challenge = self._heard_by_client[-1]
         if isinstance(challenge, m.AuthenticationSASLContinue):
             self.client(m.SASLResponse(scram.final(challenge.data)))
+        return self
+
+    def open_pooled(self, **more: str) -> Play:
+        """Greeted with what the services' pool knows; no link has been lent yet."""
+        self._to_server.end_startup()
+        self.log_in(**more)
+        assert self.session.phase is Phase.OPEN
+        self.client_hears()
+        self.told()
         return self
 
     def open(self, **more: str) -> Play:
