@@ -7,14 +7,14 @@ as a statement's records are is decoded and translated field by field. Both ways
 from __future__ import annotations
 
 import struct
-from binascii import Error as HexError
-from binascii import unhexlify
 from decimal import Decimal
 from uuid import UUID
 
 import msgspec
 
 from audit.copy_fields import (
+    COPY_END,
+    COPY_START,
     EPOCH_US,
     NULL,
     bytes_field,
@@ -28,24 +28,23 @@ from audit.errors import CorruptJournalError
 from audit.record import Record, Stage, Verdict, record_of
 from audit.store_rows import COLUMNS, ChainedRecord
 
+_BODY_AT = 64  # of what `add` is given: two hashes stand before it
 _KEPT = 2048  # translations of one kind
-_START = b"\xdc\x00\x1d\xd9\x20"  # as many fields as the first release had, and an id of 32 digits
+_HEADER = b"\xdc\x00\x1d\xd9\x20"  # as many fields as the first release had, and an id of 32 digits
+_STATEMENT = b"\xd9\x20"  # a statement's id of 32 digits
 _HASHES = b"\xa0\xa0"  # empty, as the body has them
 _DENY = b"\xa4deny"
 _INTENT = b"\xa6intent"
 _OUTCOME = b"\xa7outcome"
-_TIME = struct.Struct(">Q")
-_LENGTH = struct.Struct(">i")
-_INT8 = struct.Struct(">iq")
-_NUMERIC = struct.Struct(">iHhHH4H")
-_ID_LENGTH = _LENGTH.pack(16)
-_HASH_LENGTH = _LENGTH.pack(32)
-_STAGES = {bytes((0xA0 | len(stage),)) + stage.value.encode(): text_field(stage.value) for stage in Stage}
 _DAY_US = 86_400_000_000
 _LATEST_US = 1 << 53
-# What stands before a number's own bytes in a field of 8 bytes, by how many bytes it has.
-_INT8_STARTS = tuple(_LENGTH.pack(8) + bytes(8 - size) for size in range(9))
+_NO_DIGIT = 16
+_DIGITS = bytes(b"0123456789abcdef".find(byte) % 17 for byte in range(256))  # what a hexadecimal digit means
+_EPOCH_US = EPOCH_US  # names of other modules have no types
+_NULL = NULL
 _LATER = b"".join((text_field(""), NULL, texts_field(()), texts_field(()), NULL))
+_EMPTY_INT8 = int8_field(0)
+_EMPTY_COST = cost_field(Decimal(0))
 
 _SPEAKER = msgspec.msgpack.Decoder(tuple[str, str, str, str, str, str, str, str, str, str])
 _DECIDED = msgspec.msgpack.Decoder(
@@ -62,31 +61,51 @@ class OddBody(Exception):
 class RowWriter:
     """Collects the rows of one chain's records, and what else must be known of them to ship them.
 
-    `rows` are whole rows of COLUMNS; `days` the days since 1970 of their times; `opened` the times (us) of statements
-    that began and didn't end among them, by id; `closed` the ids of those that ended and had begun before.
+    `rows` are whole rows of COLUMNS, `count` how many; `days` the days since 1970 of their times; `opened` the times
+    (us) of statements that began and didn't end among them, by id; `closed` the ids of those that ended and had begun
+    before.
     """
 
     def __init__(self, chain: str) -> None:
         self._chain = struct.pack(">H", len(COLUMNS)) + text_field(chain)
+        # What stands before the speaker's fields, with room for the number, the ids and the time.
+        self._intent = bytearray(self._chain + _head("intent"))
+        self._outcome = bytearray(self._chain + _head("outcome"))
+        self._int8 = bytearray(_EMPTY_INT8)
+        self._cost = bytearray(_EMPTY_COST)
+        self._length = bytearray(4)
+        self._hashes = bytearray(2 * bytes_field(bytes(32)) + _LATER)
         self._speakers: dict[bytes, bytes] = {}
         self._decided: dict[bytes, bytes] = {}
         self._endings: dict[bytes, bytes] = {}
         self.begin()
 
     def begin(self) -> None:
-        """Forgets the records; keeps the translations."""
-        self.rows: list[bytes] = []
+        """Forgets the records; keeps the translations. What `rows` was belongs to who took it."""
+        self.rows = bytearray()
+        self.count = 0
         self.days: set[int] = set()
-        self.opened: dict[str, int] = {}
-        self.closed: list[str] = []
+        self.opened: dict[bytes, int] = {}
+        self.closed: list[bytes] = []
         self._last_day = -1
 
-    def add(self, number: int, prev_hash: bytes, own_hash: bytes, body: bytes) -> None:
-        """Adds the record with this number. Raises CorruptJournalError if the bytes aren't a record."""
+    def stream(self) -> bytearray:
+        """The rows as a whole stream of binary COPY; `begin` comes next."""
+        self.rows[:0] = COPY_START
+        self.rows += COPY_END
+        return self.rows
+
+    def add(self, number: int, record: bytes) -> None:
+        """Adds the record with this number: its previous and its own hash, and its body.
+
+        Raises CorruptJournalError if the bytes aren't a record.
+        """
+        end = len(self.rows)
         try:
-            self._add_plain(number, prev_hash, own_hash, body)
-        except (OddBody, IndexError, HexError, UnicodeDecodeError, struct.error, msgspec.MsgspecError):
-            self._add_odd(number, record_of(body, prev_hash, own_hash))
+            self._add_plain(number, record)
+        except (OddBody, IndexError, UnicodeDecodeError, msgspec.MsgspecError):
+            del self.rows[end:]
+            self._add_odd(number, record_of(record[_BODY_AT:], record[:32], record[32:_BODY_AT]))
 
     def _add_odd(self, number: int, record: Record) -> None:
         try:
@@ -96,59 +115,119 @@ class RowWriter:
 
     def add_record(self, number: int, record: Record) -> None:
         """The same, from the record itself."""
-        self.rows.append(self._chain + int8_field(number) + _fields_of(record))
+        self.rows += self._chain + int8_field(number) + _fields_of(record)
         is_run = record.stage is Stage.INTENT and record.decision is not Verdict.DENY
-        self._note(record.at, record.statement_id, is_run, record.stage is Stage.OUTCOME)
+        self._note(record.at, record.statement_id.encode("utf-8"), is_run, record.stage is Stage.OUTCOME)
 
-    def _add_plain(self, number: int, prev_hash: bytes, own_hash: bytes, body: bytes) -> None:
-        if body[:5] != _START:
+    def _add_plain(self, number: int, record: bytes) -> None:
+        is_intent = _has(record, _BODY_AT + 37, _INTENT)
+        statement_at = _BODY_AT + (44 if is_intent else 45)
+        is_plain = is_intent or _has(record, _BODY_AT + 37, _OUTCOME)
+        if not is_plain or not _has(record, _BODY_AT, _HEADER) or not _has(record, statement_at, _STATEMENT):
             raise OddBody
-        stage_end = _text_end(body, 37)
-        statement_end = _text_end(body, stage_end)
-        at = _time_at(body, statement_end)
-        speaker_at = statement_end + 9
-        text_at = _texts_end(body, speaker_at, 10)
-        text_end = _text_end(body, text_at)
-        rows_at = _decided_end(body, text_end)
-        bytes_at = _number_end(body, rows_at)
-        duration_at = _number_end(body, bytes_at)
-        cost_at = _number_end(body, duration_at)
-        currency_at = cost_at + 1 if body[cost_at] == 0xC0 else _text_end(body, cost_at)
-        hashes_at = _texts_end(body, currency_at, 2)
-        if body[hashes_at:] != _HASHES:
+        at = _number_at(record, statement_at + 35, 8)
+        if record[statement_at + 34] != 0xCF or at >= _LATEST_US:
             raise OddBody
-        stage, decided = body[37:stage_end], body[text_end:rows_at]
-        statement = body[_text_start(body, stage_end) : statement_end]
-        row = b"".join(
-            (
-                self._chain,
-                _INT8.pack(8, number),
-                _ID_LENGTH,
-                unhexlify(body[5:37]),
-                _stage(stage),
-                _LENGTH.pack(len(statement)),
-                statement,
-                _INT8.pack(8, at - EPOCH_US),
-                self._speaker_fields(body[speaker_at:text_at]),
-                _text(body[_text_start(body, text_at) : text_end]),
-                self._decided_fields(decided),
-                _number(body, rows_at, bytes_at),
-                _number(body, bytes_at, duration_at),
-                _number(body, duration_at, cost_at),
-                _cost(body[cost_at:currency_at]),
-                self._ending_fields(body[currency_at:hashes_at]),
-                _HASH_LENGTH,
-                prev_hash,
-                _HASH_LENGTH,
-                own_hash,
-                _LATER,
-            )
-        )
-        statement_id = statement.decode("ascii")
-        self.rows.append(row)
-        self._note(at, statement_id, stage == _INTENT and decided[:5] != _DENY, stage == _OUTCOME)
+        statement = cut(record, statement_at + 2, statement_at + 34)
+        rows = self.rows
+        head = self._intent if is_intent else self._outcome
+        self._fill_head(head, number, record, statement, at)
+        rows += head
+        speaker_at = statement_at + 43
+        text_at = _texts_end(record, speaker_at, 10)
+        text_end = _text_end(record, text_at)
+        decided_end = _decided_end(record, text_end)
+        rows += self._speaker_fields(cut(record, speaker_at, text_at))
+        self._put_text(cut(record, _text_start(record, text_at), text_end))
+        decided = cut(record, text_end, decided_end)
+        rows += self._decided_fields(decided)
+        cost_at = self._put_number(record, self._put_number(record, self._put_number(record, decided_end)))
+        currency_at = self._put_cost(record, cost_at)
+        hashes_at = _texts_end(record, currency_at, 2)
+        if len(record) != hashes_at + 2 or not _has(record, hashes_at, _HASHES):
+            raise OddBody
+        rows += self._ending_fields(cut(record, currency_at, hashes_at))
+        self._put_hashes(record)
+        self._note(at, statement, is_intent and not _has(decided, 0, _DENY), not is_intent)
 
-    def _note(self, at: int, statement_id: str, is_run: bool, is_outcome: bool) -> None:
+    def _fill_head(self, head: bytearray, number: int, record: bytes, statement: bytes, at: int) -> None:
+        """Number, id, statement's id and time, where `_head` has left room for them."""
+        place = len(self._chain) + 4
+        _put_int8(head, place, number)
+        place += 12
+        for index in range(16):
+            high, low = _DIGITS[record[_BODY_AT + 5 + 2 * index]], _DIGITS[record[_BODY_AT + 6 + 2 * index]]
+            if high >= _NO_DIGIT or low >= _NO_DIGIT:
+                raise OddBody
+            head[place + index] = 16 * high + low
+        place = len(head) - 44
+        for index in range(32):
+            byte = statement[index]
+            if byte >= 0x80:
+                raise OddBody
+            head[place + index] = byte
+        _put_int8(head, place + 36, at - _EPOCH_US)
+
+    def _put_text(self, value: bytes) -> None:
+        if not value.isascii():
+            value.decode("utf-8")
+        size = len(value)
+        for index in range(4):
+            self._length[3 - index] = size & 0xFF
+            size >>= 8
+        self.rows += self._length
+        self.rows += value
+
+    def _put_number(self, record: bytes, at: int) -> int:
+        """The field of the number, or nil, at `at`; gives where it ends."""
+        lead = record[at]
+        if lead == 0xC0:
+            self.rows += _NULL
+            return at + 1
+        if lead < 0x80:
+            value, end = lead, at + 1
+        elif 0xCC <= lead <= 0xCF:
+            end = at + 1 + (1 << (lead - 0xCC))
+            value = _number_at(record, at + 1, end - at - 1)
+        else:
+            raise OddBody
+        _put_int8(self._int8, 4, value)
+        self.rows += self._int8
+        return end
+
+    def _put_cost(self, record: bytes, at: int) -> int:
+        """The field of the cost at `at`: nil, or a text; gives where it ends."""
+        if record[at] == 0xC0:
+            self.rows += _NULL
+            return at + 1
+        whole, fraction = record[at + 1] - 0x30, 0
+        is_usual = record[at] == 0xAB and 0 <= whole <= 9 and record[at + 2] == 0x2E  # "1.234567890"
+        for index in range(3, 12 if is_usual else 3):
+            digit = record[at + index] - 0x30
+            is_usual = is_usual and 0 <= digit <= 9
+            fraction = 10 * fraction + digit
+        if not is_usual:
+            end = _text_end(record, at)
+            self.rows += cost_field(_COST.decode(record[at:end]))
+            return end
+        cost = self._cost
+        cost[13] = whole
+        _put_int2(cost, 14, fraction // 100_000)
+        _put_int2(cost, 16, fraction // 10 % 10_000)
+        _put_int2(cost, 18, fraction % 10 * 1000)
+        self.rows += cost
+        return at + 12
+
+    def _put_hashes(self, record: bytes) -> None:
+        """Both hashes, and the later fields, which say nothing."""
+        hashes = self._hashes
+        for index in range(32):
+            hashes[4 + index] = record[index]
+            hashes[40 + index] = record[32 + index]
+        self.rows += hashes
+
+    def _note(self, at: int, statement_id: bytes, is_run: bool, is_outcome: bool) -> None:
+        self.count += 1
         day = at // _DAY_US
         if day != self._last_day:
             self.days.add(day)
@@ -185,7 +264,13 @@ def row_of(chained: ChainedRecord) -> bytes:
     """One record's row."""
     writer = RowWriter(chained.chain)
     writer.add_record(chained.sequence, chained.record)
-    return writer.rows[0]
+    return bytes(writer.rows)
+
+
+def _head(stage: str) -> bytes:
+    """Number, id, stage, statement's id and time, empty."""
+    ids = bytes_field(bytes(16)) + text_field(stage) + bytes_field(bytes(32))
+    return _EMPTY_INT8 + ids + _EMPTY_INT8
 
 
 def _keep(kept: dict[bytes, bytes], part: bytes, fields: bytes) -> None:
@@ -236,6 +321,24 @@ def _fields_of(record: Record) -> bytes:
     )
 
 
+def cut(data: bytes, start: int, end: int) -> bytes:
+    """data[start:end], which must lie within. Raises IndexError."""
+    if not 0 <= start <= end <= len(data):
+        raise IndexError
+    octets = data  # compiled, a pointer: cutting is one copy then, and Python's own bounds are none
+    return octets[start:end]
+
+
+def _has(data: bytes, at: int, part: bytes) -> bool:
+    """Whether `part` stands at `at`."""
+    size, same = len(part), 0
+    if at + size > len(data):
+        return False
+    while same < size and data[at + same] == part[same]:
+        same += 1
+    return same == size
+
+
 def _text_start(body: bytes, at: int) -> int:
     """Where the bytes of the text at `at` begin."""
     lead = body[at]
@@ -279,59 +382,23 @@ def _decided_end(body: bytes, at: int) -> int:
     return _list_end(body, _list_end(body, _list_end(body, at)))
 
 
-def _number_end(body: bytes, at: int) -> int:
-    """Where the number, or nil, at `at` ends."""
-    lead = body[at]
-    if lead < 0x80 or lead == 0xC0:
-        return at + 1
-    if 0xCC <= lead <= 0xCF:
-        return at + 1 + (1 << (lead - 0xCC))
-    raise OddBody
-
-
-def _time_at(body: bytes, at: int) -> int:
-    """The time at `at`, in microseconds since 1970: all times since then take 8 bytes."""
-    if body[at] != 0xCF:
-        raise OddBody
-    (time_us,) = _TIME.unpack_from(body, at + 1)
-    if time_us >= _LATEST_US:
-        raise OddBody
-    return int(time_us)
-
-
-def _number(body: bytes, at: int, end: int) -> bytes:
-    """The field of the number, or nil, between `at` and `end`."""
-    lead = body[at]
-    if lead == 0xC0:
-        return NULL
-    if end == at + 1:
-        return _INT8_STARTS[1] + body[at:end]
-    if lead == 0xCF and body[at + 1] >= 0x80:
+def _number_at(body: bytes, at: int, size: int) -> int:
+    """The number of so many bytes, up to 8, at `at`."""
+    value = 0
+    for index in range(size):
+        byte = body[at + index]
+        value = value << 8 | byte
+    if value >> 63:
         raise OddBody  # more than a bigint holds
-    if end > len(body):
-        raise OddBody
-    return _INT8_STARTS[end - at - 1] + body[at + 1 : end]
+    return value
 
 
-def _stage(part: bytes) -> bytes:
-    field = _STAGES.get(part)
-    if field is None:
-        raise OddBody
-    return field
+def _put_int8(target: bytearray, at: int, value: int) -> None:
+    for index in range(8):
+        target[at + 7 - index] = value & 0xFF
+        value >>= 8
 
 
-def _text(value: bytes) -> bytes:
-    if not value.isascii():
-        value.decode("utf-8")
-    return _LENGTH.pack(len(value)) + value
-
-
-def _cost(part: bytes) -> bytes:
-    """The field of a cost as msgpack has it: nil, or a text."""
-    if part[0] == 0xC0:
-        return NULL
-    if part[0] != 0xAB or part[2] != 0x2E or not (part[1:2] + part[3:]).isdigit():  # "1.234567890"
-        return cost_field(_COST.decode(part))
-    fraction = int(part[3:])
-    whole = part[1] - 0x30
-    return _NUMERIC.pack(16, 4, 0, 0, 9, whole, fraction // 100_000, fraction // 10 % 10_000, fraction % 10 * 1000)
+def _put_int2(target: bytearray, at: int, value: int) -> None:
+    target[at] = value >> 8
+    target[at + 1] = value & 0xFF

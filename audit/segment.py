@@ -147,6 +147,14 @@ class SegmentReader:
     def close(self) -> None:
         os.close(self._file)
 
+    def bytes_at(self, offset: int, size: int) -> bytes:
+        """What the file has there now, at most `size` bytes."""
+        return os.pread(self._file, size, offset)
+
+    def is_deleted(self) -> bool:
+        """Whether the file has no name any more."""
+        return os.fstat(self._file).st_nlink == 0
+
     def read(self, offset: int, limit_bytes: int = _READ_BYTES) -> Scan:
         """Whole frames from `offset` on, at least one if there is one, about `limit_bytes` in all."""
         limit_bytes = max(limit_bytes, FRAME_HEAD_BYTES)

@@ -8,26 +8,28 @@ noting the position only repeats work.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random as random_module
 from collections.abc import Callable
 from pathlib import Path
 
-from audit.batches import Batch, read_batch
-from audit.copy_rows import RowWriter
+from audit.batches import Batch, BatchReader
 from audit.errors import AuditError
 from audit.journal import worker_directory
 from audit.segment import segment_path, sequences_in
-from audit.shipped import read_shipped, write_shipped
+from audit.shipped import ShippedPosition, read_shipped, write_shipped
 from audit.signing import PUBLIC_KEY_FILE, chain_name, load_public_key
 from audit.store import Store
 
 BATCH_BYTES = 1 << 20
-_PAUSE_S = 0.2
+_PAUSE_S = 0.25  # so long may a record wait for others to go with: a batch has costs of its own
 _NOTE_S = 1.0  # so old may the noted position be while records go out: each note is an fsync
 _PING_S = 5.0
 _FIRST_BACKOFF_S = 0.2
 _LONGEST_BACKOFF_S = 30.0
 _HOLD_US = 86_400_000_000  # an intent without an outcome keeps its segment for a day, not for ever
+
+log = logging.getLogger("pgwarden.audit")
 
 
 class Shipper:
@@ -49,7 +51,8 @@ class Shipper:
         random: Callable[[], float] = random_module.random,
     ) -> None:
         self._directory = worker_directory(directory, worker)
-        self._writer = RowWriter(chain_name(load_public_key(directory / PUBLIC_KEY_FILE), worker))
+        self._chain = chain_name(load_public_key(directory / PUBLIC_KEY_FILE), worker)
+        self._reader = BatchReader(self._directory, self._chain)
         self._store = store
         self._written_position = written_position
         self._pause_s = pause_s
@@ -57,11 +60,15 @@ class Shipper:
         self._random = random
         self._position = self._noted = read_shipped(self._directory)
         self._unnoted_s = 0.0
-        self._open_intents: dict[str, tuple[int, int]] = {}
+        self._open_intents: dict[bytes, tuple[int, int]] = {}
         self._idle_s = 0.0
         self.shipped_records = 0
         self.damaged_records = 0
         self.last_error: str | None = None
+
+    def close(self) -> None:
+        """Closes the journal's files; shipping again opens them again."""
+        self._reader.close()
 
     @property
     def is_store_reachable(self) -> bool:
@@ -100,23 +107,41 @@ class Shipper:
             await self._note()
 
     async def _ship_all(self) -> int:
+        """While the store takes one batch, the next one is read."""
+        if not self._reader.has_more(self._position):
+            return 0
         count = 0
-        while True:
-            batch = await asyncio.to_thread(read_batch, self._directory, self._writer, self._position, BATCH_BYTES)
-            if batch.position == self._position:
-                return count
-            await self._ship(batch)
-            count += len(batch.rows)
+        reading: asyncio.Task[Batch] | None = self._read_behind(self._position)
+        try:
+            while reading is not None:
+                batch = await reading
+                reading = self._read_behind(batch.position) if batch.is_more else None
+                await self._ship(batch)
+                count += batch.count
+        finally:
+            if reading is not None:
+                reading.cancel()
+        return count
+
+    def _read_behind(self, position: ShippedPosition) -> asyncio.Task[Batch]:
+        return asyncio.create_task(asyncio.to_thread(self._reader.read, position, BATCH_BYTES))
 
     async def _ship(self, batch: Batch) -> None:
-        await self._store.copy_rows(batch.rows, batch.days)
+        await self._store.copy_stream(batch.stream, batch.count, batch.days)
         self._follow_intents(batch)
+        if batch.damaged:
+            self._tell_damage(batch)
         is_segment_over = batch.position.sequence != self._position.sequence
         self._position = batch.position
-        self.shipped_records += len(batch.rows)
-        self.damaged_records += batch.damaged
+        self.shipped_records += batch.count
         if is_segment_over:
             await self._note()
+
+    def _tell_damage(self, batch: Batch) -> None:
+        self.damaged_records += batch.damaged
+        between = f"{self._position.records + 1} to {batch.position.records}"
+        where = {"chain": self._chain, "damaged": batch.damaged, "records": between}
+        log.error("damaged records aren't shipped, `pgwarden audit verify` names them", extra={"fields": where})
 
     async def _note_now_and_then(self, shipped: int) -> None:
         self._unnoted_s += self._pause_s

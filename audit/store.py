@@ -32,7 +32,6 @@ _CONNECT_S = 5.0
 _COMMAND_S = 60.0
 _MIGRATION_LOCK = 0x70677764  # any number, the same for all pgwardens
 _FETCH_ROWS = 1000
-_ROWS_AT_ONCE = 100
 _DAY_US = 86_400_000_000
 _FIRST_DAY = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -82,7 +81,9 @@ class Store:
         self._connect_timeout_s = connect_timeout_s
         self._writer: Connection | None = None
         self._has_batch = False  # the writer's connection has its temporary table
-        self._months: set[tuple[int, int]] = set()
+        self._may_repeat = True  # after a new connection: an answer may have been lost with the one before
+        self._partitions: dict[tuple[int, int], str] = {}
+        self._not_straight: set[str] = set()  # partitions that the writer reaches by way of the whole table only
         self._is_reachable = False
 
     @property
@@ -103,7 +104,7 @@ class Store:
                     await connection.execute(step.script)
                     await connection.execute("UPDATE pgwarden.schema_version SET version = $1", step.version)
                 version = step.version
-            self._months.clear()
+            self._partitions.clear()
             return version
 
     async def ensure_partitions(self, now: datetime, months_ahead: int = 2) -> list[str]:
@@ -113,24 +114,53 @@ class Store:
 
     async def copy_records(self, records: Sequence[ChainedRecord]) -> int:
         """Stores records, each once however often it is sent; gives how many were new."""
-        return await self.copy_rows([row_of(one) for one in records], {one.record.at // _DAY_US for one in records})
+        stream = bytearray().join((COPY_START, *map(row_of, records), COPY_END))
+        return await self.copy_stream(stream, len(records), {one.record.at // _DAY_US for one in records})
 
-    async def copy_rows(self, rows: Sequence[bytes], days: Collection[int]) -> int:
-        """The same from rows of binary COPY. `days`: since 1970, on which the rows' records were made."""
-        if not rows:
+    async def copy_stream(self, stream: bytearray, count: int, days: Collection[int]) -> int:
+        """The same from a whole stream of binary COPY with so many rows of COLUMNS. `days`: since 1970, on which the
+        rows' records were made.
+
+        Whether a record is there already is the primary key's to say. Where none is likely to be, the rows go straight
+        into their partition, in one round trip and all or none; if one was there after all, they all are merged.
+        """
+        if not count:
             return 0
         async with self._writing() as connection:
-            for month in sorted({_month_of(day) for day in days} - self._months):
-                await self._ensure_month(connection, month)
-            if not self._has_batch:
-                await connection.execute(_MAKE_BATCH)
-                self._has_batch = True
-            await connection.execute("BEGIN")
+            partitions = {await self._partition(connection, month) for month in {_month_of(day) for day in days}}
+            straight = partitions - self._not_straight
+            if not self._may_repeat and len(partitions) == len(straight) == 1:
+                (partition,) = straight
+                if await self._copied(connection, partition, stream):
+                    return count
+            new = await self._merged(connection, stream)
+            self._may_repeat = new < count
+        return new
+
+    async def _copied(self, connection: Connection, partition: str, stream: bytearray) -> bool:
+        """Whether all rows are stored now; else none is."""
+        try:
             await connection.copy_to_table(
-                "pgwarden_batch", schema_name="pg_temp", columns=COLUMNS, source=_stream(rows), format="binary"
+                partition, schema_name="pgwarden", columns=COLUMNS, source=_buffer(stream), format="binary"
             )
-            moved = await connection.execute(_MOVE_BATCH)
-            await connection.execute("COMMIT")
+        except asyncpg.UniqueViolationError:  # another shipper, or an answer to COMMIT that never came
+            return False
+        except (asyncpg.InsufficientPrivilegeError, asyncpg.FeatureNotSupportedError):
+            self._not_straight.add(partition)  # somebody made it by hand, or keeps rows in it apart
+            return False
+        return True
+
+    async def _merged(self, connection: Connection, stream: bytearray) -> int:
+        """Stores the rows that aren't there yet; gives how many those were."""
+        if not self._has_batch:
+            await connection.execute(_MAKE_BATCH)
+            self._has_batch = True
+        await connection.execute("BEGIN")
+        await connection.copy_to_table(
+            "pgwarden_batch", schema_name="pg_temp", columns=COLUMNS, source=_buffer(stream), format="binary"
+        )
+        moved = await connection.execute(_MOVE_BATCH)
+        await connection.execute("COMMIT")
         return int(moved.rsplit(" ", 1)[1])
 
     async def ping(self) -> None:
@@ -164,7 +194,7 @@ class Store:
         async with self._connected() as connection:
             before = now - timedelta(days=keep_days)
             rows = await connection.fetch("SELECT * FROM pgwarden.drop_partitions($1)", before)
-        self._months.clear()
+        self._partitions.clear()
         return [row[0] for row in rows]
 
     async def close(self) -> None:
@@ -173,10 +203,14 @@ class Store:
         if writer is not None and not writer.is_closed():
             writer.terminate()
 
+    async def _partition(self, connection: Connection, month: tuple[int, int]) -> str:
+        """The month's partition, which is made if need be."""
+        return self._partitions.get(month) or await self._ensure_month(connection, month)
+
     async def _ensure_month(self, connection: Connection, month: tuple[int, int]) -> str:
         first_day = datetime(*month, 1, tzinfo=UTC)
         name: str = await connection.fetchval("SELECT pgwarden.ensure_partition($1)", first_day)
-        self._months.add(month)
+        self._partitions[month] = name
         return name
 
     @asynccontextmanager
@@ -194,13 +228,14 @@ class Store:
         """The writer's lasting connection; after any error it is thrown away, its state being unknown."""
         async with self._translated():
             if self._writer is None or self._writer.is_closed():
-                self._has_batch = False
+                self._has_batch, self._may_repeat = False, True
+                self._not_straight.clear()
                 self._writer = await self._connect("pgwarden_writer")
             try:
                 yield self._writer
             except BaseException:
                 await self.close()
-                self._months.clear()
+                self._partitions.clear()
                 raise
 
     @asynccontextmanager
@@ -260,12 +295,9 @@ def _month_of(day: int) -> tuple[int, int]:
     return at.year, at.month
 
 
-async def _stream(rows: Sequence[bytes]) -> AsyncIterator[bytes]:
-    """A whole stream of binary COPY in pieces, each a message of the protocol."""
-    yield COPY_START
-    for first in range(0, len(rows), _ROWS_AT_ONCE):
-        yield b"".join(rows[first : first + _ROWS_AT_ONCE])
-    yield COPY_END
+def _buffer(stream: bytearray) -> Any:
+    """One message of the protocol; that a source may be a buffer is documented, but not typed."""
+    return memoryview(stream)
 
 
 def _months_from(now: datetime, months_ahead: int) -> list[tuple[int, int]]:

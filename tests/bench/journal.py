@@ -14,8 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from audit.batches import read_batch
-from audit.copy_rows import RowWriter
+from audit.batches import BatchReader
 from audit.cost import price_list
 from audit.journal import Durability, Journal, worker_directory
 from audit.lines import Lines
@@ -163,11 +162,12 @@ async def _sixteen(journal: Journal, is_strict: bool) -> None:
 
 def _reading(directory: Path) -> str:
     """From the segments' bytes to rows for the store, without a store."""
-    writer, position, count = RowWriter("bench/0"), ShippedPosition(), 0
+    reader, position, count = BatchReader(worker_directory(directory, 0), "bench/0"), ShippedPosition(), 0
     start = time.process_time()
-    while (batch := read_batch(worker_directory(directory, 0), writer, position, BATCH_BYTES)).rows:
-        position, count = batch.position, count + len(batch.rows)
+    while (batch := reader.read(position, BATCH_BYTES)).count:
+        position, count = batch.position, count + batch.count
     used = time.process_time() - start
+    reader.close()
     return f"{'read and made into rows':32}{used / count * 1e6:>30.2f}"
 
 
