@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from policies.copy_masks import CopyMasks
 from policies.masks import StreamMask
 from policies.model import Limits, RuleId
 
@@ -119,6 +120,7 @@ class Plan:
     the check that a written row stays within the filters. A row that doesn't makes the server fail with 22P02 and
     CHECK_TOKEN in its message; the client reads `check` with 42501 instead. `is_all_hidden`: it has no other columns,
     so the client sees a statement without rows. `raw_columns`: each is recorded, and its use counted per principal.
+    `copy_masks`: columns of COPY's rows that arrive raw.
     """
 
     command: str
@@ -140,6 +142,7 @@ class Plan:
     shape: str = ""  # hex digest of the statement with its literals taken out
     raw_columns: tuple[RawColumn, ...] = ()
     leaves: Leaves = NOTHING_LEFT
+    copy_masks: CopyMasks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,7 @@ class Decision:
         """``deny``, ``rewrite`` where something goes upstream or comes back changed, or ``allow``."""
         if self.refusal is not None:
             return "deny"
-        is_changed = any(plan.is_rewritten or plan.column_masks for plan in self.plans)
+        is_changed = any(plan.is_rewritten or plan.column_masks or plan.copy_masks for plan in self.plans)
         return "rewrite" if self.edits or is_changed else "allow"
 
     def client_position(self, position: int) -> int:

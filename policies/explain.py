@@ -145,9 +145,10 @@ def _raw_column(raw: RawColumn) -> dict[str, Any]:
 
 def _streamed(plan: Plan, catalog: Catalog | None) -> frozenset[str] | None:
     """Names of the columns masked in the stream; None when there are such, but no catalog to name them."""
+    copied = frozenset(one.column for one in plan.copy_masks.columns) if plan.copy_masks else frozenset[str]()
     if catalog is None:
-        return None if plan.column_masks else frozenset()
-    names = {raw.column for raw in plan.raw_columns}
+        return None if plan.column_masks else copied
+    names = copied | {raw.column for raw in plan.raw_columns}
     for mask in plan.column_masks:
         relation = catalog.by_oid.get(mask.table_oid)
         if relation is not None:

@@ -140,19 +140,25 @@ class Compilation:
             raise refuse_unbuilt(request)
         return handler(self, request, plan)
 
-    def draft_select(self, tree: dict[str, Any], outer: Statement, *, is_output: bool) -> Draft:
+    def draft_select(
+        self, tree: dict[str, Any], outer: Statement, *, is_output: bool, is_copied: bool = False
+    ) -> Draft:
         """A SelectStmt's fields, somewhere in `outer`, under all rules. Raises Refused.
 
         `is_output`: its rows go to the client as this statement's rows, so masks may wait for the stream. Otherwise
-        (a cursor, a table made of it, a view) they are put at the source.
+        (a cursor, a table made of it, a view) they are put at the source. `is_copied`: they go to the client as
+        COPY's rows, in a form that is known.
         """
         statement = Statement("SelectStmt", tree, outer.start, outer.end)
         facts = self.read_facts(lambda: read_select(tree), outer)
+        copied_top = facts.top if is_copied else None
         if self.is_view or not is_output:
             facts.top = None
             for block in facts.blocks:
                 block.is_top = False
-        return self.run_rules(self.new_draft(statement, facts), RULES)
+        draft = self.new_draft(statement, facts)
+        draft.copied_top = copied_top
+        return self.run_rules(draft, RULES)
 
     def read_facts(self, read: Callable[[], Facts], outer: Statement) -> Facts:
         """What `read` finds. Raises Refused for a node that isn't known."""

@@ -12,6 +12,7 @@ from policies.compile.parse import Statement, Token
 from policies.compile.scope import Block, Facts, FromItem, RelationUse
 from policies.compile.visibility import Visibility
 from policies.decision import ColumnMask, Plan, RawColumn, Refusal
+from policies.masks import StreamMask
 from policies.model import EffectivePolicy, FilterRule, MaskRule, RuleId
 
 
@@ -104,6 +105,16 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedMask:
+    """The column at a place of the rows (from 0), which no description tells, arrives raw."""
+
+    place: int
+    target: Target
+    column: str
+    mask: StreamMask
+
+
+@dataclass(frozen=True, slots=True)
 class Splice:
     """`text[start:end]` (bytes) becomes `replacement`."""
 
@@ -166,6 +177,9 @@ class Draft:
     hidden_columns: int = 0  # at the end of the statement's rows
     is_all_hidden: bool = False  # RETURNING holds nothing but that check
     inner: InnerFacts = field(default_factory=InnerFacts)
+    copied_top: Block | None = None  # puts out COPY's rows: masks in the stream go by place
+    place_count: int = 0
+    placed_masks: list[PlacedMask] = field(default_factory=list)
     is_fenced: bool = False
     is_blind: bool = False  # the planner must not look at statistics of columns behind guards
     token_index: dict[int, int] = field(default_factory=dict)

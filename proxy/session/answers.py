@@ -17,6 +17,7 @@ from proxy.session.endings import Endings
 from proxy.session.held import EMPTY_PLAN, Account, Portal, Prepared
 from proxy.session.hidden import description, plain_fields, shown_fields
 from proxy.session.lending import PARSE_COMPLETE
+from proxy.session.masked_copy import place_copy_masks
 from proxy.session.queue import Item, Kind, MaskMismatch, place_masks
 from proxy.session.refusals import changed_result
 from proxy.session.rows import Rows, needs_masks, require_copy, require_held
@@ -197,6 +198,7 @@ class Answers:
         elif head.at + 1 < len(head.accounts) or not head.is_open:
             head.at += 1
             head.masks = None
+            head.copy_rows = None
             head.is_copy_done = False
         if not is_cut:
             self._show(head, buffer, start, end)
@@ -262,6 +264,12 @@ class Answers:
         assert isinstance(message, m.CopyOutResponse)
         head = require_copy(self._c)
         head.copy_format = message.format
+        if head.plan is not None and head.plan.copy_masks is not None and not self._c.is_late:
+            try:
+                head.copy_rows = place_copy_masks(head.plan.copy_masks, message)
+            except MaskMismatch:
+                self.rows.refuse_masks()
+                return
         self._show(head, buffer, start, end)
 
     def _copy_done(self, buffer: bytes, start: int, end: int) -> None:

@@ -206,7 +206,7 @@ class Decider:
         plan = _plan_of(held)
         is_portal = command != "execute"
         is_foreign = isinstance(held, Prepared) and plan.command not in _PREPARABLE
-        if (plan.column_masks or plan.hidden_columns or is_foreign) and command != "move":
+        if (plan.column_masks or plan.copy_masks or plan.hidden_columns or is_foreign) and command != "move":
             raise Denied(raw_name(name, is_portal))
         if not self.is_outdated(held, policy) and (is_portal or not self.is_renamed(held, policy)):
             return

@@ -14,6 +14,7 @@ from policies.decision import Decision, Plan
 from policies.masks import StreamMask
 from proxy.session.held import Account, Portal, Prepared
 from proxy.session.shared_link import SharedStatement
+from proxy.wire.copy_rows import CopyRows
 from proxy.wire.messages import Field
 
 
@@ -56,6 +57,7 @@ class Item:
     is_abort: bool = False  # a poison of ours that makes an open transaction fail
     is_copy_done: bool = False  # the client ended its COPY data before the server asked for it
     copy_format: int = 0  # of COPY TO STDOUT: 0 text, 1 binary
+    copy_rows: CopyRows | None = None  # masks the rows of the COPY TO that is being answered
     shared: SharedStatement | None = None  # what this Parse makes on a link that sessions share
     is_spared: bool = False  # a Parse of what the link has: CloseComplete comes instead of ParseComplete
     group: int = 0  # which stretch between two ReadyForQuery it belongs to

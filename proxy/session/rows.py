@@ -130,8 +130,19 @@ class Rows:
         cut = end if shown == count else _end_of_rows(buffer, start, shown)
         if head.copy_format == _BINARY and buffer[cut:end] == _BINARY_END:
             cut = end
-        if self._pass_frames(head, account, buffer, start, cut, shown) and cut < end:
+        if self._show_copy_data(head, account, buffer, start, cut, shown) and cut < end:
             self._caps.reach(head, account, Limit.ROWS)
+
+    def _show_copy_data(self, head: Item, account: Account, buffer: bytes, start: int, end: int, count: int) -> bool:
+        """False when not all of them may go on."""
+        masks = account.plan.copy_masks
+        if masks is None:
+            return self._pass_frames(head, account, buffer, start, end, count)
+        if head.copy_rows is None:
+            raise Unexpected("COPY data before their description")
+        masked, row_count = head.copy_rows.mask(buffer, start, end)
+        account.masked_cells += row_count * len(masks.columns)
+        return self._pass_frames(head, account, masked, 0, len(masked), count)
 
     def _copy_data_left(self, head: Item, account: Account, count: int) -> int:
         """How many of so many messages may go on: one for each row, and one for a header in text."""
@@ -146,8 +157,7 @@ class Rows:
     def may_pass_part(self, type_byte: int) -> bool:
         """Whether a frame of this type may go on before its end is here: nobody has to look inside."""
         if type_byte == _COPY_DATA:
-            require_copy(self._c)
-            return True
+            return self._may_pass_copy_part(require_copy(self._c))
         if type_byte != _ROW:
             return False
         head = self._c.head_of(Kind.QUERY, Kind.EXECUTE)
@@ -156,6 +166,10 @@ class Rows:
         is_limited = head.plan is not None and head.plan.limits.rows is not None
         is_dropped = self._c.is_late or (head.account is not None and head.account.cut_at is not None)
         return is_dropped or (is_known and not needs_masks(head) and not is_limited)
+
+    def _may_pass_copy_part(self, head: Item) -> bool:
+        is_masked = head.plan is not None and head.plan.copy_masks is not None
+        return not is_masked or self._c.is_late or (head.account is not None and head.account.cut_at is not None)
 
     def begin_part(self, buffer: bytes, start: int, end: int) -> None:
         """The first part of a frame that is handed on in parts: one row."""

@@ -31,7 +31,7 @@ cdef Py_ssize_t _count_rows(bytes buffer, Py_ssize_t start, Py_ssize_t end, Py_s
 cdef Py_ssize_t _find_cells(bytes buffer, Py_ssize_t start, Py_ssize_t end, long long[::1] slots, Py_ssize_t hidden_count, long long[::1] cells, long long[::1] found, Py_ssize_t count) except -1
 
 @cython.locals(size=Py_ssize_t, slot=Py_ssize_t, first=Py_ssize_t)
-cdef Masked _replacements(bytes buffer, object columns, object cells, object found, Py_ssize_t count)
+cpdef Masked replacements(bytes buffer, object columns, object cells, object found, Py_ssize_t count)
 
 @cython.locals(at=Py_ssize_t, place=Py_ssize_t)
 cdef bytes _mask_each(bytes buffer, long long[::1] cells, object format_code, object mask)

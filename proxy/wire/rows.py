@@ -59,7 +59,7 @@ def mask_rows(
     cells = _numbers(2 * count * len(columns))
     found = _numbers(len(columns))
     removed = _find_cells(buffer, start, end, slots, hidden_count, cells, found, count)
-    masked = _replacements(buffer, columns, cells, found, count)
+    masked = replacements(buffer, columns, cells, found, count)
     return assemble(buffer, start, end, slots, masked, removed)
 
 
@@ -133,7 +133,7 @@ def _find_cells(
     return removed
 
 
-def _replacements(
+def replacements(
     buffer: bytes,
     columns: Sequence[tuple[int, int, ColumnMask]],
     cells: memoryview,

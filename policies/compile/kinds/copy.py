@@ -1,6 +1,6 @@
-"""COPY. The text that goes to the client is made by the server, so masks are at the source and a table has its guard.
-
-``COPY t TO STDOUT`` of a guarded table becomes ``COPY (SELECT ... FROM (guard) AS t) TO STDOUT`` with its options.
+"""COPY. A guarded table has its guard: ``COPY t TO STDOUT`` becomes ``COPY (SELECT ... FROM (guard) AS t) TO STDOUT``
+with its options. Masks are put into the rows as they pass where it is certain how the server writes them and at which
+place a column stands (`copy_masking`), else at the source.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from policies.compile.compilation import Compilation, plan_of
 from policies.compile.draft import Access, Draft, Splice, Target
 from policies.compile.guards import quote
 from policies.compile.kinds.copy_columns import check_columns, put_out_columns
+from policies.compile.kinds.copy_masking import place_masks, streamed_options, with_copy_masks
+from policies.compile.kinds.copy_options import CopyOptions
 from policies.compile.kinds.copy_rows import copy_rows
 from policies.compile.kinds.inner import inner_plan
 from policies.compile.kinds.named_relations import draft_relations, merge_partitions
@@ -34,9 +36,12 @@ def copy(compilation: Compilation, request: Request, plan: Plan) -> Plan:
     if tree.get("is_from"):
         return copy_rows(compilation, request, plan)
     if "query" in tree:
-        return inner_plan(compilation, request, plan, _between_brackets(compilation, request))
+        place = _between_brackets(compilation, request)
+        return inner_plan(compilation, request, plan, place, streamed_options(tree, is_query=True))
     require_grant(request, Grant.SELECT)
-    return plan_of(plan, _copy_table(compilation, request))
+    options = streamed_options(tree, is_query=False)
+    draft = _copy_table(compilation, request, options)
+    return with_copy_masks(plan_of(plan, draft), draft, options)
 
 
 def _refuse_files(request: Request, tree: Tree) -> None:
@@ -70,7 +75,7 @@ def _between_brackets(compilation: Compilation, request: Request) -> tuple[int, 
     return tokens[first].end, request.statement.end
 
 
-def _copy_table(compilation: Compilation, request: Request) -> Draft:
+def _copy_table(compilation: Compilation, request: Request, options: CopyOptions | None) -> Draft:
     tree = request.statement.tree
     # COPY t means ONLY t.
     draft = draft_relations(compilation, [{"RangeVar": {**tree["relation"], "inh": False}}], request.statement)
@@ -82,7 +87,7 @@ def _copy_table(compilation: Compilation, request: Request) -> Draft:
         qualify(draft, target)
     else:
         _refuse_other_kinds(draft, target)
-        _copy_guard(draft, target, tree)
+        _copy_guard(draft, target, tree, options)
     return draft
 
 
@@ -100,10 +105,12 @@ def _refuse_other_kinds(draft: Draft, target: Target) -> None:
         )
 
 
-def _copy_guard(draft: Draft, target: Target, tree: Tree) -> None:
+def _copy_guard(draft: Draft, target: Target, tree: Tree, options: CopyOptions | None) -> None:
     """Puts the query in the place of the relation and its list of columns, in the text and in the tree."""
     columns = put_out_columns(target, tree)
     target.needed = frozenset(columns) if columns is not None and "attlist" in tree else None
+    if options is not None and columns is not None:
+        place_masks(draft, target, columns)
     body = body_of(draft, target)
     template = template_of(draft, target, body)
     listed = ", ".join(map(quote, columns)) if columns is not None else "*"

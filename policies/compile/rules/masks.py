@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from policies.catalog import Column
-from policies.compile.draft import Access, Draft, Target
+from policies.compile.draft import Access, Draft, PlacedMask, Target
 from policies.compile.rules.choice import Candidate, Choice
 from policies.compile.rules.output_order import shuffle
+from policies.compile.rules.output_places import Place, is_at, output_places
 from policies.compile.scope import Block
 from policies.compile.tree import strings_of
 from policies.compile.usage import is_used_as_row
@@ -27,19 +28,43 @@ _PRINTED_BY_SESSION = frozenset({1082, 1114, 1184})
 
 def choose_masks(draft: Draft) -> None:
     """Sets `target.stream` for the columns that go out raw, and adds their ColumnMasks and RawColumns."""
-    top = draft.facts.top
+    top = draft.facts.top or draft.copied_top
     if top is None or top.node.get("valuesLists"):
         return
     candidates = list(_candidates(draft, top))
     if not candidates:
         return
     chosen = Choice(draft, top, candidates).made()
+    if draft.copied_top is not None and not _place_masks(draft, top, chosen):
+        return
     for one in chosen:
         one.target.stream |= {one.column.name}
-        _add_mask(draft, one)
+        if draft.copied_top is None:
+            _add_mask(draft, one)
     _add_raw(draft, chosen)
     if any(held.is_ordered for one in chosen for held in one.held):
         shuffle(draft, top)
+
+
+def _place_masks(draft: Draft, top: Block, chosen: list[Candidate]) -> bool:
+    """Adds the places of the chosen columns to the draft; False when they aren't certain, or more is done with them
+    than to put them out."""
+    places = output_places(draft, top)
+    if places is None or any(one.held for one in chosen):
+        return False
+    found = {id(one): [at for at, place in enumerate(places) if _is_at(place, one)] for one in chosen}
+    at_all = sorted(at for places_of_one in found.values() for at in places_of_one)
+    if any(len(found[id(one)]) != one.count for one in chosen) or len(set(at_all)) < len(at_all):
+        return False
+    draft.place_count = len(places)
+    draft.placed_masks = [
+        PlacedMask(at, one.target, one.column.name, one.mask) for one in chosen for at in found[id(one)]
+    ]
+    return True
+
+
+def _is_at(place: Place, one: Candidate) -> bool:
+    return is_at(place, one.target, one.column.name)
 
 
 def _candidates(draft: Draft, top: Block) -> Iterator[Candidate]:
@@ -54,7 +79,7 @@ def _candidates(draft: Draft, top: Block) -> Iterator[Candidate]:
         if not meant or is_used_as_row(draft, target):
             continue
         for column in target.visible_columns:
-            if column.name in meant and (mask := _stream_mask(masks[column.name].mask, column)) is not None:
+            if column.name in meant and (mask := mask_of_column(masks[column.name].mask, column)) is not None:
                 yield Candidate(target, column, masks[column.name], mask)
 
 
@@ -66,7 +91,8 @@ def _stands_plainly(target: Target) -> bool:
     return not any("alias" in join or "join_using_alias" in join or join.get("isNatural") for join in use.joins)
 
 
-def _stream_mask(spec: MaskSpec, column: Column) -> StreamMask | None:
+def mask_of_column(spec: MaskSpec, column: Column) -> StreamMask | None:
+    """Its stream form, None when it has none that says the same as the source form."""
     if column.type_oid in _PRINTED_BY_SESSION:
         return None
     # 1 and True are equal, and give other masks.

@@ -221,10 +221,116 @@ def test_rows_go_to_the_columns_that_are_left(world: World) -> None:
     )
 
 
-def test_a_querys_masks_are_at_the_source(world: World) -> None:
-    decision = world.allowed("COPY (SELECT id, email FROM customers ORDER BY id) TO STDOUT (FORMAT binary)")
+def _masked(decision: Decision) -> tuple[int, list[tuple[int, str, bool]]] | None:
+    """How many columns a row has, and for those that the stream masks their place, name and whether they're quoted."""
+    masks = decision.plans[0].copy_masks
+    return masks and (masks.column_count, [(one.index, one.column, one.is_quoted) for one in masks.columns])
+
+
+EMAIL = "shop.customers.email"
+BY_PLACE: list[tuple[str, int, list[int]]] = [
+    ("customers", 7, [3]),
+    ("customers (email, id)", 2, [0]),
+    ("(SELECT id, email FROM customers ORDER BY id)", 2, [1]),
+    ("(SELECT * FROM customers LIMIT 5)", 7, [3]),
+    ("(TABLE customers)", 7, [3]),
+    ("(SELECT email AS name, id + 1, c.email, (SELECT 1) FROM customers AS c WHERE id = 1)", 4, [0, 2]),
+    ("(SELECT 1, c.*, email AS x FROM customers c JOIN orders o ON true)", 9, [4, 8]),
+    ("(SELECT o.*, shop.customers.email FROM customers, orders o)", 4, [3]),
+    ("(SELECT *, 1 FROM orders o CROSS JOIN customers)", 11, [6]),
+    ("(SELECT ROW(id), (tags)[1], email FROM customers)", 3, [2]),
+    ("(SELECT email, tableoid, c.* FROM customers c)", 9, [0, 5]),
+    ("(WITH c AS (SELECT 1 AS a) SELECT a, customers.email FROM customers, c)", 2, [1]),
+]
+
+
+@pytest.mark.parametrize(("source", "count", "places"), BY_PLACE)
+@pytest.mark.parametrize("options", ["", " (FORMAT csv, HEADER)", " BINARY"])
+def test_masks_wait_for_the_stream(world: World, source: str, count: int, places: list[int], options: str) -> None:
+    decision = world.allowed(f"COPY {source} TO STDOUT{options}")
+    assert _masked(decision) == (count, [(place, EMAIL, False) for place in places])
     assert decision.plans[0].column_masks == ()
-    assert 'AS "email"' in decision.text
+    assert decision.plans[0].masked_columns == (EMAIL,)
+    assert decision.verdict == "rewrite"
+    assert "CASE WHEN" not in decision.text
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "(SELECT email FROM customers WHERE email = 'x')",
+        "(SELECT email FROM customers ORDER BY 1)",
+        "(SELECT DISTINCT email FROM customers)",
+        "(SELECT email FROM customers GROUP BY email)",
+        "(SELECT email, lower(email) FROM customers)",
+        "(SELECT c FROM customers c)",
+        "(SELECT (c).*, email FROM customers c)",
+        "(SELECT (c).email FROM customers c)",
+        "(SELECT email FROM customers UNION ALL SELECT email FROM customers)",
+        "(SELECT * FROM (SELECT email FROM customers) AS c)",
+        "(SELECT *, email FROM customers, (SELECT 1 AS a) AS b)",
+        "(SELECT *, email FROM customers, generate_series(1, 2))",
+        "(SELECT b.*, email FROM customers, (SELECT 1 AS a) AS b)",
+        "(SELECT o.*, email FROM customers, products o)",
+        "(SELECT *, email FROM customers JOIN orders USING (id))",
+        "(SELECT * FROM customers NATURAL JOIN orders)",
+        "(SELECT j.* FROM (customers CROSS JOIN orders) AS j)",
+        "(SELECT * FROM customers AS c (a, b, c, d))",
+        "(SELECT email FROM customers TABLESAMPLE system (50))",
+    ],
+)
+def test_masks_stay_where_more_is_done_or_places_are_unsure(world: World, source: str) -> None:
+    decision = world.decide(f"COPY {source} TO STDOUT", "ada")
+    assert decision.plans[0].copy_masks is None
+    assert decision.refusal is not None or "CASE WHEN" in decision.text
+
+
+OPTIONS: list[tuple[str, bool]] = [
+    ("DELIMITER '|'", True),
+    ("NULL '\\N', HEADER false", True),
+    ("HEADER MATCH", False),
+    ("HEADER 'maybe'", False),
+    ("NULL 'ada@example.com'", False),
+    ("NULL ''", False),
+    ("DELIMITER 'b'", False),
+    ("DELIMITER 'ab'", False),
+    ("QUOTE 'x'", False),
+    ("FORMAT csv, NULL 'none', QUOTE '''', ESCAPE '\\', DELIMITER ';', HEADER on, ENCODING 'UTF8'", True),
+    ("FORMAT csv, NULL ''", True),
+    ("FORMAT csv, NULL 'é'", False),
+    ("FORMAT csv, NULL 'a,b'", False),
+    ("FORMAT csv, QUOTE ','", False),
+    ("FORMAT csv, ESCAPE ','", False),
+    ("FORMAT csv, FORCE_NULL (email)", False),
+    ("FORMAT csv, FORMAT csv", False),
+    ("FORMAT 'CSV'", False),
+    ("FORMAT", False),
+    ("FORMAT binary, HEADER", False),
+    ("FORMAT binary, DELIMITER ','", False),
+    ("FREEZE", False),
+    ("WHATEVER 5", False),
+]
+
+
+@pytest.mark.parametrize(("options", "is_certain"), OPTIONS)
+def test_masks_stay_where_options_are_unsure(world: World, options: str, is_certain: bool) -> None:
+    for source in ("customers (email)", "(SELECT email FROM customers)"):
+        decision = world.decide(f"COPY {source} TO STDOUT ({options})")
+        assert (decision.plans[0].copy_masks is not None) is is_certain
+        assert decision.refusal is not None or ("CASE WHEN" in decision.text) is not is_certain
+
+
+def test_forced_quotes_go_by_names_of_a_table(world: World) -> None:
+    for forced, is_quoted in (("*", True), ("(email, id)", True), ("(id)", False)):
+        options = f"(FORMAT csv, FORCE_QUOTE {forced})"
+        decision = world.allowed(f"COPY customers (id, email) TO STDOUT {options}")
+        assert _masked(decision) == (2, [(1, EMAIL, is_quoted)])
+        query = world.allowed(f"COPY (SELECT email FROM customers) TO STDOUT {options}")
+        assert _masked(query) == ((1, [(0, EMAIL, True)]) if forced == "*" else None)
+
+
+def test_a_query_keeps_what_stands_around_it(world: World) -> None:
+    decision = world.allowed("COPY (SELECT id, email FROM customers ORDER BY id) TO STDOUT (FORMAT binary)")
     assert decision.text.startswith("COPY (SELECT id, email FROM  (SELECT ")
     assert decision.text.endswith(" ORDER BY id) TO STDOUT (FORMAT binary)")
     assert world.allowed("COPY ((SELECT 1 AS a) UNION VALUES (2)) TO STDOUT").text
