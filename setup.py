@@ -20,9 +20,13 @@ def note(reason: object) -> None:
 
 
 def hot_sources() -> list[Path]:
-    """Modules with types for Cython beside them."""
-    typed = (path for package in PACKAGES for path in Path(package).rglob("*.pxd"))
+    """Modules with types for Cython beside them, but those whose .pxd is code, which is compiled into others."""
+    typed = (path for package in PACKAGES for path in Path(package).rglob("*.pxd") if not is_inline(path))
     return sorted(path.with_suffix(".py") for path in typed if path.with_suffix(".py").exists())
+
+
+def is_inline(types: Path) -> bool:
+    return "cdef inline" in types.read_text("utf-8")
 
 
 def extensions() -> list[Extension]:

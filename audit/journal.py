@@ -106,6 +106,11 @@ class Journal:
         return journal
 
     @property
+    def tail(self) -> Tail:
+        """For who appends many records by templates: what it doesn't take, `append_intent` or `append_outcome` does."""
+        return self._tail
+
+    @property
     def position(self) -> int:
         """Bytes appended since the journal's first start."""
         return self._tail.position
@@ -152,7 +157,7 @@ class Journal:
         while statement_id is None:
             self._make_way()
             statement_id = self._tail.intent(lines, sql_text)
-        return statement_id
+        return statement_id.decode("ascii")
 
     def append_outcome(
         self,
@@ -164,7 +169,8 @@ class Journal:
         sqlstate: str = "",
     ) -> None:
         """Appends its outcome, as `append` would, with its cost by the prices of `lines`."""
-        while not self._tail.outcome(lines, statement_id, rows, bytes_out, duration_us, sqlstate):
+        statement = statement_id.encode("utf-8")
+        while not self._tail.outcome(lines, statement, rows, bytes_out, duration_us, sqlstate):
             self._make_way()
 
     async def wait_synced(self, position: int) -> None:

@@ -2,6 +2,7 @@
 
 cimport cython
 
+from audit cimport octets
 from audit.tariff cimport Tariff
 
 cdef class Lines:
@@ -19,6 +20,8 @@ cdef class Lines:
     cdef bytes _before_rows
     cdef bytes _currency
     cdef bytes _outcome_end
+    cdef Py_ssize_t _intent_bytes
+    cdef Py_ssize_t _outcome_bytes
 
     cdef _encode(self)
 
@@ -28,6 +31,28 @@ cdef class Lines:
         self, bytes record_id, bytes statement_id, long long at, object rows, long long bytes_out, long long duration_us,
         str sqlstate,
     )
+
+    @cython.locals(end=Py_ssize_t)
+    cpdef Py_ssize_t put_intent(
+        self, unsigned char[::1] into, Py_ssize_t start, Py_ssize_t room, bytes record_id, long long at, bytes sql_text
+    ) except -2
+
+    @cython.locals(end=Py_ssize_t, is_odd=bint)
+    cpdef Py_ssize_t put_outcome(
+        self, unsigned char[::1] into, Py_ssize_t start, Py_ssize_t room, bytes record_id, bytes statement_id,
+        long long at, long long rows, long long bytes_out, long long duration_us,
+    ) except -2
+
+cdef bint _is_plain_text(bytes text) except -1
+
+@cython.locals(size=int)
+cdef Py_ssize_t _put_number(unsigned char[::1] into, Py_ssize_t at, unsigned long long value) except -1
+
+@cython.locals(size=int)
+cdef Py_ssize_t _put_text_header(unsigned char[::1] into, Py_ssize_t at, Py_ssize_t length) except -1
+
+@cython.locals(end=Py_ssize_t, place=int)
+cdef Py_ssize_t _put_big_endian(unsigned char[::1] into, Py_ssize_t at, int size, unsigned long long value) except -1
 
 cdef bint _is_utf8(bytes text) except -1
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 
+from audit import octets
 from audit.cost import PriceList
 from audit.record import FIELD_NAMES, Record, body_of, completed, is_long, is_storable
-from audit.tariff import tariff_of
+from audit.tariff import COST_BYTES, tariff_of
 
 _ENCODER = msgspec.msgpack.Encoder()
 _ARRAY = struct.Struct(">BH")
@@ -30,6 +31,10 @@ _BEFORE_TEXT = FIELD_NAMES[FIELD_NAMES.index("tenant") : FIELD_NAMES.index("sql_
 _BEHIND_TEXT = FIELD_NAMES[FIELD_NAMES.index("decision") : FIELD_NAMES.index("prev_hash")]
 _BEFORE_ROWS = FIELD_NAMES[FIELD_NAMES.index("tenant") : FIELD_NAMES.index("rows")]
 _LATER = FIELD_NAMES[FIELD_NAMES.index("hash") + 1 :]
+_ID_BYTES = 32
+_NUMBER_BYTES = 9  # at most
+_TEXT_HEADER_BYTES = 5  # at most
+NOT_PUT = -1
 
 
 class Lines:
@@ -58,13 +63,64 @@ class Lines:
         self._before_rows = _encoded(outcome, _BEFORE_ROWS)
         self._currency = _ENCODER.encode(outcome.currency)
         self._outcome_end = _ending(outcome)
+        pieces = (self._intent_start, self._intent_stage, self._before_text, self._behind_text)
+        self._intent_bytes = sum(map(len, pieces)) + 2 * _ID_BYTES + _NUMBER_BYTES + _TEXT_HEADER_BYTES
+        others = (self._outcome_start, self._outcome_stage, self._before_rows, self._currency, self._outcome_end)
+        self._outcome_bytes = sum(map(len, others)) + 2 * _ID_BYTES + 4 * _NUMBER_BYTES + COST_BYTES + 1
+
+    def put_intent(self, into: memoryview, start: int, room: int, record_id: bytes, at: int, sql_text: bytes) -> int:
+        """Puts what `intent_body` gives to `start`, where `room` bytes are free; gives the offset behind it.
+
+        NOT_PUT, and nothing is said of the buffer, when there isn't room for sure, or templates don't do.
+        """
+        if not self._is_plain or self._intent_bytes + len(sql_text) > room or not _is_plain_text(sql_text):
+            return NOT_PUT
+        end = octets.put(into, start, self._intent_start)
+        end = octets.put(into, end, record_id)
+        end = octets.put(into, end, self._intent_stage)
+        end = octets.put(into, end, record_id)
+        end = _put_number(into, end, at)
+        end = octets.put(into, end, self._before_text)
+        end = _put_text_header(into, end, len(sql_text))
+        end = octets.put(into, end, sql_text)
+        return octets.put(into, end, self._behind_text)
+
+    def put_outcome(
+        self,
+        into: memoryview,
+        start: int,
+        room: int,
+        record_id: bytes,
+        statement_id: bytes,
+        at: int,
+        rows: int,
+        bytes_out: int,
+        duration_us: int,
+    ) -> int:
+        """The same with `outcome_body`, of a statement without an error whose rows are known."""
+        is_odd = len(statement_id) != _ID_BYTES or rows < 0 or bytes_out < 0 or duration_us < 0
+        if is_odd or not self._is_plain or self._outcome_bytes > room:
+            return NOT_PUT
+        end = octets.put(into, start, self._outcome_start)
+        end = octets.put(into, end, record_id)
+        end = octets.put(into, end, self._outcome_stage)
+        end = octets.put(into, end, statement_id)
+        end = _put_number(into, end, at)
+        end = octets.put(into, end, self._before_rows)
+        end = _put_number(into, end, rows)
+        end = _put_number(into, end, bytes_out)
+        end = _put_number(into, end, duration_us)
+        end = self._tariff.put_text(into, end, duration_us, bytes_out)
+        end = octets.put(into, end, self._currency)
+        end = octets.put(into, end, _EMPTY)
+        return octets.put(into, end, self._outcome_end)
 
     def intent_body(self, record_id: bytes, at: int, sql_text: bytes) -> bytes:
         """The bytes of a statement's intent; its statement id is its own id (32 ASCII bytes). `at` is in us.
 
         `sql_text` may be any bytes: what isn't UTF-8 or holds NUL is stored as any text of that kind is.
         """
-        if not self._is_plain or b"\0" in sql_text or not _is_utf8(sql_text):
+        if not self._is_plain or not _is_plain_text(sql_text):
             text = sql_text.decode("utf-8", "replace")
             record = msgspec.structs.replace(self.intent, sql_text=text)
             return body_of(completed(record, record_id.decode("ascii"), at))
@@ -170,6 +226,39 @@ def _is_utf8(text: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _is_plain_text(text: bytes) -> bool:
+    """Whether it is stored as it is."""
+    return b"\0" not in text and _is_utf8(text)
+
+
+def _put_number(into: memoryview, at: int, value: int) -> int:
+    """As `_number` gives it."""
+    if value < 0x80:
+        into[at] = value
+        return at + 1
+    size = 1 if value < 0x100 else 2 if value < 0x10000 else 4 if value < 0x100000000 else 8
+    into[at] = 0xCC if size == 1 else 0xCD if size == 2 else 0xCE if size == 4 else 0xCF
+    return _put_big_endian(into, at + 1, size, value)
+
+
+def _put_text_header(into: memoryview, at: int, length: int) -> int:
+    """As `_text_header` gives it."""
+    if length < 32:
+        into[at] = 0xA0 | length
+        return at + 1
+    size = 1 if length < 0x100 else 2 if length < 0x10000 else 4
+    into[at] = 0xD9 if size == 1 else 0xDA if size == 2 else 0xDB
+    return _put_big_endian(into, at + 1, size, length)
+
+
+def _put_big_endian(into: memoryview, at: int, size: int, value: int) -> int:
+    end = at + size
+    for place in range(size):
+        into[end - 1 - place] = value & 0xFF
+        value >>= 8
+    return end
 
 
 def _number(value: int) -> bytes:

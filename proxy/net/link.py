@@ -14,12 +14,12 @@ from audit.errors import JournalError
 from proxy.net.cancels import Canceller
 from proxy.net.pool import Pool
 from proxy.net.pooled_link import PooledLink
+from proxy.net.relay import Relay
 from proxy.net.sockets import address_of, has_room, keep_alive, set_reading, turn_away
 from proxy.net.surroundings import CancelKey, LinkSettings, Surroundings
 from proxy.net.timers import Timers
 from proxy.net.tls import ALPN, client_channel, selected_alpn
 from proxy.net.upstream import Attempt, Route, ServerLink, UpstreamUnreachable, send_cancel
-from proxy.session.lane import Lane
 from proxy.session.phase import Phase
 from proxy.session.ports import (
     BorrowServer,
@@ -54,33 +54,29 @@ _TERMINATE: Final = encode(m.Terminate())
 log = logging.getLogger("pgwarden.net")
 
 
-class ClientLink(asyncio.Protocol):
+class ClientLink(Relay, asyncio.Protocol):
     def __init__(
         self, make_session: Callable[[str], Session], surroundings: Surroundings, settings: LinkSettings
     ) -> None:
+        super().__init__()
         self._make_session = make_session
         self._surroundings = surroundings
         self._settings = settings
         self._session: Session | None = None
-        self._lane: Lane | None = None  # once the session is open
-        self._is_strict = True  # until it is known whether records are awaited
-        self._client: asyncio.Transport | None = None
         self._server: ServerLink | None = None
         self._route: Route | None = None
         self._attempt: Attempt | None = None
         self._canceller: Canceller | None = None
         self._key: CancelKey | None = None
         self._timers = Timers(self, settings.handshake_s)
-        self._unsynced: list[tuple[int, bytes]] = []
+        self._unsynced: list[tuple[int, Chunk]] = []
         self._is_syncing = False
         self._is_client_full = False
         self._is_server_full = False
         self._is_securing = False  # nothing may be read: it belongs to the TLS handshake
         self._is_cancelling = False
-        self._is_server_finished = False
         self._is_closed = False
         self._pool: Pool | None = None
-        self._lent: PooledLink | None = None
         self._last_lent: PooledLink | None = None
 
     @property
@@ -95,11 +91,11 @@ class ClientLink(asyncio.Protocol):
     # the client's transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._client = cast(asyncio.Transport, transport)
+        self.client_transport = cast(asyncio.Transport, transport)
         if not has_room(transport):
-            turn_away(self._client, fatal_bytes("53300", "sorry, too many clients already"))
+            turn_away(self.client_transport, fatal_bytes("53300", "sorry, too many clients already"))
             return
-        self._client.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        self.client_transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         keep_alive(transport, self._settings.keepalive)
         self._session = self._make_session(address_of(transport))
         self._surroundings.opened(self)
@@ -109,30 +105,15 @@ class ClientLink(asyncio.Protocol):
 
     def _tls_came_first(self) -> None:
         """Direct TLS. Without a request before it, only ALPN says that PostgreSQL's protocol was meant."""
-        assert self._client is not None
-        if selected_alpn(self._client) != ALPN:
+        assert self.client_transport is not None
+        if selected_alpn(self.client_transport) != ALPN:
             log.info("direct TLS without ALPN")
-            self._client.abort()
+            self.client_transport.abort()
             return
-        self.session.tls_started(client_channel(self._client, self._settings.binding))
+        self.session.tls_started(client_channel(self.client_transport, self._settings.binding))
 
-    def data_received(self, data: bytes) -> None:
-        lane = self._lane
-        if lane is not None:
-            try:
-                sent = lane.client(data)
-            except Exception:  # noqa: BLE001 - told there: the session ends
-                self._lane_failed()
-                return
-            if sent is not None:
-                if not sent:
-                    self._borrow(lane.link_kind, is_first=False)
-                elif self._is_strict:
-                    self._write_server(sent)
-                else:
-                    self._send_server(sent)
-                return
-        elif self._is_securing:
+    def client_came(self, data: bytes) -> None:
+        if self._is_securing and self.lane is None:
             # It came in the clear and would be taken for something that came through TLS.
             self._abort_client()
             return
@@ -149,7 +130,7 @@ class ClientLink(asyncio.Protocol):
         return is_half_open
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._timers.closed(self._client)
+        self._timers.closed(self.client_transport)
         if self._session is None:
             return
         is_busy = not self.session.is_between_transactions
@@ -171,30 +152,24 @@ class ClientLink(asyncio.Protocol):
 
     # the server's side
 
-    def server_data(self, data: bytes) -> None:
-        lane = self._lane
-        if lane is not None:
-            try:
-                shown = lane.server(data)
-            except Exception:  # noqa: BLE001 - told there: the session ends
-                self._lane_failed()
-                return
-            if shown is not None:
-                self._write_client(shown)
-                if self._lent is not None and lane.gives_back():
-                    self._return_server()
-                return
+    def server_came(self, data: bytes) -> None:
         self.session.server_data(data)
         self._carry_out()
 
-    def _lane_failed(self) -> None:
-        """Inside of an except clause."""
+    def link_wanted(self) -> None:
+        assert self.lane is not None
+        self._borrow(self.lane.link_kind, is_first=False)
+
+    def link_given_back(self) -> None:
+        self._return_server()
+
+    def lane_failed(self) -> None:
         self.session.failed()
         self._carry_out()
 
     def server_lost(self) -> None:
         self._timers.closed(self._server.transport if self._server is not None else None)
-        self._server = None
+        self._take_server(None)
         self.session.upstream_lost()
         self._carry_out()
 
@@ -221,7 +196,7 @@ class ClientLink(asyncio.Protocol):
 
     async def cancel_at_server(self) -> None:
         """Cancels what runs at the server for this link, if anything does."""
-        if self._key is not None and (self._attempt is not None or self._lent is not None):
+        if self._key is not None and (self._attempt is not None or self.lent is not None):
             if self._canceller is None:
                 self._canceller = Canceller(self._send_cancel, self._surroundings.cancel_slots)
             await self._canceller.cancel()
@@ -238,15 +213,15 @@ class ClientLink(asyncio.Protocol):
     def _carry_out(self) -> None:
         outbox = self.session.take_outbox()
         if outbox.to_server:
-            self._write_server(_joined(outbox.to_server))
+            self.write_server(_joined(outbox.to_server))
         if outbox.to_client:
-            self._write_client(_joined(outbox.to_client))
+            self.write_client(_joined(outbox.to_client))
         for command in outbox.commands:
             self._do(command)
         if self.session.phase is Phase.OPEN:
             self._timers.stop_handshake()
-            self._lane = self.session.lane
-            self._is_strict = self._surroundings.wait_synced is not None
+            self.lane = self.session.lane
+            self.is_strict = self._surroundings.wait_synced is not None
         self._regulate()
 
     def _do(self, command: Command) -> None:
@@ -303,15 +278,10 @@ class ClientLink(asyncio.Protocol):
             self.session.cost_estimated(query, estimate)
             self._carry_out()
 
-    def _write_client(self, data: bytes) -> None:
-        client = self._client
-        if client is not None and not client.is_closing():
-            client.write(data)
-
-    def _write_server(self, data: bytes) -> None:
+    def write_server(self, data: Chunk) -> None:
         wait_synced = self._surroundings.wait_synced
         if wait_synced is None:
-            self._send_server(data)
+            self.send_server(data)
             return
         self._unsynced.append((self.session.journal_position, data))
         if not self._is_syncing:
@@ -324,7 +294,7 @@ class ClientLink(asyncio.Protocol):
                 position, data = self._unsynced[0]
                 await wait_synced(position)
                 self._unsynced.pop(0)
-                self._send_server(data)
+                self.send_server(data)
         except JournalError:
             log.error("the journal can't be synced: a session ends")
             self.session.upstream_failed("the audit journal can't be synced")
@@ -332,16 +302,8 @@ class ClientLink(asyncio.Protocol):
         finally:
             self._is_syncing = False
 
-    def _send_server(self, data: bytes) -> None:
-        server = self._server
-        if server is None or self._is_server_finished:
-            return
-        transport = server.transport
-        if transport is not None and not transport.is_closing():
-            transport.write(data)
-
     def _finish_server(self) -> None:
-        self._is_server_finished = True
+        self.is_server_finished = True
         transport = self._server.transport if self._server is not None else None
         if transport is not None and transport.can_write_eof():
             transport.write_eof()
@@ -351,12 +313,12 @@ class ClientLink(asyncio.Protocol):
     # TLS, connecting, cancelling
 
     async def _start_tls(self) -> None:
-        assert self._client is not None
+        assert self.client_transport is not None
         assert self._settings.tls is not None
         loop = asyncio.get_running_loop()
         try:
             secured = await loop.start_tls(
-                self._client,
+                self.client_transport,
                 self,
                 self._settings.tls,
                 server_side=True,
@@ -364,12 +326,12 @@ class ClientLink(asyncio.Protocol):
             )
         except (OSError, TimeoutError) as error:
             log.info("a client's TLS handshake failed", extra={"fields": {"reason": type(error).__name__}})
-            self._client.abort()
+            self.client_transport.abort()
             self.connection_lost(None)
             return
         if secured is None or self._is_closed:
             return
-        self._client = secured
+        self.client_transport = secured
         secured.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self._is_securing = False
         self.session.tls_started(client_channel(secured, self._settings.binding))
@@ -400,23 +362,28 @@ class ClientLink(asyncio.Protocol):
             server.abandon()
             return
         server.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-        self._server = server
+        self._take_server(server)
         self._attempt = attempt
         self._timers.start_handshake()
         server.attach(self)
         self.session.upstream_connected(server.channel, is_last=self._route is None or self._route.is_at_end)
         self._carry_out()
 
+    def _take_server(self, server: ServerLink | None) -> None:
+        self._server = server
+        self.server_transport = None if server is None else server.transport
+
     def _leave_server(self) -> None:
         """Another host may do where this one didn't."""
-        server, self._server = self._server, None
+        server = self._server
+        self._take_server(None)
         if server is not None:
             server.abandon()
 
     # a link that others use, too
 
     def _borrow(self, kind: LinkKind, is_first: bool) -> None:
-        if self._lent is not None:
+        if self.lent is not None:
             return  # it came before the session knew that it would
         if self._pool is None:
             self._timers.stop_handshake()
@@ -425,26 +392,26 @@ class ClientLink(asyncio.Protocol):
         self._pool.borrow(self, kind, self._last_lent, is_first)
 
     def server_lent(self, link: PooledLink) -> None:
-        self._lent = self._last_lent = link
-        self._server = link.server
+        self.lent = self._last_lent = link
+        self._take_server(link.server)
         self._is_server_full = False
         link.server.attach(self)
-        if self._lent is link and not self._is_taken_by_lane(link):  # it wasn't lost meanwhile
+        if self.lent is link and not self._is_taken_by_lane(link):  # it wasn't lost meanwhile
             self.session.server_lent(link.shared)
             self._carry_out()
 
     def _is_taken_by_lane(self, link: PooledLink) -> bool:
         """Whether the lane needs no more than the link for what it keeps."""
-        lane = self._lane
+        lane = self.lane
         if lane is None or not lane.is_waiting:
             return False
         try:
             sent = lane.lent(link.shared)
         except Exception:  # noqa: BLE001 - told there: the session ends
-            self._lane_failed()
+            self.lane_failed()
             return True
         if sent is not None:
-            self._write_server(sent)
+            self.write_server(sent)
         return sent is not None
 
     def lend_failed(self, sqlstate: str, message: str) -> None:
@@ -452,7 +419,8 @@ class ClientLink(asyncio.Protocol):
         self._carry_out()
 
     def _return_server(self) -> None:
-        link, self._lent, self._server = self._lent, None, None
+        link, self.lent = self.lent, None
+        self._take_server(None)
         if link is not None and self._pool is not None:
             if self._is_client_full:
                 set_reading(link.server.transport, True)
@@ -460,7 +428,7 @@ class ClientLink(asyncio.Protocol):
 
     async def _cancel_lent(self, pool: Pool) -> None:
         """For the link that the session has now; it goes to nobody else before the request is at the server."""
-        link = self._lent
+        link = self.lent
         if link is None:
             return
         try:
@@ -494,13 +462,13 @@ class ClientLink(asyncio.Protocol):
         if self._is_closed:
             return
         is_client_wanted = not self._is_server_full and not self._is_securing and self.session.wants_client_data
-        set_reading(self._client, is_client_wanted)
+        set_reading(self.client_transport, is_client_wanted)
         if self._server is not None:
             set_reading(self._server.transport, not self._is_client_full)
 
     def _abort_client(self) -> None:
-        if self._client is not None:
-            self._client.abort()
+        if self.client_transport is not None:
+            self.client_transport.abort()
 
     # closing
 
@@ -511,19 +479,19 @@ class ClientLink(asyncio.Protocol):
         self._timers.stop_all()
         if self._pool is not None:
             self._leave_pool(self._pool)
-        self._send_server(_TERMINATE)
+        self.send_server(_TERMINATE)
         server = self._server.transport if self._server is not None else None
-        for transport in (self._client, server):
+        for transport in (self.client_transport, server):
             if transport is not None:
                 self._timers.close(transport)
 
     def _leave_pool(self, pool: Pool) -> None:
         """A link that the session still has at its end isn't fit for anybody else."""
         pool.forget(self)
-        if self._lent is not None:
-            pool.discard(self._lent)
+        if self.lent is not None:
+            pool.discard(self.lent)
 
 
-def _joined(chunks: Sequence[Chunk]) -> bytes:
+def _joined(chunks: Sequence[Chunk]) -> Chunk:
     # One write per step: small answers leave in one packet. A single slice goes out without a copy.
-    return cast(bytes, chunks[0]) if len(chunks) == 1 else b"".join(chunks)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)

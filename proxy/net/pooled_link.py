@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from proxy.net.relay import Receiver
 from proxy.net.sockets import Keepalive, set_reading
-from proxy.net.upstream import Attempt, Receiver, ServerLink, UpstreamUnreachable, send_cancel
+from proxy.net.upstream import Attempt, ServerLink, UpstreamUnreachable, send_cancel
 from proxy.session.conversation import SessionEnds, Unexpected
 from proxy.session.link_greeting import LinkGreeting
 from proxy.session.ports import Gateway

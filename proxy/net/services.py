@@ -13,6 +13,7 @@ from audit.cost import PriceList, price_list
 from audit.journal import Journal
 from audit.lines import Lines
 from audit.record import Record, ShadowDecision, Stage, Verdict
+from audit.tail import Tail
 from policies.catalog import Catalog, Namespace
 from policies.compile import Compiler
 from policies.compile.shapes import Scope
@@ -116,6 +117,10 @@ class WorkerServices:
 
     def append(self, records: Sequence[Record]) -> int:
         return self.journal.append(records)
+
+    @property
+    def tail(self) -> Tail:
+        return self.journal.tail
 
     def append_intent(self, lines: Lines, sql_text: bytes) -> str:
         return self.journal.append_intent(lines, sql_text)

@@ -7,9 +7,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from proxy.dsn import Upstream
+from proxy.net.relay import Receiver, ServerFeed
 from proxy.net.sockets import SERVERS_SPARE, Keepalive, has_room, keep_alive
 from proxy.net.tls import ALPN, selected_alpn, server_channel, upstream_context
 from proxy.session.ports import Channel
@@ -88,26 +89,16 @@ class Route:
             self._left.popleft()
 
 
-class Receiver(Protocol):
-    """Who gets what the server sends."""
-
-    def server_data(self, data: bytes) -> None: ...
-
-    def server_lost(self) -> None: ...
-
-    def server_is_full(self, is_full: bool) -> None: ...
-
-
-class ServerLink(asyncio.Protocol):
+class ServerLink(ServerFeed, asyncio.Protocol):
     """One connection to a server. Until `attach`, the answer to SSLRequest is all that is read.
 
     `channel` is there when it is encrypted.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.transport: asyncio.Transport | None = None
         self.channel: Channel | None = None
-        self._receiver: Receiver | None = None
         self._tls_answer: asyncio.Future[bytes] | None = None
         self._is_lost = False
         self.closed = asyncio.get_running_loop().create_future()
@@ -117,23 +108,21 @@ class ServerLink(asyncio.Protocol):
         return self._is_lost
 
     def attach(self, receiver: Receiver) -> None:
-        self._receiver = receiver
+        self.hand_to(receiver)
         if self._is_lost:
             receiver.server_lost()
 
     def abandon(self) -> None:
         """Nobody wants to hear of it any more."""
-        self._receiver = None
+        self.hand_to(None)
         if self.transport is not None:
             self.transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
 
-    def data_received(self, data: bytes) -> None:
-        if self._receiver is not None:
-            self._receiver.server_data(data)
-        elif self._tls_answer is not None and not self._tls_answer.done():
+    def unheard(self, data: bytes) -> None:
+        if self._tls_answer is not None and not self._tls_answer.done():
             self._tls_answer.set_result(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -142,17 +131,18 @@ class ServerLink(asyncio.Protocol):
             self.closed.set_result(None)
         if self._tls_answer is not None and not self._tls_answer.done():
             self._tls_answer.set_result(b"")
-        receiver, self._receiver = self._receiver, None
+        receiver = self.receiver
+        self.hand_to(None)
         if receiver is not None:
             receiver.server_lost()
 
     def pause_writing(self) -> None:
-        if self._receiver is not None:
-            self._receiver.server_is_full(True)
+        if self.receiver is not None:
+            self.receiver.server_is_full(True)
 
     def resume_writing(self) -> None:
-        if self._receiver is not None:
-            self._receiver.server_is_full(False)
+        if self.receiver is not None:
+            self.receiver.server_is_full(False)
 
     async def ask_for_tls(self) -> bytes:
         """Sends SSLRequest; the answer is S, N, or anything from a server that isn't one."""

@@ -13,6 +13,7 @@ cdef class Course:
     cdef readonly int way
     cdef readonly object plan
     cdef readonly object verdict
+    cdef readonly bint is_rewritten
     cdef readonly long long most_rows
     cdef readonly long long most_bytes
     cdef readonly bint is_masked

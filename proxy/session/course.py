@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from audit.record import Verdict
 from policies.decision import NO_EFFECT, NOTHING_LEFT, Decision, Leaves
 from policies.masks import StreamMask
 from proxy.session.held import EMPTY_PLAN
@@ -50,6 +51,7 @@ class Course:
         self.plan = decision.plans[0] if decision.plans else EMPTY_PLAN
         self.is_commit = self.plan.command == "commit"
         self.verdict = verdict_of(self.plan)
+        self.is_rewritten = self.verdict is Verdict.REWRITE
         limits = self.plan.limits
         self.most_rows = NO_LIMIT if limits.rows is None else limits.rows
         self.most_bytes = NO_LIMIT if limits.bytes is None else limits.bytes

@@ -1,12 +1,15 @@
 # Types for the compiled build of lane.py.
 
 cimport cython
+from audit.lines cimport Lines
+from audit.tail cimport Tail
 from policies.compile.shapes cimport Entry, Known, Scope
 from proxy.session.course cimport Course, Placed
 from proxy.session.deferred cimport Deferred
 from proxy.session.epoch cimport Epoch
 from proxy.session.loan cimport Loan
 from proxy.session.standing cimport Standing
+from proxy.tallies cimport Tallies
 from proxy.wire.cycles cimport Answer, Asked
 from proxy.wire.frames cimport FrameCutter
 
@@ -24,8 +27,10 @@ cdef class Lane:
     cdef Loan _loan
     cdef object _services
     cdef object _now_us
+    cdef Tail _tail
     cdef object _append_intent
     cdef object _append_outcome
+    cdef Tallies _tallies
     cdef object _count
     cdef bint _keeps_text
     cdef Asked _asked
@@ -44,10 +49,10 @@ cdef class Lane:
     cdef long long _last_us
     cdef int _kind
     cdef Course _course
-    cdef object _lines
+    cdef Lines _lines
     cdef Known _known
     cdef Standing _stood
-    cdef object _statement_id
+    cdef bytes _statement_id
     cdef long long _started_us
     cdef long long _added_us
 
@@ -80,6 +85,7 @@ cdef class Lane:
     @cython.locals(begun=cython.longlong, asked=Asked, standing=Standing, course=Course, sent=bytes)
     cdef bytes _named(self, bytes chunk)
 
+    @cython.locals(lines=Lines, tail=Tail, statement_id=bytes)
     cdef bint _begin(self, int kind, Course course, bytes text, long long begun) except -1
 
     @cython.locals(scope=Scope, known=Known)
@@ -97,8 +103,13 @@ cdef class Lane:
     @cython.locals(answer=Answer, placed=Placed)
     cdef bytes _answered(self, bytes chunk, Course course, Placed placed)
 
-    @cython.locals(answer=Answer, now=cython.longlong, duration_us=cython.longlong, rows=cython.longlong)
+    @cython.locals(
+        answer=Answer, now=cython.longlong, duration_us=cython.longlong, rows=cython.longlong, tallies=Tallies
+    )
     cdef _finish(self, bytes chunk, Course course, Placed placed, long long bytes_out, long long masked_cells)
+
+    @cython.locals(lines=Lines, tail=Tail)
+    cdef _record(self, long long rows, long long bytes_out, long long duration_us)
 
     @cython.locals(answer=Answer, last=Placed, size=Py_ssize_t)
     cdef Placed _described(self, bytes chunk, Course course)

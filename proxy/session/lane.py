@@ -65,8 +65,10 @@ class Lane:
         services = self._c.services
         self._services = services
         self._now_us = services.now_us
+        self._tail = services.tail
         self._append_intent = services.append_intent
         self._append_outcome = services.append_outcome
+        self._tallies = services.tallies
         self._count = services.count_plain
         self._keeps_text = services.is_text_kept
         self._asked = Asked()
@@ -88,7 +90,7 @@ class Lane:
         self._lines: Lines | None = None
         self._known: Known | None = None
         self._stood: Standing | None = None
-        self._statement_id = ""
+        self._statement_id = b""
         self._started_us = 0
         self._added_us = 0
 
@@ -227,10 +229,14 @@ class Lane:
             lines = self._lines = self._c.ledger.lines(course.decision, course.plan)
         if not self._keeps_text:
             text = self._services.kept_text(text.decode("utf-8", "replace")).encode()
-        try:
-            self._statement_id = self._append_intent(lines, text)
-        except JournalError:
-            return False  # the long way asks again, and refuses
+        tail = self._tail
+        statement_id = None if tail is None else tail.intent(lines, text)
+        if statement_id is None:
+            try:
+                statement_id = self._append_intent(lines, text).encode("ascii")
+            except JournalError:
+                return False  # the long way asks again, and refuses
+        self._statement_id = statement_id
         self._kind = kind
         self._started_us = self._now_us()
         self._added_us = self._started_us - begun
@@ -380,14 +386,12 @@ class Lane:
         now = self._last_us = self._now_us()
         duration_us = now - self._started_us
         rows = answer.rows or answer.affected
-        lines = self._lines
-        assert lines is not None
-        try:
-            self._append_outcome(lines, self._statement_id, rows, bytes_out, duration_us)
-        except JournalError:
-            # What already happened can't be stopped any more; the next statement can, and will be.
-            log.error("an outcome could not be recorded", extra={"fields": {"session": self._c.identity.session}})
-        self._count(course.verdict, self._added_us, duration_us, rows, bytes_out, masked_cells)
+        self._record(rows, bytes_out, duration_us)
+        tallies = self._tallies
+        if tallies is None:
+            self._count(course.verdict, self._added_us, duration_us, rows, bytes_out, masked_cells)
+        else:
+            tallies.count_plain(course.is_rewritten, self._added_us, duration_us, rows, bytes_out, masked_cells)
         self._turn = _RESTING
         self._deferred.count()
         if course.way != PLAIN:
@@ -399,6 +403,18 @@ class Lane:
         else:
             self._bound(placed)
         self._known = self._stood = None
+
+    def _record(self, rows: int, bytes_out: int, duration_us: int) -> None:
+        """The outcome."""
+        lines, tail = self._lines, self._tail
+        assert lines is not None
+        if tail is not None and tail.plain_outcome(lines, self._statement_id, rows, bytes_out, duration_us):
+            return
+        try:
+            self._append_outcome(lines, self._statement_id.decode("ascii"), rows, bytes_out, duration_us)
+        except JournalError:
+            # What already happened can't be stopped any more; the next statement can, and will be.
+            log.error("an outcome could not be recorded", extra={"fields": {"session": self._c.identity.session}})
 
     def _described(self, chunk: bytes, course: Course) -> Placed | None:
         """What rows behind this description need; the same bytes as last time need no second look."""
@@ -481,7 +497,7 @@ class Lane:
         """The statement that is running goes on on the long way."""
         self._services.count_added(self._added_us)
         given = self._given(None)
-        account = self._handover.account(given, self._lines, self._statement_id, self._started_us)
+        account = self._handover.account(given, self._lines, self._statement_id.decode("ascii"), self._started_us)
         if self._kind == QUERY:
             self._handover.query(given, account)
         else:

@@ -13,6 +13,7 @@ from typing import Protocol
 from audit.cost import PriceList
 from audit.lines import Lines
 from audit.record import Record, ShadowDecision, Verdict
+from audit.tail import Tail
 from policies.catalog import Catalog, Namespace
 from policies.compile.shapes import Scope
 from policies.decision import Decision
@@ -21,6 +22,7 @@ from policies.model import EffectivePolicy, Principal
 from proxy.session.epoch import Epoch
 from proxy.session.shared_link import LinkKind
 from proxy.session.track import Settings
+from proxy.tallies import Tallies
 from proxy.wire.scram import KnownKeys
 
 Chunk = bytes | memoryview
@@ -265,6 +267,10 @@ class Services(Protocol):
     def append(self, records: Sequence[Record]) -> int:
         """Writes to the journal and gives the position behind the records. Raises JournalError."""
 
+    @property
+    def tail(self) -> Tail | None:
+        """Where the journal takes plain records at once; what it doesn't take, `append_intent` and the like do."""
+
     def append_intent(self, lines: Lines, sql_text: bytes) -> str:
         """A statement's intent from its templates, and the statement's id. Raises JournalError."""
 
@@ -287,6 +293,10 @@ class Services(Protocol):
 
     def kept_error(self, text: str) -> str:
         """What a record keeps of the server's texts that no client reads: they may quote data."""
+
+    @property
+    def tallies(self) -> Tallies | None:
+        """Where plain statements are counted at once; None: by `count_plain`."""
 
     def count_added(self, added_us: int) -> None: ...
 

@@ -202,6 +202,14 @@ class StageServices:
         self.records += records
         return len(self.records)
 
+    @property
+    def tail(self) -> None:
+        """No journal."""
+
+    @property
+    def tallies(self) -> None:
+        """What is counted is kept as it came."""
+
     def append_intent(self, lines: Lines, sql_text: bytes) -> str:
         statement_id = self.new_id()
         made = lines.intent_body(statement_id.encode(), 1, sql_text)
