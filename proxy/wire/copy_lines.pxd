@@ -39,11 +39,12 @@ cdef bint _walk(bytes buffer, Py_ssize_t at, Py_ssize_t last, Lines lines, long 
 @cython.locals(size=Py_ssize_t)
 cdef bint _is_null(bytes buffer, Py_ssize_t first, Py_ssize_t end, Lines lines) except -1
 
-@cython.locals(first=Py_ssize_t, is_escaped=cython.bint, octet=cython.uchar)
+@cython.locals(stops=bytes, first=Py_ssize_t, is_escaped=cython.bint)
 cdef Py_ssize_t _text_end(bytes buffer, Py_ssize_t at, Py_ssize_t last, Lines lines) except -1
 
 cdef bint _ends_null(bytes buffer, Py_ssize_t at, Py_ssize_t last, Lines lines) except -1
 
+@cython.locals(stops=bytes)
 cdef Py_ssize_t _csv_end(bytes buffer, Py_ssize_t at, Py_ssize_t last, Lines lines) except -1
 
 @cython.locals(quote=cython.int, escape=cython.int, is_escaped=cython.bint, octet=cython.int)

@@ -149,16 +149,15 @@ def _is_null(buffer: bytes, first: int, end: int, lines: Lines) -> bool:
 
 def _text_end(buffer: bytes, at: int, last: int, lines: Lines) -> int:
     """Where a column in text format ends; negative when it holds escapes."""
+    stops = lines.stops
     first = at
     is_escaped = False
-    while at < last:
-        octet = buffer[at]
-        if not lines.stops[octet]:
+    while True:
+        while at < last and not stops[buffer[at]]:
             at += 1
-            continue
-        if octet == lines.delimiter:
-            break
-        if octet != _BACKSLASH:
+        if at >= last or buffer[at] == lines.delimiter:
+            return -at if is_escaped else at
+        if buffer[at] != _BACKSLASH:
             raise ProtocolViolation("COPY data with two lines in a message")
         is_escaped = True
         at += 1
@@ -167,7 +166,6 @@ def _text_end(buffer: bytes, at: int, last: int, lines: Lines) -> int:
         if not lines.meant[buffer[at]] and not (at == first + 1 and _ends_null(buffer, at, last, lines)):
             raise ProtocolViolation("COPY data with an escape that isn't known")
         at += 1
-    return -at if is_escaped else at
 
 
 def _ends_null(buffer: bytes, at: int, last: int, lines: Lines) -> bool:
@@ -179,7 +177,8 @@ def _csv_end(buffer: bytes, at: int, last: int, lines: Lines) -> int:
     """Where a column in CSV format ends; negative when it holds escapes."""
     if at < last and buffer[at] == lines.quote:
         return _quoted_end(buffer, at, last, lines)
-    while at < last and not lines.stops[buffer[at]]:
+    stops = lines.stops
+    while at < last and not stops[buffer[at]]:
         at += 1
     if at < last and buffer[at] != lines.delimiter:
         raise ProtocolViolation("COPY data with a value that isn't quoted")

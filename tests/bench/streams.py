@@ -30,8 +30,9 @@ _TEXT = """\
 {rows:,} rows of 5 columns (int, three texts, timestamptz; about 85 bytes each), {runs} rounds, fewer where one takes
 long. `psql` is psql with its output to nobody; for SELECT it collects all rows and prints them unaligned. `bare` is a
 socket that reads and looks at nothing, the strictest measure: direct, it is bound by the server alone.
-`pgwarden-unmasked` filters rows, `pgwarden` masks `email` and `phone` too: in the stream of a SELECT, at the source for
-COPY. Ratios of rows per second against direct in the same round."""
+`pgwarden-unmasked` filters rows, `pgwarden` masks `email` and `phone` too, in the stream. `splice` hands chunks on in
+uvloop and looks at none: what it loses against direct is what a third busy process costs on this machine. Ratios of
+rows per second against direct in the same round; CPU in seconds per GiB that the client got or gave."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ class Defence(StrEnum):
     GUARD = "the guard stands in the relation's place, so every use of it sees filtered and masked rows"
     SOURCE = "the column is used in an expression, so it is masked in the guard"
     STREAM = "plain output columns are masked in the stream by table OID and column number"
+    COPIED = (
+        "plain output columns of COPY are masked in the stream by their place, where that and the format are certain"
+    )
     FENCE = "a condition that can fail is kept out of the guard by OFFSET 0"
     FUNCTIONS = "functions run by allow-list, attribute notation included"
     STATEMENTS = "kinds of statements need a grant, and what can't be guarded is refused"

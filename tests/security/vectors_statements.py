@@ -32,7 +32,7 @@ from tests.security.vector import (
     Vector,
 )
 
-S, ST, P = Defence.SOURCE, Defence.STATEMENTS, Defence.PROTOCOL
+S, ST, P, COPIED = Defence.SOURCE, Defence.STATEMENTS, Defence.PROTOCOL, Defence.COPIED
 MASKED = "SELECT id, ssn, email, pin, phone, birth_date FROM shop.customers ORDER BY id"
 WES = "wes"
 NO_COPY_SOURCE = Refused(("42809",))
@@ -71,6 +71,19 @@ COPIES = (
     _text("copy_query_binary", S, ORDERED, f"COPY ({MASKED}) TO STDOUT (FORMAT binary)"),
     _text("copy_query_whole_row", S, SAME, "COPY (SELECT c, upper(ssn) FROM shop.customers AS c) TO STDOUT"),
     _text("copy_query_table_command", S, SAME, "COPY (TABLE shop.customers) TO STDOUT CSV HEADER"),
+    _text("copy_swapped_names", COPIED, SAME, "COPY (SELECT ssn AS id, id AS ssn, email AS name, pin AS email FROM shop.customers) TO STDOUT"),
+    _text("copy_columns_again", COPIED, SAME, "COPY (SELECT email, c.*, ssn, c.email AS pin FROM shop.customers c) TO STDOUT CSV HEADER"),
+    _text("copy_star_of_joins", COPIED, SAME, "COPY (SELECT *, phone FROM shop.orders o JOIN shop.customers c ON customer_id = c.id ORDER BY o.id) TO STDOUT"),
+    _text("copy_star_between_functions", S, SAME, "COPY (SELECT *, email FROM shop.customers c, generate_series(1, 2) g ORDER BY c.id, g) TO STDOUT"),
+    _text("copy_null_is_a_guess", S, SAME, "COPY shop.customers (id, ssn, email) TO STDOUT (NULL '@[own customer 1 ssn]')"),
+    _text("copy_csv_null_is_a_guess", COPIED, SAME, "COPY shop.customers (id, ssn, email) TO STDOUT (FORMAT csv, NULL '@[own customer 1 ssn]')"),
+    _text("copy_delimiter_is_a_digit", S, CLEAN, "COPY shop.customers (id, ssn, email) TO STDOUT (DELIMITER '9')"),
+    _text("copy_csv_odd_signs", COPIED, SAME, "COPY shop.customers (ssn, email, tags, id) TO STDOUT (FORMAT csv, DELIMITER '@', QUOTE 'c', ESCAPE 'n', FORCE_QUOTE (ssn))"),
+    _text("copy_csv_signs_collide", S, CLEAN, "COPY shop.customers (ssn, email) TO STDOUT (FORMAT csv, DELIMITER 'n', QUOTE 'c', ESCAPE 'n')"),
+    _text("copy_header_twice", S, CLEAN, "COPY shop.customers (ssn, email) TO STDOUT (FORMAT csv, HEADER, HEADER false)"),
+    _text("copy_header_match", S, CLEAN, "COPY shop.customers (ssn, email) TO STDOUT (FORMAT csv, HEADER match)"),
+    _text("copy_header_in_text", COPIED, SAME, "COPY shop.customers (ssn, email) TO STDOUT (HEADER on)"),
+    _text("copy_between_others", COPIED, SAME, "COPY shop.regions TO STDOUT; COPY shop.customers TO STDOUT CSV; COPY shop.regions TO STDOUT"),
     _text("copy_query_guess", S, SAME, "COPY (SELECT id FROM shop.customers WHERE ssn LIKE '9%' OR pin > 5) TO STDOUT"),
     _text("copy_query_cte", S, SAME, "COPY (WITH c AS (SELECT * FROM shop.customers) SELECT ssn FROM c) TO STDOUT"),
     _text("copy_partition", Defence.PARTITIONS, SAME, "COPY shop.events_2124 TO STDOUT"),
@@ -166,6 +179,9 @@ OTHERS = (
 )
 
 CURSORS = (
+    _talk("copy_bound", COPIED, CLEAN, _run((parse("COPY shop.customers TO STDOUT (FORMAT binary)"), bind(), describe(), execute(), SYNC))),
+    _talk("copy_bound_in_parts", COPIED, CLEAN, _run((parse("COPY shop.customers TO STDOUT"), bind(), execute("", 1), execute("", 1), SYNC))),
+    _talk("copy_portal_fetched", COPIED, CLEAN, _run((query("BEGIN"),), (parse("COPY shop.customers TO STDOUT"), bind((), 0, "", "p"), SYNC), (query("FETCH ALL FROM p"),))),
     _talk("cursor_directions", S, SAME, _texts(
         "BEGIN", f"DECLARE c SCROLL CURSOR FOR {MASKED}", "FETCH 3 FROM c", "FETCH PRIOR FROM c", "FETCH ABSOLUTE -1 IN c",
         "FETCH RELATIVE -2 FROM c", "MOVE FIRST FROM c", "FETCH BACKWARD 1 FROM c", "FETCH FORWARD ALL FROM c", "MOVE BACKWARD ALL IN c",
