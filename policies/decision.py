@@ -144,6 +144,11 @@ class Plan:
     leaves: Leaves = NOTHING_LEFT
     copy_masks: CopyMasks | None = None
 
+    @property
+    def moves_settings(self) -> bool:
+        """Whether what the session follows of the server's settings changes with it."""
+        return self.effect.search_path is not None or bool(self.leaves.settings)
+
 
 @dataclass(frozen=True, slots=True)
 class Edit:

@@ -5,7 +5,8 @@ Knows no policy. In doubt a statement pins its link: what isn't on a list of wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -87,12 +88,18 @@ _FIXED: Final = {
     "client_encoding": frozenset({"utf8", "utf-8", "unicode"}),
     "standard_conforming_strings": frozenset({"on", "true", "1", "yes"}),
 }
-_TRANSACTIONS: Final = "transaction_"
-_FOREVER: Final = (SETTINGS_SETTABLE.keys() | {"search_path"}) - {
-    "transaction_deferrable",
-    "transaction_isolation",
-    "transaction_read_only",
-}
+# They show what other sessions have prepared on a link; pinning closes it before the statement runs.
+_LISTING: Final = frozenset({"pg_prepared_statements", "pg_backend_memory_contexts"})
+_PLAIN_SELECT: Final = frozenset({"targetList", "limitOption", "op"})
+_TRANSACTIONS: Final = frozenset({"transaction_deferrable", "transaction_isolation", "transaction_read_only"})
+_FOREVER: Final = (SETTINGS_SETTABLE.keys() | {"search_path"}) - _TRANSACTIONS
+# Of short ones, the next borrower would die: the server counts from the moment at which it has the link.
+_TIMEOUTS: Final = frozenset(
+    {"statement_timeout", "transaction_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout"}
+)
+_DURATION: Final = re.compile(r"(\d+)(?:\.\d*)?\s*(us|ms|s|min|h|d)?", re.ASCII | re.IGNORECASE)
+_UNITS_MS: Final = {"us": 0.001, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+_SHORTEST_MS: Final = 1000
 
 
 def leaves_of(statement: Statement, text: str) -> Leaves:
@@ -126,6 +133,8 @@ def unknown_leaves() -> Leaves:
 def _data(kind: str, tree: Tree) -> Leaves:
     if _makes_temporary(tree):
         return Leaves("temporary")
+    if (pins := _touches_session(kind, tree)) or not _sets_plainly(kind, tree):
+        return Leaves(pins or "setting")
     found = Leaves(has_sequences=kind in _WRITES or bool(tree.get("is_from")))
     for node_kind, node in nodes_of(tree):
         if node_kind == "FuncCall":
@@ -139,16 +148,67 @@ def _data(kind: str, tree: Tree) -> Leaves:
 
 def _makes_temporary(tree: Tree) -> bool:
     """What ON COMMIT DROP takes along is gone before anybody else has the link."""
-    into: Tree = tree.get("into") or tree.get("intoClause") or {}
-    on_commit = into.get("onCommit") or tree.get("oncommit")
-    made = [into.get("rel"), tree.get("relation"), tree.get("view"), tree.get("sequence")]
-    if on_commit == "ONCOMMIT_DROP":
+    into: Tree = tree.get("into") or {}
+    if "ONCOMMIT_DROP" in (into.get("onCommit"), tree.get("oncommit")):
         return False
-    return any(one and (one.get("relpersistence") == "t" or _is_temporary_schema(one)) for one in made)
+    # INTO may stand in the first arm of a UNION, or under EXPLAIN.
+    return any(one.get("relpersistence") == "t" or _is_temporary_schema(one) for one in _parts(tree))
 
 
 def _is_temporary_schema(relation: Tree) -> bool:
     return str(relation.get("schemaname", "")).startswith("pg_temp")
+
+
+def _parts(value: Any) -> Iterator[Tree]:
+    """All of a tree, also what isn't a node of its own there; constants aside, which shapes exchange."""
+    pending = [value]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, dict):
+            if "A_Const" in one:
+                continue
+            yield one
+            pending += one.values()
+        elif isinstance(one, list):
+            pending += one
+
+
+def _touches_session(kind: str, tree: Tree) -> str:
+    """By views that are the session's own: an UPDATE of pg_settings is a SET, others list what a link holds."""
+    names = {one["relname"] for one in _parts(tree) if isinstance(one.get("relname"), str)}
+    if names & _LISTING:
+        return "prepare"
+    is_writing = kind in _WRITES or any(found in _WRITES for found, _ in nodes_of(tree))
+    return "setting" if is_writing and "pg_settings" in names else ""
+
+
+def _sets_plainly(kind: str, tree: Tree) -> bool:
+    """Whether every set_config runs exactly once, so that what it says is what holds behind the statement."""
+    calls = [node for found, node in nodes_of(tree) if found == "FuncCall" and _is_config(node)]
+    if not calls:
+        return True
+    if kind != "SelectStmt" or not tree.keys() <= _PLAIN_SELECT or tree.get("op", "SETOP_NONE") != "SETOP_NONE":
+        return False
+    values = [target.get("ResTarget", {}).get("val", {}) for target in tree.get("targetList", ())]
+    if not all(_is_one_value(value) for value in values):
+        return False  # a function of no rows keeps set_config from running
+    plain = [value["FuncCall"] for value in values if is_node(value, "FuncCall") and _is_config(value["FuncCall"])]
+    names = {literal_text((call.get("args") or [None])[0]) for call in plain}
+    return len(calls) == len(plain) == len(names)
+
+
+def _is_one_value(node: Any) -> bool:
+    if is_node(node, "TypeCast"):
+        return _is_one_value(node["TypeCast"].get("arg"))
+    if is_node(node, "FuncCall"):
+        call = node["FuncCall"]
+        is_reader = strings_of(call["funcname"])[-1] in SETTING_READERS
+        return _is_config(call) or (is_reader and all(_is_one_value(one) for one in call.get("args", ())))
+    return is_node(node, "A_Const") or is_node(node, "ParamRef")
+
+
+def _is_config(call: Tree) -> bool:
+    return strings_of(call["funcname"])[-1] == "set_config"
 
 
 def _with_call(found: Leaves, call: Tree) -> Leaves:
@@ -184,13 +244,14 @@ def _setting(tree: Tree, text: str) -> Leaves:
         return Leaves(settings=((ALL_NAMES, None),))
     if kind == "VAR_SET_MULTI":
         return Leaves("setting") if tree.get("name") == "SESSION CHARACTERISTICS" else NOTHING_LEFT
+    values = [_constant(node) for node in tree.get("args", ())]
     if tree.get("is_local"):
-        return Leaves(is_local=True)
+        # A table that is made there stays behind the transaction.
+        return Leaves("temporary") if _leads_to_temporary(name, values) else Leaves(is_local=True)
     if kind in ("VAR_RESET", "VAR_SET_DEFAULT"):
         return Leaves(settings=((name, None),))
-    if name.startswith(_TRANSACTIONS):
+    if name in _TRANSACTIONS:
         return NOTHING_LEFT
-    values = [_constant(node) for node in tree.get("args", ())]
     if kind != "VAR_SET_VALUE" or len(text) > _LONGEST_SETTING or not _is_kept(name, values):
         return Leaves("setting")
     return Leaves(settings=((name, text),))
@@ -200,15 +261,17 @@ def _config(arguments: list[Any]) -> Leaves:
     """set_config(name, value, is_local): what isn't constant nobody knows before it has run."""
     if len(arguments) != 3:
         return Leaves("setting")
-    is_local = _boolean(arguments[2])
-    if is_local:
-        return Leaves(is_local=True)
-    name, value = literal_text(arguments[0]), literal_text(arguments[1])
-    if is_local is None or name is None or value is None or len(value) > _LONGEST_SETTING:
+    is_local, name, value = _boolean(arguments[2]), literal_text(arguments[0]), literal_text(arguments[1])
+    if is_local is None or name is None:
         return Leaves("setting")
     name = name.lower()
     values = identifiers_of(value) if name == "search_path" else [value]
-    if name.startswith(_TRANSACTIONS) or values is None or not _is_kept(name, values):
+    if is_local:
+        is_lost = name == "search_path" and values is None
+        return Leaves("temporary") if is_lost or _leads_to_temporary(name, values or ()) else Leaves(is_local=True)
+    if value is None or len(value) > _LONGEST_SETTING:
+        return Leaves("setting")
+    if name in _TRANSACTIONS or values is None or not _is_kept(name, values):
         return Leaves("setting")
     return Leaves(settings=((name, setting_text(name, value)),))
 
@@ -223,18 +286,42 @@ def _quoted(text: str) -> str:
     return f" E'{escaped}'"
 
 
+def is_kept(name: str, value: str) -> bool:
+    """Whether a setting of the startup packet, under its name in lower case, can follow its client."""
+    values = identifiers_of(value) if name == "search_path" else [value]
+    return values is not None and _is_kept(name, values)
+
+
 def _is_kept(name: str, values: Iterable[str | None]) -> bool:
-    if name == "search_path":
-        return not any(value is None or value.startswith("pg_temp") for value in values)
+    if name in _TIMEOUTS:
+        return all(value is not None and not _is_short(value) for value in values)
     fixed = _FIXED.get(name)
-    return name in _FOREVER and (fixed is None or all((value or "").lower() in fixed for value in values))
+    if _leads_to_temporary(name, values) or name not in _FOREVER:
+        return False
+    return fixed is None or all((value or "").lower() in fixed for value in values)
+
+
+def _leads_to_temporary(name: str, values: Iterable[str | None]) -> bool:
+    return name == "search_path" and any(value is None or value.startswith("pg_temp") for value in values)
+
+
+def _is_short(value: str) -> bool:
+    """In milliseconds where no unit is named; 0 is none at all."""
+    found = _DURATION.fullmatch(value.strip())
+    if found is None:
+        return True
+    number, unit = float(found[1]), (found[2] or "ms").lower()
+    return 0 < number * _UNITS_MS[unit] < _SHORTEST_MS
 
 
 def _constant(node: Any) -> str | None:
-    """Of texts and of words; other constants are as good as any."""
+    """Of numbers, texts and words; other constants are as good as any."""
     if not is_node(node, "A_Const"):
         return ""
-    return str(node["A_Const"].get("sval", {}).get("sval", ""))
+    value = node["A_Const"]
+    if "ival" in value:
+        return str(value["ival"].get("ival", 0))
+    return str(value.get("fval", {}).get("fval", "") or value.get("sval", {}).get("sval", ""))
 
 
 def _boolean(node: Any) -> bool | None:

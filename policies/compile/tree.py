@@ -5,9 +5,11 @@ Knows no policy and no scope. Nothing here calls itself: compiled code has no gu
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 Tree = dict[str, Any]
+
+_NAME_BYTES: Final = 63  # the server cuts off what is longer
 
 
 def node_kind(value: Any) -> str | None:
@@ -64,12 +66,21 @@ def contains(value: Any, kind: str) -> bool:
 
 
 def literal_text(node: Any) -> str | None:
-    """The text of a string constant, also under a cast to a string type; None for anything else."""
+    """The text of a string constant, also under a cast to a string type; None for anything else.
+
+    A cast to a length would cut it off, as one to "name" does with a long one.
+    """
+    most_bytes = None
     if is_node(node, "TypeCast"):
-        names = strings_of(node["TypeCast"].get("typeName", {}).get("names"))
+        type_name = node["TypeCast"].get("typeName", {})
+        names = strings_of(type_name.get("names"))
         if not names or names[-1] not in ("text", "varchar", "bpchar", "name", "unknown"):
             return None
+        if type_name.get("typmods") or type_name.get("arrayBounds"):
+            return None
+        most_bytes = _NAME_BYTES if names[-1] == "name" else None
         node = node["TypeCast"].get("arg")
     if is_node(node, "A_Const") and "sval" in node["A_Const"]:
-        return str(node["A_Const"]["sval"].get("sval", ""))
+        text = str(node["A_Const"]["sval"].get("sval", ""))
+        return text if most_bytes is None or len(text.encode()) <= most_bytes else None
     return None

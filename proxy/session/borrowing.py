@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from policies.compile.leaving import setting_text
+from policies.compile.leaving import is_kept, setting_text
 from proxy.session.conversation import Conversation, SessionEnds, Unexpected
 from proxy.session.ledger import Identity, Ledger
 from proxy.session.lending import Lending
@@ -33,7 +33,7 @@ def pooling_for(services: Services, startup: Startup, admitted: Admitted) -> Poo
     """None where this session needs a link of its own: its startup packet says what no SET can."""
     if startup.replication or admitted.is_untracked:
         return None
-    if any(name.startswith("transaction_") for name in admitted.listed):
+    if not all(is_kept(name, value) for name, value in admitted.listed.items()):
         return None
     return services.pooling(startup.database)
 

@@ -18,7 +18,7 @@ cdef class Course:
     cdef readonly long long most_bytes
     cdef readonly bint is_masked
     cdef readonly bint is_commit
-    cdef readonly bint has_tables
+    cdef readonly bint may_run_code
     cdef readonly bint has_sequences
     cdef readonly Placed last
     cdef dict _placed

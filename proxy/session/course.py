@@ -13,6 +13,7 @@ from policies.masks import StreamMask
 from proxy.session.held import EMPTY_PLAN
 from proxy.session.ledger import verdict_of
 from proxy.session.queue import MaskMismatch, RowMasks, place_masks
+from proxy.session.shared_link import RUN_NOTHING
 from proxy.wire import messages as m
 from proxy.wire.codec import decode_backend
 from proxy.wire.errors import ProtocolViolation
@@ -56,7 +57,7 @@ class Course:
         self.most_rows = NO_LIMIT if limits.rows is None else limits.rows
         self.most_bytes = NO_LIMIT if limits.bytes is None else limits.bytes
         self.is_masked = bool(self.plan.column_masks)
-        self.has_tables = bool(self.plan.tables)
+        self.may_run_code = self.plan.command not in RUN_NOTHING
         self.has_sequences = self.plan.leaves.has_sequences
         self.last: Placed | None = None
         self._placed: dict[bytes, Placed] = {}

@@ -281,8 +281,9 @@ class Extended:
         if not policy.is_everything and self._decider.is_outdated(prepared, policy):
             poison(c, refusal_bytes(changed_cursor(message.portal)) if portal.is_executed else changed_result())
             return
-        if portal.is_executed and prepared.plan.is_all_hidden:
-            # The server would take ours for a portal with rows, and run it for the rest of them.
+        if portal.is_executed and (prepared.plan.is_all_hidden or prepared.plan.moves_settings):
+            # The server would take ours for a portal with rows, and run it for the rest of them. set_config wouldn't
+            # run again, and would be taken for done.
             poison(c, cannot_run(message.portal))
             return
         opened = self._open(portal, policy)
@@ -292,9 +293,10 @@ class Extended:
             c.lending.run(c, prepared.decision)
         portal.is_executed = True
         portal.awaited += 1
-        # A limit counts rows that the client sees; a statement without any isn't suspended.
-        is_limited = prepared.plan.is_all_hidden and message.max_rows
-        c.send_server(encode(m.Execute(message.portal)) if is_limited else frame)
+        # A limit counts rows that the client sees; a statement without any isn't suspended. Nor is one of set_config:
+        # only its end says that it has run.
+        is_whole = prepared.plan.is_all_hidden or prepared.plan.moves_settings
+        c.send_server(encode(m.Execute(message.portal)) if is_whole and message.max_rows else frame)
         decision, accounts = opened
         c.expect(
             Item(

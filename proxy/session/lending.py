@@ -29,7 +29,7 @@ from proxy.session.parameters import note_parameter
 from proxy.session.ports import BorrowServer, ReturnServer
 from proxy.session.queue import Item, Kind
 from proxy.session.setup import FORGET_ALL, FORGET_SEQUENCES, Setup, changes, setup_bytes
-from proxy.session.shared_link import STATEMENTS_PER_LINK, LinkKind, SharedLink, SharedStatement
+from proxy.session.shared_link import RUN_NOTHING, STATEMENTS_PER_LINK, LinkKind, SharedLink, SharedStatement
 from proxy.session.track import Settings
 from proxy.wire import messages as m
 from proxy.wire.codec import encode
@@ -37,6 +37,7 @@ from proxy.wire.codec import encode
 _FLUSH: Final = encode(m.Flush())
 # No statement has ever this name: CloseComplete comes for it, too, and costs the server next to nothing.
 _NOWHERE: Final = encode(m.Close(b"S", b"pgwarden_nowhere"))
+_ENDINGS: Final = frozenset({"commit", "rollback", "rollback to"})
 PARSE_COMPLETE: Final = encode(m.ParseComplete())
 
 
@@ -55,6 +56,7 @@ class Lending:
         self._before_pin: set[bytes] = set()
         self._is_forgetting = False
         self._is_private = False
+        self._is_moving = False  # settings that a failure of what is under way would leave as they were
 
     # coming and going
 
@@ -71,7 +73,7 @@ class Lending:
         """The link is this session's now."""
         self.is_asking = False
         self.link = link
-        self._is_forgetting = self._is_private = False
+        self._is_forgetting = self._is_private = self._is_moving = False
         self._note_catalog(c, link)
         count = 0
         if link.is_unclean and link.last is not self:
@@ -109,7 +111,7 @@ class Lending:
             return False
         self._note_catalog(c, link)
         self.link, link.last, link.settings = link, self, wanted
-        self._is_forgetting = self._is_private = False
+        self._is_forgetting = self._is_private = self._is_moving = False
         return True
 
     @property
@@ -173,7 +175,7 @@ class Lending:
         """Directly before it is sent to be run."""
         assert self.link is not None
         for plan in decision.plans:
-            if plan.tables and self.link.reads_run_code:
+            if self.link.reads_run_code and plan.command not in RUN_NOTHING:
                 self.link.is_unclean = True
             if plan.leaves is not NOTHING_LEFT or plan.effect is not NO_EFFECT:
                 self._run(c, plan)
@@ -182,6 +184,7 @@ class Lending:
         leaves, effect = plan.leaves, plan.effect
         assert self.link is not None
         self._is_private = self._is_private or leaves.is_local
+        self._is_moving = self._is_moving or bool(leaves.settings) or plan.command in _ENDINGS
         if leaves.has_sequences:
             self.link.has_sequences = True
             self.link.is_unclean = self.link.is_unclean or self.link.writes_run_code
@@ -202,17 +205,20 @@ class Lending:
             raise Wait
         assert self.link is not None
         for shared in self.link.statements.values():
-            self._close(c, shared)
+            self._close(c, shared.name)
         self.link.statements.clear()
+        unnamed = c.sent.names.statement(b"")
+        if not isinstance(unnamed, Prepared) or self.link.unnamed is not unnamed.server:
+            self._close(c, b"")  # another client's may be there
         self.link.is_spent = True
         held = c.sent.names.statements
         self._before_pin = {name for name, one in held.items() if name and isinstance(one, Prepared)}
         self.pin = reason
         self._count_pin(reason)
 
-    def _close(self, c: Conversation, shared: SharedStatement) -> None:
-        c.send_server(encode(m.Close(b"S", shared.name)))
-        c.expect(Item(Kind.CLOSE, shared.name, is_swallowed=True, is_described=True))
+    def _close(self, c: Conversation, name: bytes) -> None:
+        c.send_server(encode(m.Close(b"S", name)))
+        c.expect(Item(Kind.CLOSE, name, is_swallowed=True, is_described=True))
 
     def _forget_all(self) -> None:
         assert self.link is not None
@@ -302,8 +308,9 @@ class Lending:
         return _NOWHERE if is_ours else frame
 
     def _key(self, c: Conversation, prepared: Prepared) -> object:
-        if self._is_private or c.has_ddl or c.sent.track.namespace.made:
-            return object()  # what it means ends with the transaction
+        self._is_moving = self._is_moving and bool(c.queue)
+        if self._is_private or self._is_moving or c.has_ddl or c.sent.track.namespace.made:
+            return object()  # what it means ends with the transaction, or isn't sure yet
         basis, settings = prepared.basis, c.sent.track.settings
         return prepared.decision.text, prepared.types, settings, basis.catalog_version
 
@@ -317,7 +324,7 @@ class Lending:
         link = self.link
         assert link is not None
         while len(link.statements) >= STATEMENTS_PER_LINK:
-            self._close(c, link.statements.pop(next(iter(link.statements))))
+            self._close(c, link.statements.pop(next(iter(link.statements))).name)
         shared = SharedStatement(link.next_name(), key, c.group)
         if link.statements.pop(key, None) is not None:
             link.is_spent = True  # the older one, if it ever came to be, stays under a name that nobody knows

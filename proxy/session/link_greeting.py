@@ -19,20 +19,46 @@ from proxy.wire.frames import FrameCutter
 _READY: Final = ord("Z")
 _ROW: Final = ord("D")
 # Functions of users in other languages than C: a library can leave more behind than anybody could clean, but those that
-# databases are full of (uuid-ossp, pg_trgm) leave nothing.
+# databases are full of (uuid-ossp, pg_trgm) leave nothing. A text may call some without a name that tells: overloads of
+# built-ins, and functions of a row written as its column. No dependency is kept on built-ins, so those that leave
+# something behind are looked for in what is stored.
 _ASK: Final = b"""
 WITH code AS (
-    SELECT p.oid FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+    SELECT p.oid, p.proname, p.proargtypes
+    FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
     WHERE p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal')
 ), used AS (
-    SELECT d.classid FROM pg_catalog.pg_depend AS d JOIN code AS c ON c.oid = d.refobjid
+    SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d JOIN code AS c ON c.oid = d.refobjid
     WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+), hidden AS (
+    SELECT FROM code AS c WHERE c.proname IN (SELECT b.proname FROM pg_catalog.pg_proc AS b WHERE b.oid < 16384)
+        OR EXISTS (SELECT FROM pg_catalog.pg_type AS t WHERE t.oid = c.proargtypes[0] AND t.typtype IN ('c', 'p'))
+), stateful AS (
+    SELECT p.oid, p.proname FROM pg_catalog.pg_proc AS p WHERE p.oid < 16384 AND (
+        p.proname IN ('set_config', 'setseed', 'nextval', 'setval', 'query_to_xml', 'query_to_xml_and_xmlschema')
+        OR p.proname LIKE '%advisory%' AND p.proname NOT LIKE '%xact%')
+), stored AS (
+    SELECT true AS is_read, r.ev_action::pg_catalog.text AS code
+    FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class >= 16384
+    UNION ALL SELECT true, p.polqual::pg_catalog.text FROM pg_catalog.pg_policy AS p
+    UNION ALL SELECT false, p.polwithcheck::pg_catalog.text FROM pg_catalog.pg_policy AS p
+    UNION ALL SELECT k.contypid <> 0, k.conbin::pg_catalog.text
+    FROM pg_catalog.pg_constraint AS k WHERE k.oid >= 16384 AND k.conbin IS NOT NULL
+    UNION ALL SELECT false, d.adbin::pg_catalog.text FROM pg_catalog.pg_attrdef AS d
+), leaving AS (
+    SELECT s.is_read FROM stored AS s JOIN stateful AS f
+    ON pg_catalog.strpos(s.code, ':funcid ' || f.oid || ' ') > 0
+    WHERE s.is_read OR f.proname <> 'nextval'
 )
 SELECT EXISTS (SELECT FROM used AS u WHERE u.classid NOT IN (
            'pg_catalog.pg_trigger'::pg_catalog.regclass, 'pg_catalog.pg_attrdef'::pg_catalog.regclass,
-           'pg_catalog.pg_constraint'::pg_catalog.regclass, 'pg_catalog.pg_proc'::pg_catalog.regclass)),
+           'pg_catalog.pg_constraint'::pg_catalog.regclass, 'pg_catalog.pg_proc'::pg_catalog.regclass))
+       OR EXISTS (SELECT FROM used AS u JOIN pg_catalog.pg_constraint AS k ON k.oid = u.objid
+           WHERE u.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.contypid <> 0)
+       OR EXISTS (SELECT FROM hidden) OR EXISTS (SELECT FROM leaving AS l WHERE l.is_read),
        EXISTS (SELECT FROM used AS u WHERE u.classid <> 'pg_catalog.pg_proc'::pg_catalog.regclass)
        OR EXISTS (SELECT FROM pg_catalog.pg_rewrite AS r WHERE r.ev_type <> '1' AND r.ev_class >= 16384)
+       OR EXISTS (SELECT FROM leaving)
 """
 
 

@@ -42,7 +42,7 @@ class Loan:
         assert link is not None
         if drops_unnamed:
             link.unnamed = None
-        if course.has_tables and link.reads_run_code:
+        if course.may_run_code and link.reads_run_code:
             link.is_unclean = True
         if course.has_sequences:
             link.has_sequences = True

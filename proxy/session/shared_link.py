@@ -12,6 +12,8 @@ from proxy.session.settings import PINNED, PREFERRED
 from proxy.session.track import Settings
 
 STATEMENTS_PER_LINK: Final = 500
+# All other commands may run code, also without a table: operators, casts, and conditions of domains do.
+RUN_NOTHING: Final = frozenset({"begin", "commit", "rollback", "savepoint", "release", "set", "show"})
 
 
 class LinkKind(Enum):

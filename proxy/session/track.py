@@ -150,7 +150,10 @@ class Track:
         is_failed = status == b"E" if status else self._is_failed
         is_expected = (is_block, is_failed) == (self._is_block, self._is_failed)
         if not is_block:
-            self._commit(is_chained=False)
+            if self._is_failed:
+                self._roll_back(is_chained=False)  # COMMIT itself failed: a deferred constraint
+            else:
+                self._commit(is_chained=False)
             if self._values.made:
                 self._values = replace(self._values, made=frozenset())
         elif not self._levels:
