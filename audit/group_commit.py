@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from audit.errors import JournalError
@@ -19,6 +20,24 @@ class _Waiter:
     position: int
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[None]
+
+
+class _Bell:
+    """Rung by any thread, heard by one. One lock and no more: while the waiter runs, the loop's thread waits."""
+
+    def __init__(self) -> None:
+        self._silence = threading.Lock()
+        self._silence.acquire()
+
+    def ring(self) -> None:
+        """Rings that nobody has heard yet are one."""
+        if self._silence.locked():
+            with suppress(RuntimeError):  # another thread was faster
+                self._silence.release()
+
+    def wait(self, limit_s: float = -1) -> None:
+        """Until it rings, or so many seconds; below zero without a limit."""
+        self._silence.acquire(timeout=limit_s)
 
 
 class GroupCommit:
@@ -35,8 +54,8 @@ class GroupCommit:
         self._gather_s = gather_s
         self._is_hurried = is_hurried
         self._lock = threading.Lock()
-        self._wanted = threading.Event()
-        self._urgent = threading.Event()
+        self._wanted = _Bell()
+        self._urgent = _Bell()
         self._is_stopping = False
         self._waiters: list[_Waiter] = []
         self._position = 0
@@ -54,14 +73,13 @@ class GroupCommit:
 
     def wake(self) -> None:
         """Something was appended. Cheap when a sync is already due."""
-        if not self._wanted.is_set():
-            self._wanted.set()
+        self._wanted.ring()
 
     def stop(self) -> None:
         """Syncs once more and ends the thread. Those still waiting are released or told of the failure."""
         self._is_stopping = True
-        self._urgent.set()
-        self._wanted.set()
+        self._urgent.ring()
+        self._wanted.ring()
         self._thread.join()
 
     async def wait(self, position: int) -> None:
@@ -75,7 +93,7 @@ class GroupCommit:
         if self._is_over or self._position >= position:  # it may have ended before the waiter was in the list
             self._release()
         if self._is_hurried:
-            self._urgent.set()
+            self._urgent.ring()
         self.wake()
         await waiter.future
 
@@ -83,8 +101,8 @@ class GroupCommit:
         while not self._is_stopping:
             self._wanted.wait()
             self._urgent.wait(self._gather_s)
-            self._urgent.clear()
-            self._wanted.clear()
+            for bell in (self._urgent, self._wanted):  # what rang until now is served by this sync
+                bell.wait(0)
             if not self._sync_once():
                 break
         else:

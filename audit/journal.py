@@ -267,13 +267,14 @@ class Journal:
         with self._tail.lock:
             self._tail.is_sync_due = False
             finished, self._finished = self._finished, []
-            file = os.dup(self._active.file) if self._active else None
+            # Stays open: a segment's file is closed by `finish`, which is called in this thread alone.
+            file = self._active.file if self._active else None
             position, state = self._tail.position, self._tail.state
             is_new_file, self._is_new_file = self._is_new_file, False
         for one in finished:
             one.segment.finish(one.end)
         if file is not None:
-            _sync_and_close(file)
+            os.fsync(file)
         if is_new_file:
             _sync_directory(self.directory)
         self._sign_if_due(state)

@@ -11,6 +11,7 @@ cdef extern from "<time.h>" nogil:
         long long tv_sec
         long tv_nsec
     int CLOCK_REALTIME
+    int CLOCK_MONOTONIC
     int clock_gettime(int clock, timespec* into)
 
 cdef extern from *:
@@ -38,6 +39,11 @@ cdef inline int require(unsigned char[::1] buffer, Py_ssize_t at, Py_ssize_t siz
 cdef inline long long clock_us() noexcept:
     cdef timespec now
     clock_gettime(CLOCK_REALTIME, &now)
+    return now.tv_sec * 1000000 + now.tv_nsec // 1000
+
+cdef inline long long monotonic_us() noexcept:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
     return now.tv_sec * 1000000 + now.tv_nsec // 1000
 
 cdef inline Py_ssize_t put(unsigned char[::1] into, Py_ssize_t at, bytes data) except -1:

@@ -1,4 +1,4 @@
-"""Copying, hashing and checking bytes inside of buffers: what makes a record costs no object. Knows no format.
+"""Copying, hashing and checking bytes inside of buffers, and clocks: no object is made for it. Knows no format.
 
 This is what runs interpreted. Compiled modules take the same functions out of octets.pxd, in C: by `octets.put`, never
 by names of their own. `into` is a writable buffer of bytes; offsets and sizes are the caller's to get right: in C a
@@ -19,6 +19,11 @@ View = memoryview
 def clock_us() -> int:
     """Microseconds since 1970-01-01 UTC by the machine's clock."""
     return time.time_ns() // 1000
+
+
+def monotonic_us() -> int:
+    """Microseconds since some moment; it never goes back."""
+    return time.monotonic_ns() // 1000
 
 
 def put(into: View, at: int, data: bytes) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -20,6 +19,7 @@ from policies.compile.shapes import Scope
 from policies.decision import Decision
 from policies.limits import Limit, Load, Loads
 from policies.model import EffectivePolicy, PolicySet, Principal
+from proxy.clock import monotonic_us
 from proxy.dsn import Upstream
 from proxy.net.catalogs import Catalogs
 from proxy.net.estimates import Estimates
@@ -56,8 +56,7 @@ class WorkerServices:
     def epoch(self) -> Epoch:
         return self.policies.epoch
 
-    def now_us(self) -> int:
-        return time.monotonic_ns() // 1000
+    now_us = staticmethod(monotonic_us)
 
     def today(self) -> date:
         return datetime.now(UTC).date()
