@@ -89,7 +89,7 @@ class PoolMode(StrEnum):
 
 
 class Pool(_Keys):
-    """How clients share links to the server. `size`: that many of one worker, at most.
+    """How clients share links to the server. `size`: that many of all workers, at most, but each has one.
 
     In seconds: `wait` for a link before the client's session ends; a link ends `idle` after its last use, and
     `lifetime` after its beginning.

@@ -196,7 +196,10 @@ class ClientLink(Relay, asyncio.Protocol):
 
     async def cancel_at_server(self) -> None:
         """Cancels what runs at the server for this link, if anything does."""
-        if self._key is not None and (self._attempt is not None or self.lent is not None):
+        if self._pool is not None and self._pool.forget(self):
+            self.session.wait_cancelled()
+            self._carry_out()
+        elif self._key is not None and (self._attempt is not None or self.lent is not None):
             if self._canceller is None:
                 self._canceller = Canceller(self._send_cancel, self._surroundings.cancel_slots)
             await self._canceller.cancel()

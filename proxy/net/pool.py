@@ -131,12 +131,15 @@ class Pool:
         self._tallies.pool_waiting += 1
         if self._overdue is None:
             self._overdue = asyncio.get_running_loop().call_later(self._settings.wait_s, self._end_overdue)
-        self._grow()
+        if self._idle or self._total < self._settings.size:
+            self._grow()
 
-    def forget(self, borrower: Borrower) -> None:
-        """It doesn't wait any more."""
-        if self._waiters.pop(borrower, None) is not None:
-            self._tallies.pool_waiting -= 1
+    def forget(self, borrower: Borrower) -> bool:
+        """It doesn't wait any more. Whether it did."""
+        if self._waiters.pop(borrower, None) is None:
+            return False
+        self._tallies.pool_waiting -= 1
+        return True
 
     def _take(self, kind: LinkKind, last: PooledLink | None) -> PooledLink | None:
         idle = self._idle
@@ -167,7 +170,7 @@ class Pool:
         self._lent.discard(link)
         link.is_waiting_for_cancels = False
         link.rest()
-        if link.is_lost or link.shared.is_spent or self._is_closed or self._now_s >= link.until_s:
+        if link.is_over or link.shared.is_spent or self._is_closed or self._now_s >= link.until_s:
             link.close()
             self._grow()
         elif not self._serve(link):
@@ -277,6 +280,7 @@ class Pool:
         self._opening -= 1
         self._problem = ""
         self._lent.add(link)  # as if somebody had had it
+        self._count_links()
         self.give_back(link)
 
     async def _connect(self, kind: LinkKind) -> PooledLink:

@@ -57,6 +57,7 @@ class Lending:
         self._is_forgetting = False
         self._is_private = False
         self._is_moving = False  # settings that a failure of what is under way would leave as they were
+        self._complete: Settings | None = None  # settings that were found to lack nothing of `base`
 
     # coming and going
 
@@ -107,7 +108,11 @@ class Lending:
         if link.last is not self and (link.is_unclean or link.has_sequences):
             return False
         wanted = c.confirmed.track.settings
-        if link.settings != wanted or self.told != link.reported or self._wanted(wanted) is not wanted:
+        if wanted is not self._complete:
+            if self._wanted(wanted) is not wanted:
+                return False
+            self._complete = wanted
+        if link.settings != wanted or self.told != link.reported:
             return False
         self._note_catalog(c, link)
         self.link, link.last, link.settings = link, self, wanted

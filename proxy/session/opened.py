@@ -138,6 +138,10 @@ class OpenSession:
     def cancel_done(self) -> None:
         self.conversation.cancels = max(0, self.conversation.cancels - 1)
 
+    def cancel_wait(self) -> None:
+        """What waits for a server link is cancelled."""
+        self._requests.cancel_wait()
+
     def hold_for_catalog(self) -> bool:
         """Has the client's messages wait, as another session has changed the catalog.
 

@@ -21,7 +21,7 @@ from proxy.session.refusals import journal_refusal, undecided
 from proxy.session.reports import refusal_bytes
 from proxy.wire import messages as m
 from proxy.wire.codec import decode_frontend, encode
-from proxy.wire.errors import ProtocolViolation
+from proxy.wire.errors import ProtocolViolation, error_response
 
 _SYNC, _TERMINATE, _QUERY, _FLUSH, _CALL = ord("S"), ord("X"), ord("Q"), ord("H"), ord("F")
 _COPY = frozenset(b"dcf")
@@ -94,6 +94,9 @@ class Requests:
     def _receive(self, type_byte: int, frame: memoryview) -> None:
         c = self._c
         if c.lending is not None and c.lending.link is None and type_byte != _TERMINATE:
+            if c.is_skipping:
+                self._skip_unlent(type_byte)
+                return
             c.lending.ask(c)
             raise Wait
         if type_byte in _COPY:
@@ -112,6 +115,32 @@ class Requests:
             if not c.is_skipping:
                 self._decide(type_byte, frame)
                 self._watch_queue()
+
+    def cancel_wait(self) -> None:
+        """The client cancels what waits for a server link. The server knows nothing of it, so it is answered here."""
+        c = self._c
+        if self._waiting is None or c.lending is None or c.lending.link is not None:
+            return
+        type_byte, _ = self._waiting
+        self._waiting = None
+        c.lending.is_asking = False
+        c.send_client(error_response("ERROR", "57014", "canceling statement due to user request"))
+        if type_byte in (_QUERY, _SYNC, _CALL):
+            self._end_unlent()
+        else:
+            c.is_skipping = True
+
+    def _skip_unlent(self, type_byte: int) -> None:
+        """Behind such an error, up to Sync."""
+        if type_byte == _SYNC:
+            self._end_unlent()
+
+    def _end_unlent(self) -> None:
+        c = self._c
+        c.is_skipping = False
+        c.is_idle = True
+        c.group += 1
+        c.send_client(encode(m.ReadyForQuery(c.status)))
 
     def _decide(self, type_byte: int, frame: memoryview) -> None:
         if type_byte == _QUERY:

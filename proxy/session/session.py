@@ -196,6 +196,10 @@ class Session:
     def cancel_done(self) -> None:
         self._awaited(lambda opened: opened.cancel_done())
 
+    def wait_cancelled(self) -> None:
+        """The client cancels what waits for a link; nobody will lend one for it."""
+        self._awaited(lambda opened: opened.cancel_wait() if isinstance(opened, OpenSession) else None)
+
     def hold_for_catalog(self, database: str) -> bool:
         """Whether it waits from now on until `catalog_refreshed`."""
         opened = self._open_session

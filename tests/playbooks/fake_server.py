@@ -5,6 +5,7 @@ It takes bytes and gives bytes, so that a playbook needn't foresee which message
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field, replace
 
 from proxy.wire import messages as m
@@ -39,6 +40,8 @@ class FakeServer:
     statements: dict[bytes, str] = field(default_factory=dict)
     portals: dict[bytes, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
     is_skipping: bool = False
+    reported: dict[bytes, bytes] = field(default_factory=lambda: {b"TimeZone": b"UTC"})
+    before: dict[bytes, bytes] = field(default_factory=dict)  # the block
 
     def __post_init__(self) -> None:
         self._cutter = FrameCutter(LIMITED)
@@ -60,8 +63,8 @@ class FakeServer:
         match message:
             case m.Query(text):
                 self.statements.pop(b"", None)
-                answer = self._run(text.decode(), (), is_described=True)
-                return [*answer, self._ready()]
+                answers = [self._run(part, (), is_described=True) for part in text.decode().split("\n;")]
+                return [*itertools.chain.from_iterable(answers), self._ready()]
             case m.Parse(name, text, _):
                 if text.decode() not in self.results and text.decode() not in CONTROL:
                     return self._fail("42601")
@@ -111,9 +114,12 @@ class FakeServer:
         if text in CONTROL:
             tag = b"ROLLBACK" if self.status == b"E" else text.encode()
             is_odd = (self.status == b"I") == (text != "BEGIN")
+            if text == "BEGIN" and self.status == b"I":
+                self.before = dict(self.reported)
+            undone = self._undo() if tag == b"ROLLBACK" and self.status != b"I" else []
             self.status = CONTROL[text]
             warning = m.NoticeResponse({"S": b"WARNING", "C": b"25001"})
-            return [warning, m.CommandComplete(tag)] if is_odd else [m.CommandComplete(tag)]
+            return [warning, m.CommandComplete(tag)] if is_odd else [m.CommandComplete(tag), *undone]
         result = self.results.get(text)
         if self.status == b"E" or result is None:
             failed = self._fail("25P02" if self.status == b"E" else "42601")
@@ -129,5 +135,13 @@ class FakeServer:
             said += self._fail(result.fails)
             self.is_skipping = not is_described
             return said
-        changed = [m.ParameterStatus(name, value) for name, value in result.reports]
-        return [*said, m.CommandComplete(result.tag), *changed]
+        return [*said, m.CommandComplete(result.tag), *self._report(dict(result.reports))]
+
+    def _report(self, values: dict[bytes, bytes]) -> list[m.BackendMessage]:
+        """What is news."""
+        changed = {name: value for name, value in values.items() if self.reported.get(name) != value}
+        self.reported |= changed
+        return [m.ParameterStatus(name, value) for name, value in changed.items()]
+
+    def _undo(self) -> list[m.BackendMessage]:
+        return self._report(self.before)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from policies.decision import Leaves
@@ -22,9 +22,13 @@ from tests.playbooks.fake_server import FakeServer, Result
 from tests.playbooks.pooled import Player, PooledWorld, link_of
 from tests.playbooks.stage import LIMITED, Play, StageServices, allow, policy_of, refuse, sqlstates
 from tests.playbooks.test_lane import (
+    BROKEN,
+    CAPPED,
     FAILING,
     MASKED,
+    MOVED,
     NOISY,
+    ODD,
     PLAIN,
     REFUSED,
     RESULTS,
@@ -347,7 +351,10 @@ def test_a_link_that_fails_to_come() -> None:
 
 # everything at once
 
-SAID = st.sampled_from(ALL_TEXTS).flatmap(
+# What ends a session in the middle of an answer is told behind as much of it as has come; and of a broken text under a
+# name that is taken, only the server alone says that it is broken. What is cut short in a transaction ends the session if
+# more was said meanwhile, which who waits has the time for.
+SAID = st.sampled_from([text for text in ALL_TEXTS if text not in (ODD, BROKEN, CAPPED, MOVED)]).flatmap(
     lambda text: st.sampled_from(
         [
             [query(text)],
@@ -368,7 +375,7 @@ SAID = st.sampled_from(ALL_TEXTS).flatmap(
 STEP = st.tuples(st.integers(0, PLAYERS - 1), SAID, st.integers(0, 3), st.integers(-12, 12))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60, phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink))
 @given(st.integers(1, 3), st.booleans(), st.lists(STEP, max_size=14))
 @example(1, False, [(0, [unnamed(PLAIN)], 0, 0), (1, [query(PLAIN)], 0, 0), (0, [run("", describes=False)], 0, 0)])
 def test_any_script_is_heard_as_alone(
