@@ -352,8 +352,8 @@ def test_a_link_that_fails_to_come() -> None:
 # everything at once
 
 # What ends a session in the middle of an answer is told behind as much of it as has come; and of a broken text under a
-# name that is taken, only the server alone says that it is broken. What is cut short in a transaction ends the session if
-# more was said meanwhile, which who waits has the time for.
+# name that is taken, only the server alone says that it is broken. What is cut short in a transaction ends the session
+# if more was said meanwhile, which who waits has the time for.
 SAID = st.sampled_from([text for text in ALL_TEXTS if text not in (ODD, BROKEN, CAPPED, MOVED)]).flatmap(
     lambda text: st.sampled_from(
         [
