@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from policies.masks import fakes
-from policies.masks.cells import TextToken
+from policies.masks.digests import TextToken
 from policies.masks.fpe import FormatMask, IntegerFormatMask
 from policies.masks.noise import IntegerNoise, NumericNoise
 from policies.masks.spec import Kind, decimal_of

@@ -13,17 +13,11 @@ from hashlib import sha256
 from typing import Protocol
 
 from policies.masks import arrays, constants, forms
-from policies.masks.cells import (
-    BucketMask,
-    ConstantMask,
-    CutMask,
-    EmailMask,
-    HashMask,
-    NullMask,
-    PaddedMask,
-    PartialMask,
-)
+from policies.masks.buckets import BucketMask
+from policies.masks.cells import ConstantMask, EmailMask, NullMask, PartialMask
+from policies.masks.digests import HashMask
 from policies.masks.fit import check_type
+from policies.masks.fitted import CutMask, PaddedMask
 from policies.masks.keyed import keyed_mask, subkey
 from policies.masks.plain import PRINTED_BY_SESSION
 from policies.masks.spec import KEYED, Kind, kind_of

@@ -11,7 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.masks import MaskError, StreamMask, stream_form
-from policies.masks.cells import BucketMask, CutMask, NullMask, PaddedMask, PartialMask, TextToken, mask_cells
+from policies.masks.buckets import BucketMask
+from policies.masks.cells import NullMask, PartialMask, mask_cells
+from policies.masks.digests import TextToken
+from policies.masks.fitted import CutMask, PaddedMask
 from policies.model import MaskSpec
 
 KEY = "a key of sixteen characters"
