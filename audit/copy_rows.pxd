@@ -28,6 +28,7 @@ cdef class RowWriter:
     cdef dict _speakers
     cdef dict _decided
     cdef dict _endings
+    cdef dict _costs
     cdef readonly bytearray rows
     cdef readonly Py_ssize_t count
     cdef readonly set days
@@ -74,6 +75,9 @@ cdef class RowWriter:
 
     @cython.locals(fields=bytes)
     cdef bytes _ending_fields(self, bytes part)
+
+    @cython.locals(fields=bytes)
+    cdef bytes _cost_fields(self, bytes part)
 
 @cython.locals(octets="const unsigned char *")
 cpdef bytes cut(bytes data, Py_ssize_t start, Py_ssize_t end)

@@ -78,6 +78,7 @@ class RowWriter:
         self._speakers: dict[bytes, bytes] = {}
         self._decided: dict[bytes, bytes] = {}
         self._endings: dict[bytes, bytes] = {}
+        self._costs: dict[bytes, bytes] = {}
         self.begin()
 
     def begin(self) -> None:
@@ -208,7 +209,7 @@ class RowWriter:
             fraction = 10 * fraction + digit
         if not is_usual:
             end = _text_end(record, at)
-            self.rows += cost_field(_COST.decode(record[at:end]))
+            self.rows += self._cost_fields(cut(record, at, end))
             return end
         cost = self._cost
         cost[13] = whole
@@ -257,6 +258,13 @@ class RowWriter:
         if fields is None:
             fields = b"".join(map(text_field, _ENDING.decode(b"\x92" + part)))
             _keep(self._endings, part, fields)
+        return fields
+
+    def _cost_fields(self, part: bytes) -> bytes:
+        fields = self._costs.get(part)
+        if fields is None:
+            fields = cost_field(_COST.decode(part))
+            _keep(self._costs, part, fields)  # the smallest are "7.50E-7", and soon known
         return fields
 
 

@@ -87,7 +87,12 @@ def segment_path(directory: Path, sequence: int) -> Path:
 
 def sequences_in(directory: Path) -> list[int]:
     """The sequences of all segments in a worker's folder, ascending."""
-    return sorted(int(path.stem) for path in directory.glob(f"*{SUFFIX}") if path.stem.isdigit())
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return []
+    stems = (name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
+    return sorted(int(stem) for stem in stems if stem.isdigit())
 
 
 def header_bytes(header: SegmentHeader) -> bytes:

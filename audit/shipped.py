@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import msgspec
@@ -37,7 +38,7 @@ def read_shipped(directory: Path) -> ShippedPosition:
 
 def write_shipped(directory: Path, shipped: ShippedPosition) -> None:
     """Replaces the stored position, whole and durably. Raises OSError."""
-    own = directory / f"{FILE_NAME}.new"
+    own = directory / f"{FILE_NAME}.{threading.get_native_id()}.tmp"  # recovery clears away what a kill leaves
     with open(own, "wb") as stream:
         stream.write(msgspec.json.encode(shipped))
         stream.flush()

@@ -40,6 +40,9 @@ _MOVE_BATCH = """
     INSERT INTO pgwarden.records
     SELECT * FROM pg_temp.pgwarden_batch ORDER BY chain, sequence
     ON CONFLICT DO NOTHING"""
+# What it has said to have stored outlives its machine: the journal lets go of it then. Other levels are left alone.
+_STORE_SURELY = """
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"""
 _QUERY = """
     SELECT * FROM pgwarden.records
     WHERE ($1::text IS NULL OR tenant = $1)
@@ -259,7 +262,7 @@ class Store:
         )
         if role is not None:
             try:
-                await connection.execute(f"SET ROLE {role}")
+                await connection.execute(f"SET ROLE {role}; {_STORE_SURELY}")
             except BaseException:
                 connection.terminate()
                 raise

@@ -36,6 +36,8 @@ from proxy.installation import (
 SUPERUSER = "postgres"
 START_ATTEMPTS = 3
 LOCK_WAIT_S = 10.0
+# What a server says while processes of one that was killed haven't all noticed it yet.
+_CRASHED = "pre-existing shared memory block"
 
 # The watcher holds our end of a pipe and the directory's lock. When this process ends, however it ends, the
 # pipe closes, the server is stopped, and only then another launcher gets the lock.
@@ -227,7 +229,9 @@ class EmbeddedServer:
         return int(first) if first.isdigit() else None
 
     def _start_server(self) -> None:
-        for _ in range(START_ATTEMPTS):  # another process may take the port between our look and the server's
+        deadline = time.monotonic() + LOCK_WAIT_S
+        attempts = START_ATTEMPTS  # another process may take the port between our look and the server's
+        while attempts:
             port = self._choose_port()
             log_start = self.log.stat().st_size if self.log.exists() else 0
             answer = self._pg_ctl("start", "-w", "-l", str(self.log), "-o", self._server_options(port))
@@ -235,10 +239,16 @@ class EmbeddedServer:
                 self._port = port
                 self._write("port", str(port))
                 return
+            said = self._log_from(log_start)
+            if _CRASHED not in said or time.monotonic() > deadline:
+                attempts -= 1
             time.sleep(0.2)
+        raise EmbeddedError(f"PostgreSQL didn't start on port {port}: {said}")
+
+    def _log_from(self, start: int) -> str:
         with self.log.open(encoding="utf-8", errors="replace") as log:
-            log.seek(log_start)
-            raise EmbeddedError(f"PostgreSQL didn't start on port {port}: {log.read().strip()}")
+            log.seek(start)
+            return log.read().strip()
 
     def _choose_port(self) -> int:
         if self._wanted_port is not None:

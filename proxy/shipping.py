@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -144,14 +144,15 @@ class Shipping:
                 self._directory, worker, store, written_position=position or (lambda: self._position(worker))
             )
             self._shippers[worker] = shipper, store
-            await work(shipper)
+            with closing(shipper):
+                await work(shipper)
         finally:
             await store.close()
 
 
 async def _ship_rest(shipper: Shipper, store: Store) -> None:
     try:
-        with suppress(AuditError, OSError, TimeoutError):
+        with closing(shipper), suppress(AuditError, OSError, TimeoutError):
             await asyncio.wait_for(shipper.ship_available(), _LAST_SHIPPING_S)
     finally:
         await store.close()

@@ -2,7 +2,8 @@
 
 The ledger of a session writes an intent and an outcome through a real journal on disk, as the ordinary way does; then
 the journal alone does, and with sixteen sessions under both durabilities; then all records are read, and shipped to a
-real store. Process time holds the syncing thread's share too. On a busy machine compare ratios.
+real store; then another process writes at a steady rate while its records are shipped as a supervisor does it. Process
+time holds the syncing thread's share too. On a busy machine compare ratios.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from audit.batches import BatchReader
@@ -35,6 +37,9 @@ STATEMENTS = 20_000
 WAITING = 8_000
 DURABILITIES: tuple[Durability, ...] = ("grouped", "strict")
 ROUNDS = 5
+RATES = (500, 5_000, 10_000)  # statements a second
+SECONDS = 10
+TICK_S = 0.005
 TEXT = "SELECT id, name, email FROM shop.customers WHERE id = 12345"
 PLAN = Plan(
     "select",
@@ -86,6 +91,14 @@ class JournalServices(StageServices):
 
 
 def main() -> None:
+    match sys.argv[1:]:
+        case ["write", directory, rate]:
+            _write(Path(directory), int(rate))
+        case _:
+            _measure()
+
+
+def _measure() -> None:
     _tell(f"build: {'compiled' if is_compiled() else 'interpreted'}, {STATEMENTS} statements, least of {ROUNDS}")
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "journal"
@@ -105,6 +118,9 @@ def main() -> None:
         if (wheel := find_wheel()) is not None:
             with EmbeddedServer(Path(folder) / "store", wheel) as server:
                 _tell(asyncio.run(_shipping(directory, server.dsn())))
+                _tell(f"{'':32}{'us a record':>30}")
+                for rate in RATES:
+                    _tell(asyncio.run(_steadily(Path(folder) / f"steady-{rate}", server.dsn(), rate)))
 
 
 def _ledger(journal: Journal) -> Ledger:
@@ -180,6 +196,45 @@ async def _shipping(directory: Path, dsn: str) -> str:
     wall, used = time.monotonic() - start, time.process_time() - cpu
     await store.close()
     return f"{'shipped to a store':32}{used / count * 1e6:>30.2f}{count / wall:>14.0f} records/s"
+
+
+async def _steadily(directory: Path, dsn: str, rate: int) -> str:
+    """Another process writes so many statements a second; what does it cost this one to keep up?"""
+    Journal.open(directory, 0).close()
+    store = Store(dsn)
+    shipper = Shipper(directory, 0, store, written_position=lambda: 0)
+    arguments = ("-m", "tests.bench.journal", "write", str(directory), str(rate))
+    writer = await asyncio.create_subprocess_exec(sys.executable, *arguments)
+    shipping = asyncio.create_task(shipper.run())
+    start, cpu = time.monotonic(), time.process_time()
+    await writer.wait()
+    wall, used, count = time.monotonic() - start, time.process_time() - cpu, shipper.shipped_records
+    await _stopped(shipping)
+    behind = await shipper.ship_available()
+    await store.close()
+    name = f"shipped while {2 * rate} are written"
+    return f"{name:32}{used / count * 1e6:>30.2f}{count / wall:>14.0f} records/s, {behind} behind"
+
+
+async def _stopped(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _write(directory: Path, rate: int) -> None:
+    """A worker's journal under a steady load."""
+    journal = Journal.open(directory, 0)
+    try:
+        statement = _by_journal(journal, _ledger(journal).lines(DECISION, PLAN))
+        start, written = time.monotonic(), 0
+        while (passed := time.monotonic() - start) < SECONDS:
+            while written < passed * rate:
+                statement()
+                written += 1
+            time.sleep(TICK_S)
+    finally:
+        journal.close()
 
 
 def _line(name: str, statement: Callable[[], None]) -> str:

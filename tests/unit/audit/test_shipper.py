@@ -159,3 +159,53 @@ async def test_the_lag_counts_the_first_segment_right(tmp_path: Path, store: Sto
     await shipper.ship_available()
     assert shipper.lag_bytes == 0
     journal.close()
+
+
+async def test_a_damaged_record_isnt_shipped_and_those_behind_it_are(
+    tmp_path: Path, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = Journal.open(tmp_path, 0)
+    journal.append([intent(f"s{number}") for number in range(6)])
+    path, frame = frames_of(tmp_path)[2]
+    overwrite(path, frame.end - 20, b"\xff")
+    shipper = shipper_of(tmp_path, store, journal)
+    sent = [await shipper.ship_available() for _ in range(3)]
+    assert sent == [2, 0, 3]  # it is looked at twice: somebody may be writing it
+    assert shipper.damaged_records == 1
+    assert "damaged records aren't shipped" in caplog.text
+    journal.append([intent("next")])
+    assert await shipper.ship_available() == 1
+    numbers = [chained.sequence async for chained in store.read_chain()]
+    assert numbers == [1, 2, 4, 5, 6, 7]
+    journal.close()
+    shipper.close()
+
+
+async def test_a_torn_record_waits_until_it_is_whole(tmp_path: Path, store: Store) -> None:
+    journal = Journal.open(tmp_path, 0)
+    journal.append([intent(f"s{number}") for number in range(3)])
+    path, frame = frames_of(tmp_path)[2]
+    whole = path.read_bytes()[frame.start : frame.end]
+    overwrite(path, frame.start + 40, bytes(len(whole) - 40))
+    shipper = shipper_of(tmp_path, store, journal)
+    assert [await shipper.ship_available() for _ in range(3)] == [2, 0, 0]
+    overwrite(path, frame.start, whole)
+    assert await shipper.ship_available() == 1
+    assert shipper.damaged_records == 0
+    journal.close()
+    shipper.close()
+
+
+async def test_what_a_restart_left_behind_damage_isnt_shipped(tmp_path: Path, store: Store) -> None:
+    """Recovery goes on with the damaged record's number: what stands behind it is in no chain any more."""
+    fill(tmp_path, statements=3)
+    path, frame = frames_of(tmp_path)[3]
+    overwrite(path, frame.end - 20, b"\xff")
+    journal = Journal.open(tmp_path, 0)
+    journal.append([intent("later")])
+    shipper = shipper_of(tmp_path, store, journal)
+    await shipper.ship_available()
+    numbers = [chained.sequence async for chained in store.read_chain()]
+    assert numbers == list(range(1, journal.records + 1))
+    journal.close()
+    shipper.close()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -9,6 +10,7 @@ import asyncpg
 import pytest
 from audit_samples import START_US, intent, outcome
 from audit_store import execute, fetch
+from msgspec import structs
 
 from audit.errors import StoreError, StoreUnreachableError
 from audit.migrations import load_migrations, steps_between
@@ -17,6 +19,7 @@ from audit.record import NO_HASH, Record, Verdict, body_of, completed, hash_of, 
 from audit.store import Store
 from audit.store_rows import ChainedRecord
 
+DAY_US = 86_400_000_000
 START = datetime.fromtimestamp(START_US // 1_000_000, UTC)
 
 
@@ -62,6 +65,77 @@ async def test_sending_again_changes_nothing(store: Store) -> None:
     assert await store.copy_records(sent) == 1
     assert await store.copy_records(sent) == 0
     assert [row async for row in store.read_chain()] == sent
+
+
+async def test_rows_go_straight_once_nothing_can_be_there_already(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = chained(*(intent(f"s{number}") for number in range(6)))
+    assert await store.copy_records(sent[:2]) == 2
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "_merged", None)
+        assert await store.copy_records(sent[2:4]) == 2
+    assert await store.copy_records(sent[1:5]) == 1
+    assert await store.copy_records(sent[1:5]) == 0
+    assert await store.copy_records(sent[5:]) == 1
+    assert [row async for row in store.read_chain()] == sent
+
+
+async def test_a_batch_of_two_months_is_stored(store: Store) -> None:
+    june = chained(intent("s1"))
+    july = [
+        replace(one, sequence=2, record=structs.replace(one.record, id="f" * 32, at=START_US + 30 * DAY_US))
+        for one in june
+    ]
+    assert await store.copy_records(june) == 1
+    assert await store.copy_records(july) == 1
+    assert await store.copy_records(june + july) == 0
+    assert (
+        await store.copy_records(
+            [
+                replace(one, record=structs.replace(one.record, id=f"{number:032x}"))
+                for number, one in enumerate(june + july, 50)
+            ]
+        )
+        == 2
+    )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "REVOKE INSERT ON pgwarden.records_2025_06 FROM pgwarden_writer",
+        "ALTER TABLE pgwarden.records_2025_06 ENABLE ROW LEVEL SECURITY",
+    ],
+)
+async def test_a_partition_that_takes_no_rows_itself_is_filled_by_the_table(
+    store: Store, store_dsn: str, statement: str
+) -> None:
+    sent = chained(*(intent(f"s{number}") for number in range(4)))
+    assert await store.copy_records(sent[:2]) == 2
+    await execute(store_dsn, statement)
+    assert await store.copy_records(sent[2:3]) == 1
+    assert await store.copy_records(sent[3:]) == 1
+    assert [row async for row in store.read_chain()] == sent
+
+
+async def test_the_writer_reads_no_partition(store: Store, store_dsn: str) -> None:
+    await store.copy_records(chained(intent("s1")))
+    async with acting_as(store_dsn, "pgwarden_writer") as connection:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute("SELECT * FROM pgwarden.records_2025_06")
+
+
+async def test_what_is_stored_outlives_the_store(store_dsn: str) -> None:
+    """The journal lets go of it."""
+    name = store_dsn.rsplit("/", 1)[1].partition("?")[0]
+    await execute(store_dsn, f"ALTER DATABASE {name} SET synchronous_commit = off")
+    store = Store(store_dsn)
+    await store.migrate()
+    await store.copy_records(chained(intent("s1")))
+    assert store._writer is not None
+    assert await store._writer.fetchval("SHOW synchronous_commit") == "on"
+    await store.close()
 
 
 @pytest.mark.parametrize(
