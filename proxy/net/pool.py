@@ -161,7 +161,7 @@ class Pool:
         """Its borrower is done with it. Where a cancel is under way to it, it rests until that is there."""
         if link not in self._lent:
             return
-        if self._waiters and self._is_fit(link) and self._hand_on(link):
+        if self._waiters and self._hand_on(link):
             return
         if link.cancels:
             link.is_waiting_for_cancels = True
@@ -179,19 +179,18 @@ class Pool:
             self._watch_idle()
         self._count_links()
 
-    def _is_fit(self, link: PooledLink) -> bool:
-        """Whether somebody else may have it at once."""
-        is_over = link.is_over or link.cancels or link.shared.is_spent or self._is_closed
-        return not is_over and not link.is_waiting_for_cancels and self._now_s < link.until_s
-
     def _hand_on(self, link: PooledLink) -> bool:
-        """To who has waited longest, without a rest. False: that one needs another kind."""
+        """To who has waited longest, without a rest. False: the link isn't fit for it, or that one needs another."""
+        shared = link.shared
+        if link.cancels or link.is_waiting_for_cancels or shared.is_spent or self._is_closed or link.is_over:
+            return False
         borrower, waiter = next(iter(self._waiters.items()))
-        if waiter.kind is not link.shared.kind:
+        now = self._now_s
+        if waiter.kind is not shared.kind or now >= link.until_s:
             return False
         del self._waiters[borrower]
         self._tallies.pool_waiting -= 1
-        self._tallies.count_lent(self._now_s - waiter.since_s)
+        self._tallies.count_lent(now - waiter.since_s)
         borrower.server_lent(link)
         return True
 

@@ -114,7 +114,10 @@ class Lending:
             self._complete = wanted
         if link.settings != wanted or self.told != link.reported:
             return False
-        self._note_catalog(c, link)
+        epoch = c.services.epoch.number
+        if link.epoch != epoch:  # nothing else tells of another catalog
+            self._note_catalog(c, link)
+            link.epoch = epoch
         self.link, link.last, link.settings = link, self, wanted
         self._is_forgetting = self._is_private = self._is_moving = False
         return True

@@ -64,6 +64,7 @@ class SharedLink:
     writes_run_code: bool = True
     is_unclean: bool = False
     catalog_version: int = 0
+    epoch: int = -1  # in which the catalog was looked at last
     is_spent: bool = False
     names: int = 0
 
