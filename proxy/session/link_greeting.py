@@ -22,7 +22,7 @@ _ROW: Final = ord("D")
 # databases are full of (uuid-ossp, pg_trgm) leave nothing. A text may call some without a name that tells: overloads of
 # built-ins, and functions of a row written as its column. No dependency is kept on built-ins, so those that leave
 # something behind are looked for in what is stored.
-_ASK: Final = b"""
+ASK_ABOUT_CODE: Final = b"""
 WITH code AS (
     SELECT p.oid, p.proname, p.proargtypes
     FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
@@ -32,7 +32,7 @@ WITH code AS (
     WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
 ), hidden AS (
     SELECT FROM code AS c WHERE c.proname IN (SELECT b.proname FROM pg_catalog.pg_proc AS b WHERE b.oid < 16384)
-        OR EXISTS (SELECT FROM pg_catalog.pg_type AS t WHERE t.oid = c.proargtypes[0] AND t.typtype IN ('c', 'p'))
+        OR EXISTS (SELECT FROM pg_catalog.pg_type AS t WHERE t.oid = c.proargtypes[0] AND t.typtype IN ('c', 'd', 'p'))
 ), stateful AS (
     SELECT p.oid, p.proname FROM pg_catalog.pg_proc AS p WHERE p.oid < 16384 AND (
         p.proname IN ('set_config', 'setseed', 'nextval', 'setval', 'query_to_xml', 'query_to_xml_and_xmlschema')
@@ -108,7 +108,7 @@ class LinkGreeting:
                 check_attributes(self._gateway.target_session_attrs, self._reported)
                 key = self._key
                 self._known = SharedLink(self._kind, key.process_id, key.secret_key, self._token, self._reported)
-                return encode(m.Query(_ASK))
+                return encode(m.Query(ASK_ABOUT_CODE))
             case _:
                 raise Unexpected("an unknown message in the server's greeting")
         return b""
