@@ -7,19 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, cast
 
-from audit.errors import JournalError
-from proxy.net.cancels import Canceller
-from proxy.net.pool import Pool
-from proxy.net.pooled_link import PooledLink
-from proxy.net.relay import Relay
+from proxy.net.server_side import WRITE_BUFFER_BYTES, ServerSide
 from proxy.net.sockets import address_of, has_room, keep_alive, set_reading, turn_away
 from proxy.net.surroundings import CancelKey, LinkSettings, Surroundings
 from proxy.net.timers import Timers
 from proxy.net.tls import ALPN, client_channel, selected_alpn
-from proxy.net.upstream import Attempt, Route, ServerLink, UpstreamUnreachable, send_cancel
 from proxy.session.phase import Phase
 from proxy.session.ports import (
     BorrowServer,
@@ -42,11 +37,9 @@ from proxy.session.ports import (
 )
 from proxy.session.reports import fatal_bytes
 from proxy.session.session import Session
-from proxy.session.shared_link import LinkKind
 from proxy.wire import messages as m
 from proxy.wire.codec import encode
 
-WRITE_BUFFER_BYTES: Final = 1 << 20
 # A client that has shut down its side may still read; one that vanished looks alike, and what it left is cancelled.
 _EOF_GRACE_S: Final = 5.0
 _TERMINATE: Final = encode(m.Terminate())
@@ -54,30 +47,16 @@ _TERMINATE: Final = encode(m.Terminate())
 log = logging.getLogger("pgwarden.net")
 
 
-class ClientLink(Relay, asyncio.Protocol):
+class ClientLink(ServerSide, asyncio.Protocol):
     def __init__(
         self, make_session: Callable[[str], Session], surroundings: Surroundings, settings: LinkSettings
     ) -> None:
-        super().__init__()
+        super().__init__(surroundings, settings)
         self._make_session = make_session
-        self._surroundings = surroundings
-        self._settings = settings
         self._session: Session | None = None
-        self._server: ServerLink | None = None
-        self._route: Route | None = None
-        self._attempt: Attempt | None = None
-        self._canceller: Canceller | None = None
-        self._key: CancelKey | None = None
         self._timers = Timers(self, settings.handshake_s)
-        self._unsynced: list[tuple[int, Chunk]] = []
-        self._is_syncing = False
-        self._is_client_full = False
-        self._is_server_full = False
         self._is_securing = False  # nothing may be read: it belongs to the TLS handshake
         self._is_cancelling = False
-        self._is_closed = False
-        self._pool: Pool | None = None
-        self._last_lent: PooledLink | None = None
 
     @property
     def session(self) -> Session:
@@ -167,16 +146,6 @@ class ClientLink(Relay, asyncio.Protocol):
         self.session.failed()
         self._carry_out()
 
-    def server_lost(self) -> None:
-        self._timers.closed(self._server.transport if self._server is not None else None)
-        self._take_server(None)
-        self.session.upstream_lost()
-        self._carry_out()
-
-    def server_is_full(self, is_full: bool) -> None:
-        self._is_server_full = is_full
-        self._regulate()
-
     # from the listener
 
     def hold_for_catalog(self, database: str) -> bool:
@@ -193,23 +162,6 @@ class ClientLink(Relay, asyncio.Protocol):
     def end(self) -> None:
         self.session.end_by_operator()
         self._carry_out()
-
-    async def cancel_at_server(self) -> None:
-        """Cancels what runs at the server for this link, if anything does."""
-        if self._pool is not None and self._pool.forget(self):
-            self.session.wait_cancelled()
-            self._carry_out()
-        elif self._key is not None and (self._attempt is not None or self.lent is not None):
-            if self._canceller is None:
-                self._canceller = Canceller(self._send_cancel, self._surroundings.cancel_slots)
-            await self._canceller.cancel()
-
-    async def _send_cancel(self) -> None:
-        if self._pool is not None:
-            await self._cancel_lent(self._pool)
-        elif self._key is not None and self._attempt is not None:
-            keepalive = self._settings.keepalive
-            await send_cancel(self._attempt, keepalive, self._key.process_id, self._key.server_key)
 
     # carrying out
 
@@ -281,39 +233,7 @@ class ClientLink(Relay, asyncio.Protocol):
             self.session.cost_estimated(query, estimate)
             self._carry_out()
 
-    def write_server(self, data: Chunk) -> None:
-        wait_synced = self._surroundings.wait_synced
-        if wait_synced is None:
-            self.send_server(data)
-            return
-        self._unsynced.append((self.session.journal_position, data))
-        if not self._is_syncing:
-            self._is_syncing = True
-            self._surroundings.spawn(self._send_synced(wait_synced))
-
-    async def _send_synced(self, wait_synced: Callable[[int], Awaitable[None]]) -> None:
-        try:
-            while self._unsynced:
-                position, data = self._unsynced[0]
-                await wait_synced(position)
-                self._unsynced.pop(0)
-                self.send_server(data)
-        except JournalError:
-            log.error("the journal can't be synced: a session ends")
-            self.session.upstream_failed("the audit journal can't be synced")
-            self._carry_out()
-        finally:
-            self._is_syncing = False
-
-    def _finish_server(self) -> None:
-        self.is_server_finished = True
-        transport = self._server.transport if self._server is not None else None
-        if transport is not None and transport.can_write_eof():
-            transport.write_eof()
-        elif transport is not None:
-            transport.close()  # TLS knows no half of it
-
-    # TLS, connecting, cancelling
+    # TLS, cancelling
 
     async def _start_tls(self) -> None:
         assert self.client_transport is not None
@@ -339,105 +259,6 @@ class ClientLink(Relay, asyncio.Protocol):
         self._is_securing = False
         self.session.tls_started(client_channel(secured, self._settings.binding))
         self._regulate()
-
-    async def _connect(self, database: str) -> None:
-        try:
-            if self._route is None:
-                upstream = await asyncio.to_thread(self._surroundings.upstream, database)
-                await self._surroundings.catalog_ready(database)
-                self._route = Route(upstream, self._settings.keepalive)
-            server, attempt = await self._route.next()
-        except UpstreamUnreachable as error:
-            log.warning("the server can't be reached: %s", error, extra={"fields": {"database": database}})
-            self.session.upstream_failed(str(error))
-            self._carry_out()
-            return
-        except Exception:
-            log.exception("the way to the server is not configured well")
-            self.session.upstream_failed("the gateway's configuration is incomplete")
-            self._carry_out()
-            return
-        self._begin(server, attempt)
-
-    def _begin(self, server: ServerLink, attempt: Attempt) -> None:
-        assert server.transport is not None
-        if self._is_closed:
-            server.abandon()
-            return
-        server.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-        self._take_server(server)
-        self._attempt = attempt
-        self._timers.start_handshake()
-        server.attach(self)
-        self.session.upstream_connected(server.channel, is_last=self._route is None or self._route.is_at_end)
-        self._carry_out()
-
-    def _take_server(self, server: ServerLink | None) -> None:
-        self._server = server
-        self.server_transport = None if server is None else server.transport
-
-    def _leave_server(self) -> None:
-        """Another host may do where this one didn't."""
-        server = self._server
-        self._take_server(None)
-        if server is not None:
-            server.abandon()
-
-    # a link that others use, too
-
-    def _borrow(self, kind: LinkKind, is_first: bool) -> None:
-        if self.lent is not None:
-            return  # it came before the session knew that it would
-        if self._pool is None:
-            self._timers.stop_handshake()
-            self._pool = self._surroundings.pool(self.session.database)
-            assert self._pool is not None, "sessions that borrow know that there is a pool"
-        self._pool.borrow(self, kind, self._last_lent, is_first)
-
-    def server_lent(self, link: PooledLink) -> None:
-        self.lent = self._last_lent = link
-        self._take_server(link.server)
-        self._is_server_full = False
-        link.server.attach(self)
-        if self.lent is link and not self._is_taken_by_lane(link):  # it wasn't lost meanwhile
-            self.session.server_lent(link.shared)
-            self._carry_out()
-
-    def _is_taken_by_lane(self, link: PooledLink) -> bool:
-        """Whether the lane needs no more than the link for what it keeps."""
-        lane = self.lane
-        if lane is None or not lane.is_waiting:
-            return False
-        try:
-            sent = lane.lent(link.shared)
-        except Exception:  # noqa: BLE001 - told there: the session ends
-            self.lane_failed()
-            return True
-        if sent is not None:
-            self.write_server(sent)
-        return sent is not None
-
-    def lend_failed(self, sqlstate: str, message: str) -> None:
-        self.session.lend_failed(sqlstate, message)
-        self._carry_out()
-
-    def _return_server(self) -> None:
-        link, self.lent = self.lent, None
-        self._take_server(None)
-        if link is not None and self._pool is not None:
-            if self._is_client_full:
-                set_reading(link.server.transport, True)
-            self._pool.give_back(link)
-
-    async def _cancel_lent(self, pool: Pool) -> None:
-        """For the link that the session has now; it goes to nobody else before the request is at the server."""
-        link = self.lent
-        if link is None:
-            return
-        try:
-            await link.cancel(self._settings.keepalive)
-        finally:
-            pool.cancel_done(link)
 
     async def _cancel_and_tell(self) -> None:
         await self.cancel_at_server()
@@ -487,12 +308,6 @@ class ClientLink(Relay, asyncio.Protocol):
         for transport in (self.client_transport, server):
             if transport is not None:
                 self._timers.close(transport)
-
-    def _leave_pool(self, pool: Pool) -> None:
-        """A link that the session still has at its end isn't fit for anybody else."""
-        pool.forget(self)
-        if self.lent is not None:
-            pool.discard(self.lent)
 
 
 def _joined(chunks: Sequence[Chunk]) -> Chunk:
