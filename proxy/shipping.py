@@ -138,12 +138,12 @@ class Shipping:
     ) -> None:
         store = Store(self._store_dsn)
         try:
-            if self._migration is not None:
-                await asyncio.shield(self._migration)
             shipper = Shipper(
                 self._directory, worker, store, written_position=position or (lambda: self._position(worker))
             )
-            self._shippers[worker] = shipper, store
+            self._shippers[worker] = shipper, store  # what it can't send yet lags behind from now on
+            if self._migration is not None:
+                await asyncio.shield(self._migration)
             with closing(shipper):
                 await work(shipper)
         finally:
