@@ -9,6 +9,7 @@ cdef Py_ssize_t _HEADER_BYTES
 cdef long long _NULL_LENGTH
 cdef bytes _NULL
 cdef Py_ssize_t _FEW_ROWS
+cdef Py_ssize_t _FEW_BYTES
 
 @cython.locals(by_index=list, count=Py_ssize_t, removed=Py_ssize_t)
 cpdef mask_rows(bytes buffer, Py_ssize_t start, Py_ssize_t end, object columns, Py_ssize_t column_count, Py_ssize_t hidden_count=*)

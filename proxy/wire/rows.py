@@ -19,6 +19,8 @@ _NULL_LENGTH: Final = 0xFFFFFFFF
 _NULL: Final = b"\xff\xff\xff\xff"
 # Up to so many, asking for each cell is sooner done than laying out what is asked for all at once.
 _FEW_ROWS: Final = 2
+# Where rows are large, as many copies fewer count for more.
+_FEW_BYTES: Final = 65_536
 
 
 class ColumnMask(Protocol):
@@ -53,7 +55,7 @@ def mask_rows(
         raise LocalProtocolError("more columns are hidden than there are")
     by_index = _masks_by_index(columns, column_count - hidden_count)
     count = _count_rows(buffer, start, end, column_count)
-    if count <= _FEW_ROWS:
+    if count <= _FEW_ROWS and end - start <= _FEW_BYTES:
         return _mask_few(buffer, start, end, by_index, hidden_count)
     slots = _slots(columns, column_count - hidden_count)
     cells = _numbers(2 * count * len(columns))

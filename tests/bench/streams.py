@@ -15,12 +15,12 @@ from psycopg.conninfo import conninfo_to_dict
 from tests.bench.database import DATABASE, STREAMED_ROWS
 from tests.bench.processes import usage_of
 from tests.bench.results import Chapter, Plot, Table, Target, at_least
-from tests.bench.stage import DIRECT, OPEN, PLAIN, POOLER, RULED, Contestant, Stage
+from tests.bench.stage import DIRECT, OPEN, PLAIN, POOLER, RULED, SPLICE, Contestant, Stage
 from tests.bench.trials import Spread, Tell, in_turns, quiet, ratios
 from tests.soak.plain_client import Place, PlainClient
 
 NAME = "streams"
-CONTESTANTS = (DIRECT, POOLER, OPEN, PLAIN, RULED)
+CONTESTANTS = (DIRECT, SPLICE, POOLER, OPEN, PLAIN, RULED)
 _READY = b"Z\0\0\0\x05I"
 _CHUNK_BYTES = 1 << 18
 _SELECT = "SELECT id, name, email, phone, joined FROM people"
@@ -63,7 +63,8 @@ def measure(stage: Stage, *, runs: int = 5, limit_s: float = 60, tell: Tell = qu
             tell(f"{way.name} {number + 1} {name}: {found[name][-1].seconds:.2f} s")
         stage.settle()
     targets = [target for way in WAYS for target in _targets(way, by_way[way.name])]
-    tables = [_table(way.name, by_way[way.name]) for way in WAYS]
+    sizes = _sizes(stage)
+    tables = [_table(way.name, by_way[way.name], sizes[way.name.partition(",")[0]]) for way in WAYS]
     text = _TEXT.format(rows=STREAMED_ROWS, runs=runs)
     return Chapter(NAME, "A million rows", text, targets, tables, [_plot(by_way)])
 
@@ -94,12 +95,17 @@ def place_of(dsn: str) -> Place:
 
 def _bare(sql: str) -> Callable[[Stage, Contestant], None]:
     def run(stage: Stage, contestant: Contestant) -> None:
-        client = PlainClient(place_of(contestant.dsn))
-        client.send(b"Q", sql.encode() + b"\0")
-        drain(client)
-        client.close()
+        _received(contestant, sql)
 
     return run
+
+
+def _received(contestant: Contestant, sql: str) -> int:
+    client = PlainClient(place_of(contestant.dsn))
+    client.send(b"Q", sql.encode() + b"\0")
+    size = drain(client)
+    client.close()
+    return size
 
 
 def drain(client: PlainClient, pause: Callable[[int], None] = lambda size: None) -> int:
@@ -176,15 +182,23 @@ def _target(way: str, what: str, found: Found, name: str, limit: float) -> Targe
     return at_least(f"{STREAMED_ROWS:,} rows against direct: {way}, {what}", limit, ratio.median, ratio.text())
 
 
-def _table(way: str, found: Found) -> Table:
-    head = ["contestant", "seconds", "rows/s", "against direct", "CPU of the proxy, us/row"]
+def _sizes(stage: Stage) -> dict[str, int]:
+    """How many bytes the rows are, unmasked, by the statement that moves them."""
+    direct = stage.contestant(DIRECT)
+    copied = _received(direct, _COPY_TO)
+    return {"SELECT": _received(direct, _SELECT), "COPY TO": copied, "COPY FROM": copied}
+
+
+def _table(way: str, found: Found, size: int) -> Table:
+    head = ["contestant", "seconds", "rows/s", "against direct", "CPU of the proxy, us/row", "s/GiB"]
     lines = []
     for name, done in found.items():
         seconds, speed = Spread.of(run.seconds for run in done), Spread.of(_speeds(found, name))
         cpu = Spread.of(run.cpu_s / STREAMED_ROWS * 1e6 for run in done)
         against = "" if name == DIRECT else ratios(_speeds(found, name), _speeds(found, DIRECT)).text()
-        shown_cpu = "" if name == DIRECT else cpu.text(".3f")
-        lines.append([name, seconds.text(), f"{speed.median:.0f}", against, shown_cpu])
+        cpu_per_gib = cpu.median * STREAMED_ROWS / 1e6 / size * (1 << 30)
+        shown_cpu = ["", ""] if name == DIRECT else [cpu.text(".3f"), f"{cpu_per_gib:.2f}"]
+        lines.append([name, seconds.text(), f"{speed.median:.0f}", against, *shown_cpu])
     return Table(way, head, lines)
 
 

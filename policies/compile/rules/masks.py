@@ -50,7 +50,8 @@ def _place_masks(draft: Draft, top: Block, chosen: list[Candidate]) -> bool:
     """Adds the places of the chosen columns to the draft; False when they aren't certain, or more is done with them
     than to put them out."""
     places = output_places(draft, top)
-    if places is None or any(one.held for one in chosen):
+    aliases = [item.alias for item in top.items if item.alias]
+    if places is None or any(one.held for one in chosen) or len(set(aliases)) < len(aliases):
         return False
     found = {id(one): [at for at, place in enumerate(places) if _is_at(place, one)] for one in chosen}
     at_all = sorted(at for places_of_one in found.values() for at in places_of_one)

@@ -235,3 +235,15 @@ def test_a_mask_that_breaks_gives_nothing() -> None:
     for data in (GOOD, GOOD * 9):
         with pytest.raises(ValueError, match="not mine"):
             masked(data, [(0, 0, Broken())], 2)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_large_values_are_masked_as_small_ones_are(count: int) -> None:
+    """They take another way, which copies less."""
+    large = b"\xff" * 70_000
+    data = rows(*[(large, b"ada", None)] * count)
+    columns = [(1, 0, Tag()), (2, 1, Tag())]
+    assert masked(data, columns, 3) == rows(*[(large, b"3/0", None)] * count)
+    assert masked(data, [(0, 0, Tag())], 3) == rows(*[(b"70000/0", b"ada", None)] * count)
+    with pytest.raises(ProtocolViolation):
+        masked(data[:-1], columns, 3)

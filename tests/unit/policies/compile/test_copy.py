@@ -277,6 +277,7 @@ def test_masks_wait_for_the_stream(world: World, source: str, count: int, places
         "(SELECT j.* FROM (customers CROSS JOIN orders) AS j)",
         "(SELECT * FROM customers AS c (a, b, c, d))",
         "(SELECT email FROM customers TABLESAMPLE system (50))",
+        "(SELECT shop.customers.email FROM customers, public.other AS customers)",
     ],
 )
 def test_masks_stay_where_more_is_done_or_places_are_unsure(world: World, source: str) -> None:
