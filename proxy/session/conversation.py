@@ -14,6 +14,7 @@ from policies.limits import Load
 from policies.model import EffectivePolicy
 from proxy.session.held import Basis, Declared, Origin, Portal
 from proxy.session.ledger import Identity, Ledger
+from proxy.session.named import named_in
 from proxy.session.ports import (
     CancelUpstream,
     Chunk,
@@ -387,24 +388,3 @@ def _runtime_limit(item: Item | None) -> float | None:
     if item is None or item.kind not in (Kind.QUERY, Kind.EXECUTE):
         return None
     return next((a.plan.limits.runtime_s for a in item.accounts if a.plan.limits.runtime_s is not None), None)
-
-
-def named_in(namespace: Namespace, sql: str) -> Namespace:
-    """The namespace without relations of the session's own that the text can't name: those make no difference.
-
-    Nor does what the transaction's end would change, unless a statement stands behind the end of one.
-    """
-    if namespace.is_dirty and ";" not in sql.rstrip("; \t\r\n"):
-        namespace = replace(namespace, is_dirty=False)
-    if not namespace.temporary and not namespace.made:
-        return namespace
-    folded = sql.casefold()
-    if "u&" in folded:
-        return namespace  # escapes may spell any name
-    temporary = frozenset(name for name in namespace.temporary if _may_name(folded, name))
-    made = frozenset(pair for pair in namespace.made if _may_name(folded, pair[1]))
-    return replace(namespace, temporary=temporary, made=made)
-
-
-def _may_name(folded: str, name: str) -> bool:
-    return '"' in name or name.casefold() in folded

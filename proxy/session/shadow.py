@@ -9,8 +9,9 @@ from audit.record import ShadowDecision
 from policies.compile.parameter_types import that_matter
 from policies.decision import Decision, Plan
 from policies.model import EffectivePolicy
-from proxy.session.conversation import Conversation, named_in
+from proxy.session.conversation import Conversation
 from proxy.session.held import Shadowed
+from proxy.session.named import named_in
 
 log = logging.getLogger("pgwarden.session")
 
