@@ -312,6 +312,27 @@ def test_a_full_journal_lets_nothing_through() -> None:
     assert both.taken == 1
 
 
+def test_a_cancel_on_its_way_holds_what_comes_until_it_has_arrived() -> None:
+    both = Both().exchange(query(PLAIN))
+    written = len(both.short.services.records)
+    for side in both.sides:
+        conversation = side.play.session._c
+        assert conversation is not None
+        side.play.session._guarded(conversation.cancel)
+        side.play.collect()
+    both.exchange(query(PLAIN))
+    assert both.taken == 1
+    assert [len(side.services.records) for side in both.sides] == [written, written]
+    for side in both.sides:
+        side.play.session.cancel_done()
+        side.play.collect()
+        side.sent += side.play.server_hears()
+        side.answer()
+    both.compare().exchange(query(PLAIN)).compare_state()
+    assert both.taken == 2
+    assert len(both.short.services.records) == written + 4
+
+
 @pytest.mark.parametrize("event", ["client_lost", "client_finished", "upstream_lost", "drain", "end_by_operator"])
 @pytest.mark.parametrize("said", [query(MASKED), unnamed(MASKED)])
 def test_an_event_in_the_middle_finds_the_statement(event: str, said: bytes) -> None:
