@@ -2,16 +2,22 @@
 
 cimport cython
 
+from audit cimport octets
 from audit.copy_rows cimport RowWriter, cut
+from audit.libraries cimport Functions
 
 cdef object _crc32
 cdef object _sha256
 cdef long long _HEAD_BYTES
+cdef Py_ssize_t _HASHED_AT
+cdef Py_ssize_t _DRAFT_BYTES
 cdef long long _MAX_BYTES
 
 cdef class FrameRows:
     cdef RowWriter _writer
-    cdef dict _checksums
+    cdef Functions _functions
+    cdef unsigned char[::1] _draft
+    cdef Py_ssize_t _draft_room
     cdef readonly Py_ssize_t frames
     cdef readonly Py_ssize_t edited
     cdef readonly bytes last_hash
@@ -25,7 +31,11 @@ cdef class FrameRows:
 
     cdef _add(self, Py_ssize_t number, bytes record)
 
-    cdef object _checksum_of(self, bytes length)
+    @cython.locals(size=Py_ssize_t, of_length=cython.uint, of_rest=cython.longlong)
+    cdef bint _is_whole(self, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
+
+    @cython.locals(size=Py_ssize_t, before=bytes, same=Py_ssize_t)
+    cdef bint _is_hash_true(self, bytes record) except -1
 
 @cython.locals(
     first=cython.longlong, second=cython.longlong, third=cython.longlong, fourth=cython.longlong,
