@@ -203,7 +203,8 @@ class ClientLink(ServerSide, asyncio.Protocol):
             case EstimateCost(query, user):
                 self._surroundings.spawn(self._estimate(query, user))
             case BorrowServer(kind, is_first):
-                self._borrow(kind, is_first)
+                if self.session.is_asking:
+                    self._borrow(kind, is_first)
             case _:
                 self._do_at_end(command)
 

@@ -119,6 +119,12 @@ class Session:
         return c is None or (not c.queue and c.status == b"I" and (c.lending is None or not c.lending.is_asking))
 
     @property
+    def is_asking(self) -> bool:
+        """Whether the link that a BorrowServer asked for is still wanted: a cancel may have come between."""
+        c = self._c
+        return c is None or c.lending is None or c.lending.is_asking
+
+    @property
     def journal_position(self) -> int:
         """What must be synced before server bytes leave, under strict durability."""
         return max(self._ledger.position, self._services.journal_position())

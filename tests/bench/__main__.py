@@ -55,7 +55,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "memory": {"sessions": 100, "many": 200},
     "slow-reader": {"gib": 0.25},
     "workers": {"runs": 1, "seconds": 1},
-    "pool": {"runs": 1, "statements": 6000, "seconds": 2},
+    "pool": {"runs": 1, "statements": 20_000, "seconds": 2},
     "profile": {"seconds": 1, "modes": ["simple"]},
 }
 FULL: dict[str, dict[str, Any]] = {

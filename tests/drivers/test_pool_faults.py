@@ -162,6 +162,7 @@ def test_a_cancel_finds_who_waits(one_link: Pgwarden, sql: str, parameters: tupl
         second.cancel()
         assert isinstance(asking.answer, psycopg.errors.QueryCanceled)
         assert str(asking.answer) == "canceling statement due to user request"
+        is_waited(one_link)  # only the patient one: who was cancelled wants no link
         again = Asking(second, sql, *parameters)
         is_waited(one_link, 2)
         first.execute("COMMIT")
