@@ -131,7 +131,7 @@ def unknown_leaves() -> Leaves:
 
 
 def _data(kind: str, tree: Tree) -> Leaves:
-    if _makes_temporary(tree):
+    if _makes_temporary(kind, tree):
         return Leaves("temporary")
     if (pins := _touches_session(kind, tree)) or not _sets_plainly(kind, tree):
         return Leaves(pins or "setting")
@@ -146,13 +146,16 @@ def _data(kind: str, tree: Tree) -> Leaves:
     return found
 
 
-def _makes_temporary(tree: Tree) -> bool:
+def _makes_temporary(kind: str, tree: Tree) -> bool:
     """What ON COMMIT DROP takes along is gone before anybody else has the link."""
     into: Tree = tree.get("into") or {}
     if "ONCOMMIT_DROP" in (into.get("onCommit"), tree.get("oncommit")):
         return False
     # INTO may stand in the first arm of a UNION, or under EXPLAIN.
-    return any(one.get("relpersistence") == "t" or _is_temporary_schema(one) for one in _parts(tree))
+    made = [one["rel"] for one in _parts(tree) if "rel" in one]
+    if kind in _DEFINITIONS:
+        made += [tree[key] for key in ("relation", "view", "sequence") if key in tree]
+    return any(one.get("relpersistence") == "t" or _is_temporary_schema(one) for one in made)
 
 
 def _is_temporary_schema(relation: Tree) -> bool:

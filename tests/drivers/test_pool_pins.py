@@ -108,7 +108,7 @@ def test_a_prepared_name_runs_by_sql(two_links: Pgwarden) -> None:
 
 @pytest.mark.parametrize("user", ["admin", "wes"])
 def test_sequences_tell_nothing_of_others(two_links: Pgwarden, user: str) -> None:
-    with clients(two_links, 4) as many:
+    with clients(two_links, 4, user) as many:
         for client in many:
             with client.transaction():
                 client.execute("CREATE TEMP TABLE numbered (id serial) ON COMMIT DROP")

@@ -255,6 +255,22 @@ def test_a_killed_worker_takes_only_its_own_links_and_its_records_are_kept(pair:
     assert pair.run("audit", "verify").returncode == 0
 
 
+def test_a_worker_that_dies_beside_a_bad_edit_comes_back_with_the_next_good_one(make_pgwarden: MakePgwarden) -> None:
+    instance = make_pgwarden(policies=POLICIES, workers=2)
+    instance.policy_file.write_text("policies: [{name: nonsense, rules: none}]")
+    until(lambda: not instance.readiness()[0], "/readyz tells of the edit")
+    killed = workers_of(instance)[2]
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: "can't be started again" in instance.log_text, "a word about it")
+    assert not instance.readiness()[0]
+    with connect(instance) as other:  # by the worker that has the last good policies
+        assert other.execute("SELECT 1").fetchone() == (1,)
+    instance.write_policies(POLICIES)
+    until(lambda: instance.readiness()[0], "/readyz")
+    assert workers_of(instance)[2] != killed
+    assert instance.stop() == 0
+
+
 def test_a_worker_that_is_stopped_keeps_nobody_else_waiting(pair: Pgwarden) -> None:
     stopped = workers_of(pair)[1]
     os.kill(stopped, signal.SIGSTOP)

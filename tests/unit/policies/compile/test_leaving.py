@@ -108,6 +108,7 @@ def test_pins(sql: str, reason: str) -> None:
     "sql",
     [
         "INSERT INTO t VALUES (1)",
+        "INSERT INTO pg_temp.t DEFAULT VALUES",
         "SELECT nextval('s')",
         "COPY t FROM STDIN",
         "WITH x AS (DELETE FROM t RETURNING 1) SELECT * FROM x",
