@@ -15,11 +15,15 @@ from psycopg import sql
 
 from policies.catalog import Catalog, Namespace
 from policies.compile import Compiler
+from policies.copy_masks import CopyFormat, CopyMasks
 from policies.decision import Decision
 from policies.load import load_folder
 from policies.model import EffectivePolicy
 from policies.resolve import resolve
 from proxy.net.introspect import read_catalog
+from proxy.session.masked_copy import place_copy_masks
+from proxy.wire import messages as m
+from proxy.wire.codec import encode
 from tests.fix_servers import TestServer
 
 POLICY = """
@@ -88,16 +92,25 @@ class Pair:
         return decision.text
 
     def copies(self, statement: str) -> tuple[bytes, bytes]:
-        return _copied(self.guarded, self.text(statement)), _copied(self.clean, statement)
+        decision = self.decide(statement)
+        assert decision.refusal is None, decision.refusal
+        return _copied(self.guarded, decision.text, decision.plans[0].copy_masks), _copied(self.clean, statement)
 
     def rows(self, *statements: str) -> tuple[list[object], list[object]]:
         """What each statement gives, errors by SQLSTATE, inside one transaction that is rolled back."""
         return _told(self.guarded, [self.text(one) for one in statements]), _told(self.clean, list(statements))
 
 
-def _copied(connection: psycopg.Connection, statement: str) -> bytes:
+def _copied(connection: psycopg.Connection, statement: str, masks: CopyMasks | None = None) -> bytes:
+    """`masks`: what is left for the stream."""
     with connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
-        return b"".join(bytes(part) for part in copy)
+        data = [bytes(part) for part in copy]
+        if masks is None:
+            return b"".join(data)
+        is_binary = masks.layout.format is CopyFormat.BINARY
+        rows = place_copy_masks(masks, m.CopyOutResponse(int(is_binary), (int(is_binary),) * masks.column_count))
+        shown = (rows.mask(message, 0, len(message))[0] for message in map(encode, map(m.CopyData, data)))
+        return b"".join(bytes(message[5:]) for message in shown)
 
 
 def _told(connection: psycopg.Connection, statements: list[str]) -> list[object]:
