@@ -12,7 +12,7 @@ from typing import Final, cast
 
 from proxy.net.server_side import WRITE_BUFFER_BYTES, ServerSide
 from proxy.net.sockets import address_of, has_room, keep_alive, set_reading, turn_away
-from proxy.net.surroundings import CancelKey, LinkSettings, Surroundings
+from proxy.net.surroundings import AnyLink, CancelKey, LinkSettings, Surroundings
 from proxy.net.timers import Timers
 from proxy.net.tls import ALPN, client_channel, selected_alpn
 from proxy.session.phase import Phase
@@ -199,7 +199,9 @@ class ClientLink(ServerSide, asyncio.Protocol):
             case StartTimer() | StopTimer():
                 self._timers.do(command)
             case RefreshCatalog(database):
-                self._surroundings.spawn(self._refresh_catalog(database))
+                # Before anybody else's next message is read: who knows of the change may have told them.
+                held = self._surroundings.hold_for_catalog(database)
+                self._surroundings.spawn(self._refresh_catalog(database, held))
             case EstimateCost(query, user):
                 self._surroundings.spawn(self._estimate(query, user))
             case BorrowServer(kind, is_first):
@@ -220,9 +222,10 @@ class ClientLink(ServerSide, asyncio.Protocol):
                 if not self._is_cancelling:
                     self._close()
 
-    async def _refresh_catalog(self, database: str) -> None:
+    async def _refresh_catalog(self, database: str, held: Sequence[AnyLink]) -> None:
+        is_awaited = self.session.is_catalog_awaited
         try:
-            await self._surroundings.catalog_refreshed(database, is_awaited=self.session.is_catalog_awaited)
+            await self._surroundings.catalog_refreshed(database, held, is_awaited=is_awaited)
         finally:
             self.catalog_refreshed()
 

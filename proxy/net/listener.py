@@ -138,14 +138,19 @@ class Listener:
     async def catalog_ready(self, database: str) -> None:
         await self._catalogs.ready(database)
 
-    async def catalog_refreshed(self, database: str, *, is_awaited: bool) -> None:
+    def hold_for_catalog(self, database: str) -> list[AnyLink]:
+        return [link for link in self._links if link.hold_for_catalog(database)]
+
+    async def catalog_refreshed(self, database: str, held: Sequence[AnyLink], *, is_awaited: bool) -> None:
         await asyncio.gather(
-            self._neighbours.catalog_changed(database), self.catalog_changed(database, is_awaited=is_awaited)
+            self._neighbours.catalog_changed(database), self._follow_change(database, held, is_awaited=is_awaited)
         )
 
-    async def catalog_changed(self, database: str, *, is_awaited: bool = False) -> None:
+    async def catalog_changed(self, database: str) -> None:
         """Returns when the sessions of this worker know what was committed before the call."""
-        held = [link for link in self._links if link.hold_for_catalog(database)]
+        await self._follow_change(database, self.hold_for_catalog(database), is_awaited=False)
+
+    async def _follow_change(self, database: str, held: Sequence[AnyLink], *, is_awaited: bool) -> None:
         if not held and not is_awaited:
             self._catalogs.request(database)
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -62,10 +62,13 @@ class Surroundings(Protocol):
     async def catalog_ready(self, database: str) -> None:
         """Returns when there is a snapshot, or one was tried for."""
 
-    async def catalog_refreshed(self, database: str, *, is_awaited: bool) -> None:
+    def hold_for_catalog(self, database: str) -> list[AnyLink]:
+        """Has the other sessions wait, as the catalog has changed, until `catalog_refreshed` with them; which do."""
+
+    async def catalog_refreshed(self, database: str, held: Sequence[AnyLink], *, is_awaited: bool) -> None:
         """Returns when the snapshot holds what was committed before the call, or when that takes too long.
 
-        At once when neither the caller (`is_awaited`) nor any other session needs it: it is read a little later.
+        At once when neither the caller (`is_awaited`) nor any session that is held needs it: it is read a little later.
         """
 
     async def cost_estimated(self, query: CostQuery, user: str) -> Estimate:

@@ -140,7 +140,7 @@ class Extended:
         held = c.sent.names.statement(message.statement)
         if held is None and policy.is_everything and self._is_alone:
             c.is_tainted = True
-            return self._server_only(policy)
+            return self._server_only(policy, message.statement)
         self._decider.require_certain(held, c.confirmed.names.statement(message.statement))
         if held is None:
             poison(c, missing_for(True, message.statement))
@@ -204,7 +204,7 @@ class Extended:
         )
         self._describe_rows(prepared, compares_told=True)
 
-    def _server_only(self, policy: EffectivePolicy) -> Prepared:
+    def _server_only(self, policy: EffectivePolicy, name: bytes) -> Prepared:
         """A statement that only the server knows by name: for the allow-everything policy alone."""
         if not policy.is_everything:
             raise RuntimeError("a statement without a decision")
@@ -212,7 +212,7 @@ class Extended:
         plan = Plan("unknown", "", is_tainting=True, is_ddl=True)
         decision = Decision("", (plan,), None, (), basis.fingerprint, basis.catalog_version)
         declared = Declared("", plan, decision, basis, True, Origin(self._c.group))
-        return statement_of(declared, b"")
+        return statement_of(declared, name)
 
     # Describe, Close
 
@@ -276,7 +276,7 @@ class Extended:
             poison(c, missing_for(False, message.portal))
             return
         if portal is None:
-            portal = Portal(message.portal, self._server_only(policy), Origin(c.group))
+            portal = Portal(message.portal, self._server_only(policy, b""), Origin(c.group))
         prepared = portal.statement
         if not policy.is_everything and self._decider.is_outdated(prepared, policy):
             poison(c, refusal_bytes(changed_cursor(message.portal)) if portal.is_executed else changed_result())

@@ -9,7 +9,7 @@ from random import Random
 from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.oracle.grammar import Drawer, statements
-from tests.security.asking import Asker, difference
+from tests.security.asking import PATHS, Asker, difference
 
 STATEMENTS = int(os.environ.get("ORACLE_STATEMENTS", "400"))  # more of them for a night's search
 LEAST_STATEMENTS = 300
@@ -52,7 +52,7 @@ def _ask(asker: Asker, sql: str) -> str:
     if ours[0].sqlstate in _REFUSALS and not theirs[0].sqlstate:
         assert not any(answer.rows for answer in ours)
         return "refused"
-    for path, mine, plain in zip(("simple", "text", "binary"), ours, theirs, strict=True):
+    for path, mine, plain in zip(PATHS, ours, theirs, strict=True):
         found = difference(mine, plain, is_ordered=False)
         assert not found, f"{sql}\n{path}: {found}"
     if ours[0].sqlstate:

@@ -15,8 +15,7 @@ _RECORD, _RECORD_ARRAY, _FIRST_USER_OID = 2249, 2287, 16384
 _READERS = frozenset({"ada", "copy"})
 _GUESS = re.compile(r"@\[([^\]]+)\]")
 
-
-_PATHS = ("simple", "text", "binary", "simple again", "text again", "binary again")
+PATHS = ("simple", "text", "binary", "simple again", "text again", "binary again")
 
 Opener = Callable[[str], RawClient]
 
@@ -49,8 +48,10 @@ class Asker:
         link.seen.clear()
         try:
             simple, extended = partial(link.simple, sql), partial(link.extended, sql)
-            asks = 2 * (simple, extended, partial(extended, result=BINARY))
-            return [ask() if user in _READERS else _undone(link, ask) for ask in asks]
+            asks = (simple, extended, partial(extended, result=BINARY))
+            if user == "copy":
+                return 2 * [ask() for ask in asks]  # a server goes no other way
+            return [ask() if user in _READERS else _undone(link, ask) for ask in 2 * asks]
         except OSError:
             self.links.pop(user)
             raise
@@ -115,7 +116,7 @@ class Asker:
         assert not leaked, f"{user} saw {sorted(leaked)[:5]}"
 
     def _compare(self, answers: list[Answer], plain_answers: list[Answer], *, is_ordered: bool) -> None:
-        for path, answer, plain in zip(_PATHS, answers, plain_answers, strict=True):
+        for path, answer, plain in zip(PATHS, answers, plain_answers, strict=True):
             found = difference(answer, plain, is_ordered=is_ordered)
             assert not found, f"{path}: {found}"
 
