@@ -213,7 +213,7 @@ async def test_both_sockets_ask_silent_peers(server18: TestServer, tmp_path: Pat
     async with worker_before(server18, tmp_path, keepalive=keepalive) as stage, await connect(stage):
         server = links[0]._server
         assert server is not None
-        for transport in (links[0]._client, server.transport):
+        for transport in (links[0].client_transport, server.transport):
             assert transport is not None
             found = transport.get_extra_info("socket")
             assert found.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
