@@ -49,7 +49,6 @@ class Acceptor:
         self._lead = lead
         self._count = count
         self._waiting: asyncio.TimerHandle | None = None
-        self._has_yielded = False
         self._is_closed = False
 
     def start(self) -> None:
@@ -66,28 +65,33 @@ class Acceptor:
         self._listening.close()
 
     def _take(self) -> None:
+        """Somebody waits to be taken: by others, if they have fewer links and come for it soon."""
+        if (lead := self._lead()) > 0:
+            self._wait(min(_LONGEST_YIELD_S, _YIELD_S * lead))
+            return
         for _ in range(_AT_ONCE):
-            if not self._has_yielded and (lead := self._lead()) > 0:
-                self._has_yielded = True
-                self._wait(min(_LONGEST_YIELD_S, _YIELD_S * lead))
+            if not self._take_one() or self._lead() > 0:
                 return
-            self._has_yielded = False
-            try:
-                accepted, _ = self._listening.accept()
-            except BlockingIOError:
-                return
-            except ConnectionError:
-                continue  # it went away before it was taken
-            except OSError as error:
-                log.error("no connection can be taken", extra={"fields": {"reason": error.strerror}})
-                self._wait(_PAUSE_S)
-                return
-            if self._tls() is not None and not is_low(accepted.fileno()):
-                log.warning("a client is turned away: no more files may be open")  # a plain one is told by its link
-                accepted.close()
-                continue
-            self._count(+1)
-            self._spawn(self._begin(accepted))
+
+    def _take_one(self) -> bool:
+        """Whether to look for another one at once."""
+        try:
+            accepted, _ = self._listening.accept()
+        except BlockingIOError:
+            return False
+        except ConnectionError:
+            return True  # it went away before it was taken
+        except OSError as error:
+            log.error("no connection can be taken", extra={"fields": {"reason": error.strerror}})
+            self._wait(_PAUSE_S)
+            return False
+        if self._tls() is not None and not is_low(accepted.fileno()):
+            log.warning("a client is turned away: no more files may be open")  # a plain one is told by its link
+            accepted.close()
+            return True
+        self._count(+1)
+        self._spawn(self._begin(accepted))
+        return True
 
     def _wait(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -95,8 +99,10 @@ class Acceptor:
         self._waiting = loop.call_later(seconds, self._go_on)
 
     def _go_on(self) -> None:
+        """Who waits still was left to us."""
         self._waiting = None
         self.start()
+        self._take_one()
 
     async def _begin(self, accepted: socket.socket) -> None:
         try:
