@@ -31,3 +31,7 @@ class StoreUnreachableError(AuditError):
 
 class FilterError(AuditError):
     """A filter of `audit query` can't be understood."""
+
+
+class ProofError(AuditError):
+    """A proof doesn't hold, or none can be made."""
