@@ -35,3 +35,7 @@ class FilterError(AuditError):
 
 class ProofError(AuditError):
     """A proof doesn't hold, or none can be made."""
+
+
+class SealError(AuditError):
+    """What the store holds isn't what was shipped: somebody has changed it."""

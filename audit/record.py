@@ -181,7 +181,12 @@ def head_of(body: bytes) -> RecordHead:
 
 def at_datetime(record: Record) -> datetime:
     """The record's time as an aware UTC datetime, exact to the microsecond."""
-    return _EPOCH + record.at * _MICROSECOND
+    return at_moment(record.at)
+
+
+def at_moment(microseconds: int) -> datetime:
+    """Microseconds since 1970 UTC as an aware datetime."""
+    return _EPOCH + microseconds * _MICROSECOND
 
 
 def microseconds_of(moment: datetime) -> int:

@@ -14,17 +14,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 from audit.batches import Batch, BatchReader
-from audit.errors import AuditError
+from audit.errors import AuditError, SealError
+from audit.ids import system_clock_us
 from audit.journal import worker_directory
+from audit.sealer import Sealer
 from audit.segment import segment_path, sequences_in
 from audit.shipped import ShippedPosition, read_shipped, write_shipped
-from audit.signing import PUBLIC_KEY_FILE, chain_name, load_public_key
+from audit.signing import chain_name, load_or_make_signer
 from audit.store import Store
+from audit.store_seals import StoreSeals
 
 BATCH_BYTES = 1 << 20
 _PAUSE_S = 0.25  # so long may a record wait for others to go with: a batch has costs of its own
 _NOTE_S = 1.0  # so old may the noted position be while records go out: each note is an fsync
 _PING_S = 5.0
+_SEAL_S = 2.5  # so often is it looked whether there is enough for a seal
 _FIRST_BACKOFF_S = 0.2
 _LONGEST_BACKOFF_S = 30.0
 _HOLD_US = 86_400_000_000  # an intent without an outcome keeps its segment for a day, not for ever
@@ -49,9 +53,12 @@ class Shipper:
         pause_s: float = _PAUSE_S,
         longest_backoff_s: float = _LONGEST_BACKOFF_S,
         random: Callable[[], float] = random_module.random,
+        clock: Callable[[], int] = system_clock_us,
     ) -> None:
         self._directory = worker_directory(directory, worker)
-        self._chain = chain_name(load_public_key(directory / PUBLIC_KEY_FILE), worker)
+        signer = load_or_make_signer(directory)
+        self._chain = chain_name(signer.private_key.public_key(), worker)
+        self._sealer = Sealer(self._chain, StoreSeals(store), signer, clock)
         self._reader = BatchReader(self._directory, self._chain)
         self._store = store
         self._written_position = written_position
@@ -60,11 +67,13 @@ class Shipper:
         self._random = random
         self._position = self._noted = read_shipped(self._directory)
         self._unnoted_s = 0.0
+        self._unsealed_s = 0.0
         self._open_intents: dict[bytes, tuple[int, int]] = {}
         self._idle_s = 0.0
         self.shipped_records = 0
         self.damaged_records = 0
         self.last_error: str | None = None
+        self.seal_problem: str | None = None
 
     def close(self) -> None:
         """Closes the journal's files; shipping again opens them again."""
@@ -102,9 +111,11 @@ class Shipper:
         Raises StoreUnreachableError or StoreError; what was sent before stays noted.
         """
         try:
-            return await self._ship_all()
+            shipped = await self._ship_all()
         finally:
             await self._note()
+        await self._seal(is_rest=True)
+        return shipped
 
     async def _ship_all(self) -> int:
         """While the store takes one batch, the next one is read."""
@@ -147,6 +158,10 @@ class Shipper:
         self._unnoted_s += self._pause_s
         if self._unnoted_s >= _NOTE_S or not shipped:
             await self._note()
+            self._unsealed_s += self._pause_s
+        if self._unsealed_s >= _SEAL_S:
+            self._unsealed_s = 0.0
+            await self._seal()
 
     async def _note(self) -> None:
         """Notes the position, durably, and only then lets go of what lies before it."""
@@ -155,6 +170,17 @@ class Shipper:
             await asyncio.to_thread(write_shipped, self._directory, self._position)
             self._noted = self._position
             await asyncio.to_thread(self._delete_shipped)
+
+    async def _seal(self, is_rest: bool = False) -> None:
+        """What was shipped and noted; what isn't as it was shipped is told once, and stays without a seal."""
+        try:
+            await (self._sealer.seal_rest(self._noted) if is_rest else self._sealer.seal_due(self._noted))
+        except SealError as error:
+            if self.seal_problem is None:
+                log.error("records can't be sealed: %s", error, extra={"fields": {"chain": self._chain}})
+            self.seal_problem = str(error)
+        else:
+            self.seal_problem = None
 
     async def _keep_in_touch(self, shipped: int) -> None:
         """Without records to send, a lost store would go unnoticed: ask for a sign of life now and then."""

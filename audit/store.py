@@ -99,7 +99,7 @@ class Store:
 
         Each step is a transaction of its own, so a failing one leaves the version before it.
         """
-        async with self._connected() as connection:
+        async with self.connected() as connection:
             await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
             version = await _schema_version(connection)
             for step in steps_between(load_migrations(), version, target):
@@ -112,7 +112,7 @@ class Store:
 
     async def ensure_partitions(self, now: datetime, months_ahead: int = 2) -> list[str]:
         """Makes the partitions of this month and the next ones; gives their names."""
-        async with self._writing() as connection:
+        async with self.writing() as connection:
             return [await self._ensure_month(connection, month) for month in _months_from(now, months_ahead)]
 
     async def copy_records(self, records: Sequence[ChainedRecord]) -> int:
@@ -129,7 +129,7 @@ class Store:
         """
         if not count:
             return 0
-        async with self._writing() as connection:
+        async with self.writing() as connection:
             partitions = {await self._partition(connection, month) for month in {_month_of(day) for day in days}}
             straight = partitions - self._not_straight
             if not self._may_repeat and len(partitions) == len(straight) == 1:
@@ -168,14 +168,14 @@ class Store:
 
     async def ping(self) -> None:
         """Asks the store for a sign of life over the writer's connection."""
-        async with self._writing() as connection:
+        async with self.writing() as connection:
             await connection.execute("SELECT 1")
 
     async def query(self, filters: Filters) -> list[Record]:
         """The newest matching records, newest first. With a tenant, row-level security stands behind the
         filter."""
         role: Role = "pgwarden_reader" if filters.tenant is not None else "pgwarden_auditor"
-        async with self._connected(role) as connection:
+        async with self.connected(role) as connection:
             await connection.execute("SELECT set_config('pgwarden.tenant', $1, false)", filters.tenant or "")
             rows = await connection.fetch(_QUERY, *_query_arguments(filters))
         return [chained_record_of(row).record for row in rows]
@@ -183,18 +183,18 @@ class Store:
     async def read_chain(self, chain: str | None = None, from_sequence: int = 1) -> AsyncIterator[ChainedRecord]:
         """All records of a chain (None: of every chain) in the chain's order, without holding them in
         memory."""
-        async with self._connected("pgwarden_auditor") as connection, connection.transaction(readonly=True):
+        async with self.connected("pgwarden_auditor") as connection, connection.transaction(readonly=True):
             async for row in connection.cursor(_CHAIN, chain, from_sequence, prefetch=_FETCH_ROWS):
                 yield chained_record_of(row)
 
     async def has_dropped(self) -> bool:
         """Whether retention has ever dropped a month: then chains may begin later than their first record."""
-        async with self._connected("pgwarden_auditor") as connection:
+        async with self.connected("pgwarden_auditor") as connection:
             return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM pgwarden.dropped_partitions)"))
 
     async def apply_retention(self, now: datetime, keep_days: int = RETENTION_DAYS) -> list[str]:
         """Drops the months whose last record is older than `keep_days`; gives the partitions' names."""
-        async with self._connected() as connection:
+        async with self.connected() as connection:
             before = now - timedelta(days=keep_days)
             rows = await connection.fetch("SELECT * FROM pgwarden.drop_partitions($1)", before)
         self._partitions.clear()
@@ -217,7 +217,7 @@ class Store:
         return name
 
     @asynccontextmanager
-    async def _connected(self, role: Role | None = None) -> AsyncIterator[Connection]:
+    async def connected(self, role: Role | None = None) -> AsyncIterator[Connection]:
         """A connection for one task, under the role it needs."""
         async with self._translated():
             connection = await self._connect(role)
@@ -227,7 +227,7 @@ class Store:
                 connection.terminate()
 
     @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[Connection]:
+    async def writing(self) -> AsyncIterator[Connection]:
         """The writer's lasting connection; after any error it is thrown away, its state being unknown."""
         async with self._translated():
             if self._writer is None or self._writer.is_closed():

@@ -30,7 +30,7 @@ async def verify(directory: Path, store: Store | None = None, public_key: Ed2551
             witnesses[worker] = take_witnesses(folder, folder.name, key, findings)
             # one record earlier than the journal's first, to check that the journal goes on from there
             tails[chain_name(key, worker)] = StoredTail(max(1, witnesses[worker].first_record - 1))
-    is_store_checked = store is not None and await _is_store_readable(store, tails, findings)
+    is_store_checked = store is not None and await _is_store_readable(store, tails, findings, key)
     for worker, folder in workers.items():
         tail = tails[chain_name(key, worker)] if key is not None and is_store_checked else None
         verify_journal(folder, folder.name, witnesses[worker], tail, findings)
@@ -58,9 +58,11 @@ def _workers_in(directory: Path) -> dict[int, Path]:
     return {int(folder.name.removeprefix("worker-")): folder for folder in folders}
 
 
-async def _is_store_readable(store: Store, tails: dict[str, StoredTail], findings: Findings) -> bool:
+async def _is_store_readable(
+    store: Store, tails: dict[str, StoredTail], findings: Findings, key: Ed25519PublicKey | None
+) -> bool:
     try:
-        await verify_store(store, tails, findings)
+        await verify_store(store, tails, findings, key)
     except (StoreError, StoreUnreachableError) as error:
         findings.add("store", 0, "", str(error))
         return False

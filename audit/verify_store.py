@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from audit.findings import Findings
 from audit.record import NO_HASH, body_of, hash_of
 from audit.store import Store
 from audit.store_rows import ChainedRecord
+from audit.store_seals import StoreSeals
+from audit.verify_seals import SealWalk
 
 _HASH_BYTES = 32
 
@@ -42,23 +46,30 @@ class StoredTail:
         return own_hash if own_hash and own_hash != NO_HASH else None
 
 
-async def verify_store(store: Store, tails: dict[str, StoredTail], findings: Findings) -> None:
+async def verify_store(
+    store: Store, tails: dict[str, StoredTail], findings: Findings, key: Ed25519PublicKey | None = None
+) -> None:
     """Walks every chain in the store, and fills the tails of those that a journal is to be compared with.
+
+    `key` verifies the seals of its own chains.
 
     Raises StoreError or StoreUnreachableError.
     """
     has_dropped = await store.has_dropped()
     for tail in tails.values():
         tail.may_lack = has_dropped
+    walk = SealWalk(await StoreSeals(store).all(), key, has_dropped, findings)
     before: ChainedRecord | None = None
     async for chained in store.read_chain():
         if before is not None and before.chain != chained.chain:
             before = None
         _check_link(before, chained, has_dropped, findings)
+        walk.record(chained)
         if chained.chain in tails:
             tails[chained.chain].put(chained)
         findings.store_records += 1
         before = chained
+    walk.end()
 
 
 def _check_link(before: ChainedRecord | None, chained: ChainedRecord, has_dropped: bool, findings: Findings) -> None:

@@ -1,4 +1,4 @@
-"""`pgwarden audit query` and `pgwarden audit verify`."""
+"""`pgwarden audit query`, `verify` and `prove`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from typing import Annotated
 import typer
 
 from audit.findings import Report
+from audit.proof import Proof, encode_proof
+from audit.prove import prove_record
 from audit.query import DEFAULT_LIMIT, Filters, as_csv, as_json_lines, as_table, parse_decision, parse_moment
 from audit.record import Record
 from audit.store import Store
+from audit.store_seals import StoreSeals
 from audit.verify import verify as verify_records
 from proxy.commands.options import ConfigOption, read_config
 from proxy.commands.outcome import ExitCode, clear_errors, print_out
@@ -99,6 +102,38 @@ def verify(
     print_out("\n".join(report.lines()))
     sys.stdout.flush()
     raise typer.Exit(ExitCode.OK if report.ok else ExitCode.FINDINGS)
+
+
+@app.command()
+def prove(
+    record: Annotated[str, typer.Argument(help="The record's id, as `audit query --json` shows it.")],
+    config: ConfigOption = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file; else the proof is printed.")] = None,
+) -> None:
+    """Proves to an outsider that a record stands in the memory as it was written.
+
+    The proof is one JSON document. With the journal's public key (signing.pub) and deploy/check_proof.py anybody can
+    check it, without pgwarden and without the store.
+
+    \b
+    Example:
+      pgwarden audit prove 0193a4c2b7e87d2f9c8e6a1b2c3d4e5f --config pgwarden.yaml -o proof.json
+    """
+    with clear_errors():
+        with store_dsn(read_config(config)) as dsn:
+            document = encode_proof(asyncio.run(_prove(dsn, record)))
+        if output is not None:
+            output.write_bytes(document)
+            return
+    print_out(document.decode())
+
+
+async def _prove(dsn: str, record_id: str) -> Proof:
+    store = Store(dsn)
+    try:
+        return await prove_record(StoreSeals(store), record_id)
+    finally:
+        await store.close()
 
 
 async def _verify(journal: Path, dsn: str | None) -> Report:

@@ -1,0 +1,85 @@
+"""Holds the records of the store against their seals, on one walk through the chains. Knows no SQL."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from audit.findings import Findings
+from audit.merkle import root_of
+from audit.seal import Seal, is_seal_true
+from audit.signing import chain_name
+from audit.store_rows import ChainedRecord
+from audit.store_seals import Link, leaves_of
+
+
+class SealWalk:
+    """Takes records in the order of their chains: `record` for each, `end` behind the last.
+
+    Seals of the chains of `key` must bear its signature; without a key, or for chains of other keys, roots alone are
+    looked at, and a note says so. Seals whose records retention has dropped can't be held against anything.
+    """
+
+    def __init__(
+        self, seals: Sequence[Seal], key: Ed25519PublicKey | None, has_dropped: bool, findings: Findings
+    ) -> None:
+        self._has_dropped = has_dropped
+        self._findings = findings
+        self._seals: dict[str, list[Seal]] = defaultdict(list)
+        for seal in sorted(seals, key=lambda one: one.first):
+            self._seals[seal.chain].append(seal)
+        self._chain = ""
+        self._links: list[Link] = []
+        for chain, own in self._seals.items():
+            self._check_seals(chain, own, key)
+
+    def record(self, chained: ChainedRecord) -> None:
+        if chained.chain != self._chain:
+            self._leave_chain()
+            self._chain = chained.chain
+        pending = self._seals.get(chained.chain, [])
+        while pending and pending[0].last < chained.sequence:
+            self._close(pending.pop(0))
+        if pending and chained.sequence >= pending[0].first:
+            record = chained.record
+            self._links.append(Link(chained.sequence, bytes.fromhex(record.prev_hash), bytes.fromhex(record.hash)))
+        if pending and pending[0].last == chained.sequence:
+            self._close(pending.pop(0))
+
+    def end(self) -> None:
+        self._leave_chain()
+        for own in self._seals.values():
+            if not self._has_dropped:
+                self._add(own[0], f"to {own[-1].last} are missing: they were sealed")
+
+    def _leave_chain(self) -> None:
+        for seal in self._seals.pop(self._chain, []):
+            self._close(seal)
+
+    def _close(self, seal: Seal) -> None:
+        links, self._links = self._links, []
+        if self._has_dropped and (not links or links[0].number > seal.first):
+            return
+        if not links:
+            self._add(seal, f"to {seal.last} are missing: they were sealed")
+        elif root_of(leaves_of(links, seal.first, seal.last)).hex() != seal.root:
+            self._add(seal, f"to {seal.last} are not those that were sealed")
+
+    def _check_seals(self, chain: str, own: Sequence[Seal], key: Ed25519PublicKey | None) -> None:
+        is_own = key is not None and chain.partition("/")[0] == chain_name(key, 0).partition("/")[0]
+        if not is_own:
+            self._findings.notes.append(
+                f"store {chain}: the seals are of another key, their signatures weren't checked"
+            )
+        behind = own[0].first if self._has_dropped else 1
+        for seal in own:
+            if is_own and key is not None and not is_seal_true(seal, key):
+                self._add(seal, f"to {seal.last} have a seal with a false signature")
+            if seal.first > behind:
+                self._add(seal, f"to {seal.last} are sealed, and {behind} to {seal.first - 1} before them are not")
+            behind = seal.last + 1
+
+    def _add(self, seal: Seal, message: str) -> None:
+        self._findings.add(f"store {seal.chain}", seal.first, "", message)
