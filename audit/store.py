@@ -62,6 +62,8 @@ _CHAIN = """
     SELECT * FROM pgwarden.records
     WHERE ($1::text IS NULL OR chain = $1) AND sequence >= $2 ORDER BY chain, sequence, at, id"""
 
+_DROP = "SELECT * FROM pgwarden.drop_partitions(least($1::timestamptz, now()) - $2::interval)"
+
 # What a connection that is gone, refused or about to go says. Everything else isn't cured by waiting alone.
 _UNREACHABLE = (
     OSError,
@@ -193,10 +195,12 @@ class Store:
             return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM pgwarden.dropped_partitions)"))
 
     async def apply_retention(self, now: datetime, keep_days: int = RETENTION_DAYS) -> list[str]:
-        """Drops the months whose last record is older than `keep_days`; gives the partitions' names."""
+        """Drops the months whose last record is older than `keep_days`; gives the partitions' names.
+
+        Our clock and the store's must agree that they are: one that was set wrong drops nothing.
+        """
         async with self.connected() as connection:
-            before = now - timedelta(days=keep_days)
-            rows = await connection.fetch("SELECT * FROM pgwarden.drop_partitions($1)", before)
+            rows = await connection.fetch(_DROP, now, timedelta(days=keep_days))
         self._partitions.clear()
         return [row[0] for row in rows]
 

@@ -139,12 +139,13 @@ class Database(_Keys):
 
 
 class Audit(_Keys):
-    """`store` None means the embedded PostgreSQL."""
+    """`store` None means the embedded PostgreSQL. `retention_days` None keeps records for ever."""
 
     directory: Path = Path("var/journal")
     store: str | None = Field(default=None, repr=False)
     durability: Literal["grouped", "strict"] = "grouped"
     sql_text: SqlText = SqlText.FULL
+    retention_days: int | None = Field(default=90, ge=1, le=36_500)
 
     @field_validator("store")
     @classmethod

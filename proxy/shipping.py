@@ -9,11 +9,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from audit.errors import AuditError
 from audit.journal import Journal
+from audit.months import Months
 from audit.shipper import Shipper
 from audit.signing import load_or_make_signer
 from audit.store import Store
@@ -25,15 +27,22 @@ log = logging.getLogger("pgwarden.supervisor")
 
 
 class Shipping:
-    """`position` gives how far a worker's journal has been written. Each shipper has a connection of its own."""
+    """`position` gives how far a worker's journal has been written. Each shipper has a connection of its own.
 
-    def __init__(self, directory: Path, store_dsn: str, position: Callable[[int], int]) -> None:
+    Months older than `keep_days` are dropped from the store; None keeps all.
+    """
+
+    def __init__(
+        self, directory: Path, store_dsn: str, position: Callable[[int], int], keep_days: int | None = None
+    ) -> None:
+        self._keep_days = keep_days
         self._directory = directory
         self._store_dsn = store_dsn
         self._position = position
         self._shippers: dict[int, tuple[Shipper, Store]] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._migration: asyncio.Task[None] | None = None
+        self._months: asyncio.Task[None] | None = None
         self._problem = "not asked yet"
 
     @property
@@ -58,6 +67,8 @@ class Shipping:
         """
         await asyncio.to_thread(self._prepare)
         self._migration = asyncio.create_task(self._migrate(), name="migration")
+        self._months = asyncio.create_task(self._see_to_months(self._migration), name="months")
+        self._months.add_done_callback(_tell_failure)
         for number in self._numbers():
             if number > workers:
                 self._begin(number, self._ship_left(number))
@@ -74,7 +85,8 @@ class Shipping:
 
     async def stop(self) -> None:
         """When all workers have ended: ships the last records, if the store takes them at once, else the next start."""
-        tasks = [*self._tasks.values(), *([self._migration] if self._migration is not None else [])]
+        others = (task for task in (self._migration, self._months) if task is not None)
+        tasks = [*self._tasks.values(), *others]
         is_ready = self._migration is not None and self._migration.done()
         for task in tasks:
             task.cancel()
@@ -100,6 +112,14 @@ class Shipping:
         try:
             while not await self._is_migrated(store):
                 await asyncio.sleep(_RETRY_S)
+        finally:
+            await store.close()
+
+    async def _see_to_months(self, migration: asyncio.Task[None]) -> None:
+        await asyncio.shield(migration)
+        store = Store(self._store_dsn)
+        try:
+            await Months(store, self._keep_days, lambda: datetime.now(UTC)).run()
         finally:
             await store.close()
 

@@ -201,8 +201,10 @@ class Supervisor:
             (self._shipping.take if is_there else self._shipping.leave)(worker)
 
     async def _start_shipping(self, store_dsn: str, crew: Crew) -> None:
-        directory = self._config.audit.directory
-        shipping = Shipping(directory, store_dsn, lambda worker: crew.children[worker - 1].state.position)
+        audit = self._config.audit
+        shipping = Shipping(
+            audit.directory, store_dsn, lambda worker: crew.children[worker - 1].state.position, audit.retention_days
+        )
         self._shipping = shipping
         self._stack.push_async_callback(shipping.stop)
         await shipping.start(self._config.workers)

@@ -112,7 +112,7 @@ class Pgwarden:
         """Returns once clients can connect, and, with `is_ready`, once `/readyz` says that all is well."""
         assert self.process is None
         begin = self.log_file.stat().st_size if self.log_file.exists() else 0
-        self._write_configuration()
+        self.write_configuration()
         with self.log_file.open("ab") as log:
             command = [sys.executable, "-m", "proxy", "serve", "--config", str(self.config_file), "--log", "json"]
             environment = {**os.environ, **self.environment}
@@ -123,7 +123,7 @@ class Pgwarden:
         if is_ready:
             until(lambda: self.readiness()[0], "/readyz")
 
-    def _write_configuration(self) -> None:
+    def write_configuration(self) -> None:
         """A restarted instance stands where it stood before."""
         listen = {"listen": f"{self.host}:{self.port}", "admin": {"listen": f"{self.host}:{self.admin_port}"}}
         self.config_file.write_text(yaml.safe_dump(listen | self.configuration))
