@@ -62,8 +62,9 @@ class SealWalk:
         links, self._links = self._links, []
         if self._has_dropped and (not links or links[0].number > seal.first):
             return
-        if not links:
-            self._add(seal, f"to {seal.last} are missing: they were sealed")
+        behind = links[-1].number + 1 if links else seal.first
+        if behind <= seal.last:
+            self._findings.add(f"store {seal.chain}", behind, "", f"to {seal.last} are missing: they were sealed")
         elif root_of(leaves_of(links, seal.first, seal.last)).hex() != seal.root:
             self._add(seal, f"to {seal.last} are not those that were sealed")
 

@@ -166,7 +166,8 @@ def test_unknown_keys_are_refused_with_their_place(tmp_path: Path) -> None:
 
 def test_an_unknown_inner_key_in_the_environment_is_refused_by_its_name(tmp_path: Path) -> None:
     assert problems(tmp_path, "", {"PGWARDEN_AUDIT__DURABILTY": "strict"}) == [
-        "PGWARDEN_AUDIT__DURABILTY: audit.durabilty: unknown key; known here: directory, store, durability, sql_text"
+        "PGWARDEN_AUDIT__DURABILTY: audit.durabilty: unknown key; known here: directory, store, durability, sql_text, "
+        "retention_days"
     ]
 
 
