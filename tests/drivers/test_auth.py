@@ -347,7 +347,7 @@ def test_clients_come_through_a_unix_socket(gate: Pgwarden, unix_folder: Path) -
 
 def test_a_place_that_is_taken_stays_its_owners(gate: Pgwarden, unix_folder: Path, make_pgwarden: MakePgwarden) -> None:
     second = make_pgwarden(listen=[f"unix:{unix_folder}"], is_started=False)
-    second._write_configuration()
+    second.write_configuration()
     done = second.run("serve")
     assert done.returncode != 0
     assert "another program listens there" in done.stderr

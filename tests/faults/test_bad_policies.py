@@ -40,7 +40,7 @@ def test_a_typo_while_running_keeps_the_last_good_set(make_pgwarden: MakePgwarde
 
 def test_a_typo_at_the_start_is_told_with_its_place(make_pgwarden: MakePgwarden) -> None:
     pgwarden = make_pgwarden(policies="principals: []\npolicy: []\n", is_started=False)
-    pgwarden._write_configuration()
+    pgwarden.write_configuration()
     done = pgwarden.run("serve")
     assert done.returncode != 0
     assert re.search(r"policies\.yaml:2:1: ", done.stderr), done.stderr

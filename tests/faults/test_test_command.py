@@ -29,7 +29,7 @@ BAD = 'tests: [{name: "odd \\u0001 <name>", user: ada, sql: SELECT 1, expect: {d
 def installation(server18: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pgwarden]:
     """Configured, not running: the command needs the database alone."""
     with run_pgwarden(tmp_path_factory.mktemp("installation"), server18, is_started=False) as instance:
-        instance._write_configuration()
+        instance.write_configuration()
         yield instance
 
 

@@ -334,7 +334,7 @@ def test_without_a_supervisor_workers_end_and_what_they_left_is_shipped_by_fewer
 def test_a_start_that_fails_says_why_and_leaves_no_process(make_pgwarden: MakePgwarden) -> None:
     instance = make_pgwarden(is_started=False, workers=2)
     instance.policy_file.write_text(policy_text().replace("kind: redact", "kind: redcat"))
-    instance._write_configuration()
+    instance.write_configuration()
     ran = instance.run("serve")
     assert ran.returncode == 3
     assert "policies.yaml:" in ran.stderr
