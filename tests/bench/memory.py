@@ -25,7 +25,7 @@ already. In session mode each has a link to the server ({sessions} here); in tra
 
 
 def measure(stage: Stage, *, sessions: int = 1000, many: int = MANY, tell: Tell = quiet) -> Chapter:
-    sessions = min(sessions, MAX_CONNECTIONS - 250)
+    sessions = min(sessions, (MAX_CONNECTIONS - 250) // 2)  # a pooler keeps its links for those who come next
     lines, missing = [], []
     targets: list[Target] = []
     # A sidecar of its own: one that has worked has memory to give away again.
