@@ -72,15 +72,17 @@ async def test_links_that_come_one_by_one_are_shared_out(listening: socket.socke
         one.close()
 
 
-async def test_each_link_is_left_to_others_anew(listening: socket.socket) -> None:
+async def test_each_link_is_left_to_others_anew(listening: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wake-up with nobody to take is no turn."""
+    monkeypatch.setattr("proxy.net.acceptor._YIELD_S", 0.02)
+    monkeypatch.setattr("proxy.net.acceptor._LONGEST_YIELD_S", 1.0)
     crew = Crew(listening, 2)
     first, second = crew.acceptors
-    crew.links = [25, 0]  # the first one leaves each link to others for 50 ms
+    crew.links = [25, 0]  # the first one leaves each link to others for half a second
     first.start()
     writers = [await connect(listening)]
     await crew.taken(26)
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.7)
     writers.append(await connect(listening))
     await asyncio.sleep(0.005)
     second.start()
