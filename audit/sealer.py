@@ -6,7 +6,6 @@ somebody has changed the store, and nothing is sealed.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Final
@@ -20,8 +19,6 @@ from audit.store_seals import Link, StoreSeals, leaves_of
 
 MOST_RECORDS: Final = 1 << 15
 LONGEST_US: Final = 3_600_000_000
-
-log = logging.getLogger("pgwarden.audit")
 
 
 class Sealer:

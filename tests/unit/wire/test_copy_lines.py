@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from wire_masks import AtOnce, Hide, Mask, Misplaced, Tag
 
 from proxy.wire import messages as m
 from proxy.wire.codec import encode
@@ -23,54 +23,11 @@ TEXT_ESCAPES = {0x08: b"b", 0x09: b"t", 0x0A: b"n", 0x0B: b"v", 0x0C: b"f", 0x0D
 Row = tuple[bytes | None, ...]
 
 
-class Mask(Protocol):
-    def mask(self, value: bytes, format_code: int) -> bytes | None: ...
-
-
-class Tag:
-    def mask(self, value: bytes, format_code: int) -> bytes | None:
-        return b"%d/%d" % (len(value), format_code)
-
-
-class Hide:
-    def mask(self, value: bytes, format_code: int) -> bytes | None:
-        return None
-
-
 class Double:
     """Gives back what it got, twice: for comparisons in tests only."""
 
     def mask(self, value: bytes, format_code: int) -> bytes | None:
         return value * 2
-
-
-class AtOnce:
-    """Another mask, asked for all values at once. Its replacements lie in an order that nobody would expect."""
-
-    def __init__(self, inner: Mask) -> None:
-        self.mask = inner.mask
-
-    def mask_cells(self, buffer: bytes, cells: memoryview, format_code: int) -> bytes | bytearray:
-        out = bytearray(b"?")
-        for place in reversed(range(0, len(cells), 2)):
-            value = self.mask(buffer[cells[place] : cells[place + 1]], format_code)
-            cells[place], cells[place + 1] = (-1, -1) if value is None else (len(out), len(out) + len(value))
-            out += value or b"!"
-        return out
-
-
-class Misplaced:
-    """A mask whose replacements lie elsewhere."""
-
-    def __init__(self, start: int, end: int) -> None:
-        self._place = start, end
-
-    def mask(self, value: bytes, format_code: int) -> bytes | None:
-        raise AssertionError("asked for all at once")
-
-    def mask_cells(self, buffer: bytes, cells: memoryview, format_code: int) -> bytes | bytearray:
-        cells[-2], cells[-1] = self._place
-        return b"abc"
 
 
 @dataclass(frozen=True)
