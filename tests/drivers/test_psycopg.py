@@ -7,6 +7,7 @@ import datetime
 import socket
 import struct
 import threading
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -144,9 +145,13 @@ def test_a_refusal_in_a_pipeline_stands_in_its_own_place(pgwarden: Pgwarden) -> 
     with connected(pgwarden, "ada") as connection:
         with connection.pipeline() as pipeline:
             before = connection.execute("SELECT 'before'")
-            refused = connection.execute(HIDDEN)
-            skipped = connection.execute("SELECT 'skipped'")
+            refused, skipped = connection.cursor(), connection.cursor()
+            # psycopg reads what has come whenever it sends: any of these may meet the error.
             with pytest.raises(errors.InsufficientPrivilege):
+                refused.execute(HIDDEN)
+                skipped.execute("SELECT 'skipped'")
+                pipeline.sync()
+            with suppress(errors.PipelineAborted):
                 pipeline.sync()
             assert before.fetchall() == [("before",)]
             with pytest.raises(psycopg.Error):
