@@ -40,12 +40,12 @@ def timestamp_field(at_us: int) -> bytes:
     return _INT8.pack(8, at_us - EPOCH_US)
 
 
-def texts_field(values: Sequence[str]) -> bytes:
+def texts_field(values: Sequence[str | None]) -> bytes:
     """text[], with one dimension that begins at 1, or none when it is empty."""
     if not values:
         return bytes_field(struct.pack(">iII", 0, 0, _TEXT_OID))
     fields = b"".join(map(text_field, values))
-    head = _ARRAY.pack(1, 0, _TEXT_OID, len(values), 1)
+    head = _ARRAY.pack(1, int(None in values), _TEXT_OID, len(values), 1)
     return bytes_field(head + fields)
 
 

@@ -42,7 +42,9 @@ _NO_DIGIT = 16
 _DIGITS = bytes(b"0123456789abcdef".find(byte) % 17 for byte in range(256))  # what a hexadecimal digit means
 _EPOCH_US = EPOCH_US  # names of other modules have no types
 _NULL = NULL
-_LATER = b"".join((text_field(""), NULL, texts_field(()), texts_field(()), NULL))
+_SECOND = (text_field(""), NULL, texts_field(()), texts_field(()), NULL)
+_THIRD = (text_field(""), text_field(""), NULL, texts_field(()))
+_LATER = b"".join((*_SECOND, *_THIRD))
 _EMPTY_INT8 = int8_field(0)
 _EMPTY_COST = cost_field(Decimal(0))
 
@@ -325,6 +327,10 @@ def _fields_of(record: Record) -> bytes:
             texts_field(record.shadow_rule_ids),
             texts_field(record.raw_columns),
             int8_field(record.plan_units),
+            text_field(record.end_user),
+            text_field(record.lane),
+            int8_field(record.queued_us),
+            texts_field(record.parameters),
         )
     )
 

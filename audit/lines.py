@@ -13,11 +13,10 @@ import msgspec
 
 from audit import octets
 from audit.cost import PriceList
-from audit.record import FIELD_NAMES, Record, body_of, completed, is_long, is_storable
+from audit.record import FIELD_NAMES, Record, body_of, completed, header_of, is_storable, later_empty
 from audit.tariff import COST_BYTES, tariff_of
 
 _ENCODER = msgspec.msgpack.Encoder()
-_ARRAY = struct.Struct(">BH")
 _U16 = struct.Struct(">BH")
 _U32 = struct.Struct(">BI")
 _U64 = struct.Struct(">BQ")
@@ -194,13 +193,13 @@ class Lines:
 
 def _header(record: Record) -> bytes:
     """The array's header, as `body_of` counts its fields, and that of the id."""
-    count = len(FIELD_NAMES) if is_long(record) else len(FIELD_NAMES) - len(_LATER)
-    return _ARRAY.pack(0xDC, count) + _ID_HEADER
+    return header_of(len(FIELD_NAMES) - len(later_empty(record))) + _ID_HEADER
 
 
 def _ending(record: Record) -> bytes:
     """The two hashes, which aren't hashed themselves, and the later fields where they say something."""
-    return _EMPTY + _EMPTY + (_encoded(record, _LATER) if is_long(record) else b"")
+    said = _LATER[: len(_LATER) - len(later_empty(record))]
+    return _EMPTY + _EMPTY + (_encoded(record, said) if said else b"")
 
 
 def _encoded(record: Record, names: tuple[str, ...]) -> bytes:

@@ -146,7 +146,7 @@ def _cell(value: Any) -> str:
         case None:
             return ""
         case list():
-            return " ".join(value)
+            return " ".join("NULL" if part is None else part for part in value)
         case float():
             return f"{value:.9f}"
         case _:

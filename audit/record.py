@@ -55,6 +55,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
     `server_error` is what the server said and the client didn't read; `raw_columns` are masked columns whose real
     values the statement compared; `plan_units` is the planner's estimate in its own units.
+
+    `end_user` is for whom a trusted principal spoke; `lane` names the workload lane, `queued_us` the microseconds that
+    the statement waited for its turn; `parameters` are bind values as text, where they are kept at all (None: NULL).
     """
 
     id: str = ""
@@ -92,12 +95,23 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     shadow_rule_ids: tuple[str, ...] = ()
     raw_columns: tuple[str, ...] = ()
     plan_units: int | None = None
+    # Behind the second release's.
+    end_user: str = ""
+    lane: str = ""
+    queued_us: int | None = None
+    parameters: tuple[str | None, ...] = ()
 
 
 FIELD_NAMES: tuple[str, ...] = Record.__struct_fields__
-# What msgpack makes of the later fields while they say nothing: "", nil, [], [], nil.
-_LATER_EMPTY = b"\xa0\xc0\x90\x90\xc0"
-_FIRST_HEADER = b"\xdc" + (len(FIELD_NAMES) - len(_LATER_EMPTY)).to_bytes(2, "big")  # an array of the first ones
+# What msgpack makes of the later fields while they say nothing: "", nil, [], [], nil, and then "", "", nil, [].
+_SECOND_EMPTY = b"\xa0\xc0\x90\x90\xc0"
+_THIRD_EMPTY = b"\xa0\xa0\xc0\x90"
+_LATER_EMPTY = _SECOND_EMPTY + _THIRD_EMPTY
+
+
+def header_of(count: int) -> bytes:
+    """msgpack's, of a record with so many fields."""
+    return b"\xdc" + count.to_bytes(2, "big")
 
 
 class RecordHead(msgspec.Struct, frozen=True, array_like=True):
@@ -126,8 +140,8 @@ def completed(record: Record, record_id: str, at: int) -> Record:
 def body_of(record: Record) -> bytes:
     """The canonical bytes of a record, without its hashes. Journal and store both hash exactly these.
 
-    A record whose later fields say nothing is encoded without them: byte for byte as before there were any, so that
-    what was hashed then still verifies.
+    A record whose later fields say nothing is encoded without them, each release's by themselves: byte for byte as
+    before there were any, so that what was hashed then still verifies.
     """
     if record.prev_hash or record.hash:
         record = msgspec.structs.replace(record, prev_hash="", hash="")
@@ -138,18 +152,22 @@ def body_of(record: Record) -> bytes:
     else:
         # PostgreSQL's text can't hold NUL: such a record would stop the shipper for ever.
         body = body if not _has_nul(record) else _ENCODER.encode(_with_storable_texts(record))
-    return body if is_long(record) else _FIRST_HEADER + body[3 : -len(_LATER_EMPTY)]
+    left_out = len(later_empty(record))
+    return body if not left_out else header_of(len(FIELD_NAMES) - left_out) + body[3:-left_out]
 
 
-def is_long(record: Record) -> bool:
-    """Whether one of the later fields says something: then all of them are encoded."""
-    return bool(
+def later_empty(record: Record) -> bytes:
+    """The bytes, one for each field, of those last fields that a record's encoding leaves out."""
+    if record.end_user or record.lane or record.queued_us is not None or record.parameters:
+        return b""
+    is_second = bool(
         record.server_error
         or record.shadow_decision is not None
         or record.shadow_rule_ids
         or record.raw_columns
         or record.plan_units is not None
     )
+    return _THIRD_EMPTY if is_second else _LATER_EMPTY
 
 
 def is_storable(record: Record) -> bool:
@@ -203,6 +221,8 @@ def _has_nul(record: Record) -> bool:
         or "\0" in record.workload
         or "\0" in record.trace_id
         or "\0" in record.server_error
+        or "\0" in record.end_user
+        or any(value is not None and "\0" in value for value in record.parameters)
     )
 
 

@@ -9,7 +9,7 @@ from audit.cost import rounded_cost
 from audit.record import FIELD_NAMES, Record, ShadowDecision, Stage, Verdict, microseconds_of
 
 COLUMNS: tuple[str, ...] = ("chain", "sequence", *FIELD_NAMES)
-_LISTS = ("rule_ids", "tables", "filtered_tables", "masked_columns", "shadow_rule_ids", "raw_columns")
+_LISTS = ("rule_ids", "tables", "filtered_tables", "masked_columns", "shadow_rule_ids", "raw_columns", "parameters")
 
 
 class Row(Protocol):

@@ -26,6 +26,7 @@ FIELDS = (
     + ("application", "workload", "trace_id", "shape", "sql_text", "decision", "rule_ids", "policy_version", "tables")
     + ("filtered_tables", "masked_columns", "rows", "bytes_out", "duration_us", "cost", "currency", "sqlstate")
     + ("prev_hash", "hash", "server_error", "shadow_decision", "shadow_rule_ids", "raw_columns", "plan_units")
+    + ("end_user", "lane", "queued_us", "parameters")
 )
 NUMBERS = {0xCC: ">B", 0xCD: ">H", 0xCE: ">I", 0xCF: ">Q", 0xD0: ">b", 0xD1: ">h", 0xD2: ">i", 0xD3: ">q"}
 

@@ -35,6 +35,10 @@ records = st.fixed_dictionaries(
         "shadow_decision": st.sampled_from(ShadowDecision),
         "raw_columns": lists,
         "plan_units": st.integers(0, 2**40),
+        "end_user": texts,
+        "lane": texts,
+        "queued_us": st.integers(0, 2**40),
+        "parameters": st.lists(st.none() | texts, max_size=3).map(tuple),
     },
 )
 

@@ -30,6 +30,10 @@ later = st.fixed_dictionaries(
         "shadow_rule_ids": lists,
         "raw_columns": lists,
         "plan_units": st.integers(0, 2**40),
+        "end_user": texts,
+        "lane": texts,
+        "queued_us": st.integers(0, 2**40),
+        "parameters": st.lists(st.none() | texts, max_size=3).map(tuple),
     },
 )
 NAMES = "tenant team user database session client_address application workload trace_id shape policy_version"

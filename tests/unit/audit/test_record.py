@@ -26,7 +26,7 @@ def test_fields_are_those_of_the_design_in_its_order() -> None:
         "id stage statement_id at tenant team user database session client_address application workload trace_id "
         "shape sql_text decision rule_ids policy_version tables filtered_tables masked_columns rows bytes_out "
         "duration_us cost currency sqlstate prev_hash hash server_error shadow_decision shadow_rule_ids raw_columns "
-        "plan_units"
+        "plan_units end_user lane queued_us parameters"
     )
     assert " ".join(FIELD_NAMES) == names
 
@@ -47,6 +47,7 @@ def test_every_field_is_hashed() -> None:
     others = {
         "stage": Stage.EVENT, "decision": Verdict.DENY, "cost": Decimal("1.000000000"), "at": 1,
         "rows": 1, "bytes_out": 1, "duration_us": 1, "shadow_decision": ShadowDecision.DENY, "plan_units": 1,
+        "queued_us": 1,
     }  # fmt: skip
     for name in [name for name in FIELD_NAMES if name not in ("prev_hash", "hash")]:
         value = getattr(plain, name)
@@ -93,6 +94,11 @@ def test_records_of_the_first_release_hash_as_they_did(written: str, own_hash: s
         {"plan_units": 0},
         # Its bytes end as those of the empty fields do.
         {"plan_units": 0xA0C09090C0},
+        {"end_user": "grace"},
+        {"lane": "bulk", "plan_units": 7},
+        {"queued_us": 0},
+        {"queued_us": 0xA0A0C090},
+        {"parameters": ("7", None, "")},
     ],
 )
 def test_later_fields_come_back(later: dict[str, object]) -> None:
