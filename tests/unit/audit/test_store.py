@@ -51,8 +51,10 @@ async def test_records_come_back_as_they_were_hashed(store: Store) -> None:
         intent("s1", sql_text="select 'ä€😀\\ \t'", rule_ids=(), tables=("a.b", 'odd "name".{x,y}'), decision=None),
         outcome("s1", cost=Decimal("12.5"), rows=0, bytes_out=2**40),
         outcome("s2", cost=None, rows=None, masked_columns=("", "NULL")),
+        intent("s3", end_user="grace", lane="bulk", queued_us=0, parameters=("7", None, "", "NULL", "{a,b}")),
+        intent("s4", plan_units=7, raw_columns=("a.b.c",)),
     )
-    assert await store.copy_records(sent) == 3
+    assert await store.copy_records(sent) == 5
     back = [row async for row in store.read_chain("test/0")]
     assert back == sent
     for row in back:
