@@ -38,7 +38,8 @@ class Filters:
     """Which records are wanted; what is None doesn't matter. `since` counts, `until` doesn't (aware
     datetimes).
 
-    `table` ("customers" or "shop.customers") is a table the statement used; `column` one that was masked.
+    `table` ("customers" or "shop.customers") is a table the statement used; `column` one that was masked. `statement`
+    is a statement's id: its intent and its outcome.
     """
 
     tenant: str | None = None
@@ -49,6 +50,8 @@ class Filters:
     until: datetime | None = None
     table: str | None = None
     column: str | None = None
+    workload: str | None = None
+    statement: str | None = None
     limit: int = DEFAULT_LIMIT
 
 

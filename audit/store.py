@@ -22,6 +22,7 @@ from audit.migrations import load_migrations, steps_between
 from audit.query import Filters
 from audit.record import Record
 from audit.store_rows import COLUMNS, ChainedRecord, chained_record_of
+from audit.store_selection import newest
 
 Role = Literal["pgwarden_writer", "pgwarden_reader", "pgwarden_auditor"]
 if TYPE_CHECKING:
@@ -43,21 +44,10 @@ _MOVE_BATCH = """
 # What it has said to have stored outlives its machine: the journal lets go of it then. Other levels are left alone.
 _STORE_SURELY = """
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"""
-_QUERY = """
-    SELECT * FROM pgwarden.records
-    WHERE ($1::text IS NULL OR tenant = $1)
-      AND ($2::text IS NULL OR "user" = $2)
-      AND ($3::text IS NULL OR decision = $3)
-      AND ($4::text IS NULL OR stage = $4)
-      AND ($5::timestamptz IS NULL OR at >= $5)
-      AND ($6::timestamptz IS NULL OR at < $6)
-      AND ($7::text IS NULL OR EXISTS (
-            SELECT FROM unnest(tables || filtered_tables) AS used (name)
-            WHERE used.name = $7 OR right(used.name, length($7) + 1) = '.' || $7))
-      AND ($8::text IS NULL OR EXISTS (
-            SELECT FROM unnest(masked_columns) AS masked (name)
-            WHERE masked.name = $8 OR right(masked.name, length($8) + 1) = '.' || $8))
-    ORDER BY at DESC, id DESC LIMIT $9"""
+# A plan for these very values, and no time lost on compiling one: see store_selection.
+_ASK = """
+    SELECT set_config('pgwarden.tenant', $1, false), set_config('plan_cache_mode', 'force_custom_plan', false),
+           set_config('jit', 'off', false)"""
 _CHAIN = """
     SELECT * FROM pgwarden.records
     WHERE ($1::text IS NULL OR chain = $1) AND sequence >= $2 ORDER BY chain, sequence, at, id"""
@@ -178,8 +168,9 @@ class Store:
         filter."""
         role: Role = "pgwarden_reader" if filters.tenant is not None else "pgwarden_auditor"
         async with self.connected(role) as connection:
-            await connection.execute("SELECT set_config('pgwarden.tenant', $1, false)", filters.tenant or "")
-            rows = await connection.fetch(_QUERY, *_query_arguments(filters))
+            await connection.execute(_ASK, filters.tenant or "")
+            selection = newest(filters)
+            rows = await connection.fetch(selection.sql, *selection.arguments)
         return [chained_record_of(row).record for row in rows]
 
     async def read_chain(self, chain: str | None = None, from_sequence: int = 1) -> AsyncIterator[ChainedRecord]:
@@ -281,20 +272,6 @@ async def _schema_version(connection: Connection) -> int:
     if version is None:
         await connection.execute("INSERT INTO pgwarden.schema_version VALUES (0)")
     return version or 0
-
-
-def _query_arguments(filters: Filters) -> tuple[Any, ...]:
-    return (
-        filters.tenant,
-        filters.user,
-        filters.decision,
-        filters.stage,
-        filters.since,
-        filters.until,
-        filters.table,
-        filters.column,
-        filters.limit,
-    )
 
 
 def _month_of(day: int) -> tuple[int, int]:

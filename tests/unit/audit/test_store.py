@@ -15,7 +15,7 @@ from msgspec import structs
 from audit.errors import StoreError, StoreUnreachableError
 from audit.migrations import load_migrations, steps_between
 from audit.query import Filters
-from audit.record import NO_HASH, Record, Verdict, body_of, completed, hash_of, record_of
+from audit.record import NO_HASH, Record, Stage, Verdict, body_of, completed, hash_of, record_of
 from audit.store import Store
 from audit.store_rows import ChainedRecord
 
@@ -250,6 +250,18 @@ async def test_an_auditor_sees_all_and_changes_nothing(store: Store, store_dsn: 
         (Filters(table="shop.%"), []),
         (Filters(column="customers.email"), ["3", "2", "1"]),
         (Filters(column="phone"), ["4"]),
+        (Filters(column="email", limit=2), ["3", "2"]),
+        (Filters(column="customers.email", decision=Verdict.DENY), ["3"]),
+        (Filters(column="email", until=START + timedelta(seconds=2)), ["1"]),
+        (Filters(column="email", tenant="globex"), ["2"]),
+        (Filters(column="email", user="eve"), ["2"]),
+        (Filters(column="hone"), []),
+        (Filters(table="customers"), ["3", "2", "1"]),
+        (Filters(table="customers", column="email", user="bob"), ["3"]),
+        (Filters(table="orders", column="email"), []),
+        (Filters(table="orders", column="phone"), ["4"]),
+        (Filters(workload="dbt"), ["4"]),
+        (Filters(statement="2"), ["2"]),
         (Filters(user="x' OR true --"), []),
     ],
 )
@@ -260,10 +272,28 @@ async def test_filters(store: Store, filters: Filters, expected: list[str]) -> N
             intent("1", at=at[1]),
             intent("2", at=at[2], tenant="globex", user="eve"),
             intent("3", at=at[3], user="bob", decision=Verdict.DENY),
-            intent("4", at=at[4], tables=("shop.orders",), masked_columns=("shop.customers.phone",)),
+            intent("4", at=at[4], tables=("shop.orders",), masked_columns=("shop.customers.phone",), workload="dbt"),
+            Record(stage=Stage.EVENT, at=at[0], shape="login"),
         )
     )
+    filters = filters if filters.stage else replace(filters, stage=Stage.INTENT)
     assert [record.statement_id for record in await store.query(filters)] == expected
+
+
+async def test_rare_lists_are_found_among_many_in_order_of_time(store: Store) -> None:
+    """By the lists that there are, over months: what the planner guesses of a name counts for nothing."""
+    month_us = 31 * DAY_US
+    records = chained(
+        *(intent(str(n), at=START_US + n * month_us // 20, tables=(f"shop.t{n % 7}", "shop.u")) for n in range(60)),
+        intent("odd", at=START_US, tables=("shop.t3", 'shop."we, {ird}"'), masked_columns=()),
+    )
+    await store.copy_records(records)
+    found = [record.statement_id for record in await store.query(Filters(table="t3", limit=5))]
+    assert found == ["59", "52", "45", "38", "31"]
+    every = await store.query(Filters(table="shop.t3", limit=100))
+    assert len(every) == 10
+    assert [record.at for record in every] == sorted((record.at for record in every), reverse=True)
+    assert [record.statement_id for record in await store.query(Filters(table='"we, {ird}"'))] == ["odd"]
 
 
 async def test_partitions_are_made_ahead_and_across_the_year(store: Store) -> None:
