@@ -23,6 +23,8 @@ from admin.app import Check, Version, make_app
 from admin.server import AdminServer
 from proxy.board import Board
 from proxy.build import build_kind, commit, package_version
+from proxy.chronicle import WORKER as OWN_JOURNAL
+from proxy.chronicle import Chronicle
 from proxy.config import Address, Config, UnixAddress
 from proxy.control import Begin
 from proxy.crew import Crew
@@ -34,6 +36,7 @@ from proxy.logs import LogFormat
 from proxy.metrics import Memory, Metrics
 from proxy.net.places import Places
 from proxy.places import STORE_DATABASE, embedded_directory, needs_embedded, upstreams_of
+from proxy.settings_text import settings_text
 from proxy.shipping import Shipping
 from proxy.tallies import Tallies
 
@@ -77,6 +80,13 @@ class Supervisor:
         self._places: Places | None = None
         self._crew: Crew | None = None
         self._shipping: Shipping | None = None
+        self._chronicle: Chronicle | None = None
+
+    @property
+    def chronicle(self) -> Chronicle:
+        """Where events of no worker are recorded, once started."""
+        assert self._chronicle is not None, "a supervisor is started before it has anything to tell"
+        return self._chronicle
 
     async def start(self) -> Running:
         """Raises ConfigError, PolicyFileError, JournalError, EmbeddedError or OSError; what had started is ended."""
@@ -91,11 +101,12 @@ class Supervisor:
         crew = await self._start_crew(places)
         await self._start_embedded()
         store_dsn = self._config.audit.store or self._embedded_dsn(STORE_DATABASE)
-        await self._start_shipping(store_dsn, crew)
+        await self._start_shipping(store_dsn)
         await crew.begin(Begin(pickle.dumps(self._config), self._shop_dsn))
         places.listen()
         crew.listen()
         admin = await self._start_admin()
+        self._tell_start()
         log.info("ready", extra={"fields": {"listen": ", ".join(map(str, listen)), "admin": str(admin)}})
         return Running(listen, admin, tuple(upstreams_of(self._config, self._shop_dsn)), store_dsn)
 
@@ -107,6 +118,11 @@ class Supervisor:
             self._places.close()
             await self._crew.drain(DRAIN_S)
         await self.stop()
+
+    def _tell_start(self) -> None:
+        """What a later reader of the records must know: which program ran, and with which settings (none is a secret)."""
+        text = f"pgwarden {package_version()} ({commit()}) serves with {settings_text(self._config)}"
+        self.chronicle.note("start", text, policy_version=self._version().policy_fingerprint)
 
     def request_stop(self, *, drain: bool = False) -> None:
         self._is_draining = drain and not self._end.is_set()
@@ -129,10 +145,16 @@ class Supervisor:
             self._places.close()
         if crew is not None:
             await crew.stop()
+            self._tell_stop()
         await self._stack.aclose()
+
+    def _tell_stop(self) -> None:
+        if self._chronicle is not None:
+            self._chronicle.note("stop", "pgwarden ends" + " after its sessions" * self._is_draining)
 
     def _request_reload(self) -> None:
         if self._crew is not None:
+            self.chronicle.note("reload", "SIGHUP: policies, catalogs and certificates are read again")
             self._crew.reload()
 
     async def _start_embedded(self) -> None:
@@ -200,14 +222,21 @@ class Supervisor:
         if self._shipping is not None:
             (self._shipping.take if is_there else self._shipping.leave)(worker)
 
-    async def _start_shipping(self, store_dsn: str, crew: Crew) -> None:
+    async def _start_shipping(self, store_dsn: str) -> None:
         audit = self._config.audit
-        shipping = Shipping(
-            audit.directory, store_dsn, lambda worker: crew.children[worker - 1].state.position, audit.retention_days
-        )
+        shipping = Shipping(audit.directory, store_dsn, self._written, audit.retention_days)
         self._shipping = shipping
         self._stack.push_async_callback(shipping.stop)
+        self._chronicle = await Chronicle.open(audit.directory)
+        self._stack.push_async_callback(self._chronicle.close)
         await shipping.start(self._config.workers)
+        shipping.take(OWN_JOURNAL)
+
+    def _written(self, worker: int) -> int:
+        """How far this one's journal has been written."""
+        if worker == OWN_JOURNAL:
+            return self.chronicle.position
+        return 0 if self._crew is None else self._crew.children[worker - 1].state.position
 
     def _memory(self) -> Memory:
         crew, shipping = self._crew, self._shipping
