@@ -13,7 +13,7 @@ from policies.model import ApiKey
 from policies.outside import Outside, read_secret, read_secret_file
 from policies.yaml_nodes import Node
 
-KEYS = ("scram", "scram_file", "certificate", "api_keys")
+KEYS = ("scram", "scram_file", "certificate", "api_keys", "stored_keys")
 API_KEY_KEYS = ("id", "sha256", "expires")
 SHA256_PATTERN = r"[0-9a-fA-F]{64}"
 KEY_ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
@@ -36,6 +36,7 @@ class Authentication:
     scram: str | None = field(default=None, repr=False)
     certificate: tuple[tuple[str, str], ...] = ()
     api_keys: tuple[ApiKey, ...] = ()
+    has_stored_keys: bool = False
 
 
 def read_authentication(fields: Fields, node: Node, outside: Outside) -> Authentication:
@@ -49,12 +50,15 @@ def read_authentication(fields: Fields, node: Node, outside: Outside) -> Authent
         _scram(fields, entries, outside),
         _certificate(fields, entries.get("certificate")),
         _api_keys(fields, entries.get("api_keys")),
+        "stored_keys" in entries and fields.boolean(entries["stored_keys"], "'stored_keys'") is True,
     )
 
 
 def _check_combination(fields: Fields, entries: dict[str, Node]) -> None:
-    given = [key for key in entries if key in ("scram", "scram_file", "api_keys")]
+    given = [key for key in entries if key in ("scram", "scram_file", "api_keys", "stored_keys")]
     for key in given[1:]:
+        if (given[0], key) in (("api_keys", "stored_keys"), ("stored_keys", "api_keys")):
+            continue
         message = f"{key!r} beside {given[0]!r}: a client can be asked for one secret only; make it two principals"
         fields.report(entries[key], message)
 

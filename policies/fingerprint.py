@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Set
 from dataclasses import fields, is_dataclass
 from datetime import date
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
@@ -33,6 +34,8 @@ def _canonical(value: Any, with_places: bool) -> Any:
             return value
         case bool() | int() | float():
             return [type(value).__name__, repr(value)]
+        case Decimal():
+            return ["decimal", str(value.normalize())]
         case date():
             return ["date", value.isoformat()]
         case Mapping():

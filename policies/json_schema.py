@@ -9,11 +9,21 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from policies import authentication, guard_reader, limits_reader, load, policy_reader, principals, when_reader
+from policies import (
+    authentication,
+    guard_reader,
+    limits_reader,
+    load,
+    policy_reader,
+    principals,
+    rates_reader,
+    when_reader,
+)
 from policies.masks import fakes
 from policies.masks.fpe import ALPHABETS
 from policies.masks.spec import MAX_KEPT, UNITS, Kind, parameters_of
 from policies.model import AtCap, Mode, RawUse, Statement
+from policies.tiers import TierName
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -34,6 +44,8 @@ def policy_file_schema() -> Schema:
         },
         "policies": _list(_policy()),
         "prices": _prices(),
+        "rates": _list(_rate(), "How fast statements may begin; all that concern a principal hold."),
+        "tiers": _tiers(),
     }
     properties = {name: {"anyOf": [sections[name], {"type": "null"}]} for name in load.SECTIONS}
     return {"$schema": DIALECT, "title": "pgwarden policies"} | _object(load.SECTIONS, properties)
@@ -106,6 +118,7 @@ def _authentication() -> Schema:
         "scram_file": _text("A file with the verifier, relative to the policy folder."),
         "certificate": _text("The subject that the client's certificate must have: CN=ada,O=Acme."),
         "api_keys": _list(_object(authentication.API_KEY_KEYS, key, ["id", "sha256"])),
+        "stored_keys": _told("Keys that `pgwarden key create` has made are taken.") | {"type": "boolean"},
     }
     return _object(authentication.KEYS, properties) | {"minProperties": 1}
 
@@ -256,3 +269,36 @@ def _prices() -> Schema:
     amounts: dict[str, Schema] = {key: {"type": "number", "minimum": 0} for key in load.PRICE_KEYS}
     currency = _pattern(load.CURRENCY_PATTERN, "Three capital letters.")
     return _object(load.PRICE_KEYS, amounts | {"currency": currency})
+
+
+def _pace() -> dict[str, Schema]:
+    return {
+        "per_second": {
+            "description": "Statements a second on average.",
+            "type": "number",
+            "minimum": rates_reader.LEAST_PER_SECOND,
+            "maximum": rates_reader.MOST_PER_SECOND,
+        },
+        "burst": _whole(rates_reader.MOST_BURST, "So many at once; left out: those of a second."),
+    }
+
+
+def _rate() -> Schema:
+    subjects = {subject.value: _text(f"All of this {subject.value} share it.") for subject in rates_reader.SUBJECTS}
+    each = _one_of([subject.value for subject in rates_reader.SUBJECTS], "Each of them has it for itself.")
+    one = {"oneOf": [{"required": [key]} for key in rates_reader.SUBJECT_KEYS]}
+    return _object(rates_reader.RATE_KEYS, subjects | {"each": each} | _pace(), ["per_second"]) | one
+
+
+def _tiers() -> Schema:
+    properties = _pace() | {
+        "statements_per_month": _whole(rates_reader.MOST_STATEMENTS, "Of one key, in a month of UTC."),
+        "cost_per_month": {
+            "description": "Of one key, in the currency of the prices.",
+            "type": "number",
+            "minimum": rates_reader.LEAST_COST,
+            "maximum": rates_reader.MOST_COST,
+        },
+    }
+    tier = _object(rates_reader.TIER_KEYS, properties) | {"dependentRequired": {"burst": ["per_second"]}}
+    return _told("Quotas of API keys in the store.") | _object(tuple(TierName), dict.fromkeys(TierName, tier))

@@ -30,6 +30,8 @@ class Limit(StrEnum):
     STATEMENTS_PER_MINUTE = "statements_per_minute"
     COST = "cost"
     PROBES = "probes"
+    RATE = "rate"
+    KEY_QUOTA = "key_quota"
 
 
 class Window(Protocol):

@@ -21,12 +21,14 @@ from policies.names import parse_column
 from policies.outside import Outside, files_beside, no_files
 from policies.policy_reader import read_policy
 from policies.principals import read_principal
+from policies.rates_reader import names_of, read_rates, read_tiers
+from policies.tiers import Tier
 from policies.yaml_nodes import MAX_FILE_BYTES, Node, Scalar, read_yaml
 from policies.yaml_nodes import Mapping as MappingNode
 
 __all__ = ["check_against_catalog", "load_folder", "load_texts"]
 
-SECTIONS = ("principals", "tags", "policies", "prices")
+SECTIONS = ("principals", "tags", "policies", "prices", "rates", "tiers")
 LATER_SECTIONS = ("budgets",)
 PRICE_KEYS = ("per_second", "per_gib_out", "per_million_plan_units", "currency")
 SUFFIXES = (".yaml", ".yml")
@@ -132,8 +134,12 @@ class _Loader:
         prices = self._prices()
         policies = self._policies(Known(tuple(principals.values()), tags, self._databases, self._outside))
         self._check_costs(policies, prices)
-        fingerprint = fingerprint_of(principals, policies, tags, prices)
-        return PolicySet(principals, policies, tags, prices, fingerprint, tag_sources)
+        rates = read_rates(self._fields, self._items("rates"), names_of(principals.values()))
+        tiers = read_tiers(self._fields, self._sections["tiers"])
+        self._check_tiers(tiers.values(), prices)
+        later = tuple(part for part in (rates, tiers) if part)  # sets without them keep their fingerprint
+        fingerprint = fingerprint_of(principals, policies, tags, prices, *later)
+        return PolicySet(principals, policies, tags, prices, fingerprint, tag_sources, rates, tiers)
 
     def _add_file(self, data: bytes, file: str) -> None:
         root = read_yaml(data, file, self._fields.problems)
@@ -202,6 +208,13 @@ class _Loader:
             rule = policy.limits.cost_rule
             if rule is not None and not prices.per_million_plan_units:
                 self._fields.report(rule.source, "'limits.cost' needs 'prices.per_million_plan_units' above 0")
+
+    def _check_tiers(self, tiers: Iterable[Tier], prices: Prices) -> None:
+        """As for `limits.cost`."""
+        has_price = prices.per_second or prices.per_gib_out or prices.per_million_plan_units
+        for tier in tiers:
+            if tier.cost_per_month is not None and not has_price:
+                self._fields.report(tier.rule.source, "'cost_per_month' needs 'prices' above 0")
 
     def _currency(self, node: Node | None) -> str:
         currency = self._fields.text(node, "'currency'")

@@ -9,7 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from policies.rates import Rate
+    from policies.tiers import Tier, TierName
 
 Value = str | int | float | bool | tuple[str | int | float | bool, ...]
 
@@ -87,6 +91,7 @@ class Principal:
     scram: str | None = None  # "SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>"
     certificate: tuple[tuple[str, str], ...] = ()
     api_keys: tuple[ApiKey, ...] = ()
+    has_stored_keys: bool = False  # keys of the audit store are taken too
     source: Source = Source("-", 1, 1)
 
 
@@ -269,6 +274,8 @@ class PolicySet:
     prices: Prices
     fingerprint: str
     tag_sources: Mapping[str, Source] = field(default_factory=dict)
+    rates: tuple[Rate, ...] = ()
+    tiers: Mapping[TierName, Tier] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

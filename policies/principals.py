@@ -37,6 +37,7 @@ def read_principal(fields: Fields, node: Node, outside: Outside) -> Principal | 
         scram=proof.scram,
         certificate=proof.certificate,
         api_keys=proof.api_keys,
+        has_stored_keys=proof.has_stored_keys,
         source=node.source,
     )
     return principal if user else None

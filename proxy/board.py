@@ -1,7 +1,8 @@
 """What the workers of one sidecar write for each other to see: memory that all of them have mapped.
 
-Two things: how many links each worker has, which only it writes, and loads: what principals with limits have under way,
-all workers together. A load is looked at and counted under a lock that the system takes from a process that dies.
+Three things: how many links each worker has, which only it writes; loads: what principals with limits have under way,
+all workers together; and the words of token buckets, which `proxy.buckets` reads and writes. A load or a bucket is
+looked at and counted under a lock that the system takes from a process that dies.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ import mmap
 import os
 import tempfile
 import time
-from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from typing import Final
 
 from policies.limits import HOUR_US, MINUTE_US, SLICES, Load, Loads, Window
@@ -31,8 +31,27 @@ _TOTAL: Final = 4
 _COUNTS: Final = 5
 _RUNNING: Final = _COUNTS + _RING
 _FULL: Final = 1 << 40
+BUCKETS: Final = 8192  # those with something taken from them
+BUCKET_WORDS: Final = 3
+BUCKET_TRIES: Final = 16
+_LOADS_LOCK: Final = 0  # bytes of the file that stand for locks
+_BUCKETS_LOCK: Final = 1
 
 Words = memoryview  # of signed 64 bits
+
+
+class ByteLock(AbstractContextManager[None]):
+    """One process at a time: a lock on a byte of a file, which the system takes from a process that dies."""
+
+    def __init__(self, file: int, byte: int) -> None:
+        self._file = file
+        self._byte = byte
+
+    def __enter__(self) -> None:
+        fcntl.lockf(self._file, fcntl.LOCK_EX, 1, self._byte)
+
+    def __exit__(self, *_: object) -> None:
+        fcntl.lockf(self._file, fcntl.LOCK_UN, 1, self._byte)
 
 
 class Board:
@@ -42,8 +61,11 @@ class Board:
         self.file = file
         self.workers = workers
         self.slot_words = _RUNNING + workers
+        self._loads_lock = ByteLock(file, _LOADS_LOCK)
+        self._buckets_lock = ByteLock(file, _BUCKETS_LOCK)
         self._map = mmap.mmap(file, _bytes_of(workers))
         self.words: Words = memoryview(self._map).cast("q")
+        self.buckets: Words = self.words[_bytes_of(workers) // _WORD_BYTES - BUCKETS * BUCKET_WORDS :]
 
     @classmethod
     def make(cls, workers: int) -> Board:
@@ -56,6 +78,7 @@ class Board:
         return board
 
     def close(self) -> None:
+        self.buckets.release()
         self.words.release()
         self._map.close()
         os.close(self.file)
@@ -71,14 +94,13 @@ class Board:
 
     # loads
 
-    @contextmanager
-    def locked(self) -> Generator[None, None, None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Of all processes, one at a time; for a few microseconds. Not to be nested."""
-        fcntl.lockf(self.file, fcntl.LOCK_EX, 1)
-        try:
-            yield
-        finally:
-            fcntl.lockf(self.file, fcntl.LOCK_UN, 1)
+        return self._loads_lock
+
+    def buckets_locked(self) -> AbstractContextManager[None]:
+        """The same for buckets."""
+        return self._buckets_lock
 
     def forget(self, worker: int) -> None:
         """It has died: it has no links, and what it had under way is over."""
@@ -129,7 +151,7 @@ class SharedWindow:
     def __init__(self, board: Board, name: str, span_us: int) -> None:
         self._board = board
         self._words = board.words
-        self._key = _key_of(name)
+        self._key = key_of(name)
         self._span_us = span_us
         self._slice_us = span_us // SLICES
         self._slot: int | None = None
@@ -238,10 +260,10 @@ def monotonic_us() -> int:
 
 
 def _bytes_of(workers: int) -> int:
-    return (workers + _SLOTS * (_RUNNING + workers)) * _WORD_BYTES
+    return (workers + _SLOTS * (_RUNNING + workers) + BUCKETS * BUCKET_WORDS) * _WORD_BYTES
 
 
-def _key_of(name: str) -> tuple[int, int]:
+def key_of(name: str) -> tuple[int, int]:
     """Two numbers, the first above 0."""
     digest = hashlib.blake2b(name.encode(), digest_size=16).digest()
     first, second = int.from_bytes(digest[:8], "big") >> 1, int.from_bytes(digest[8:], "big") >> 1

@@ -20,6 +20,7 @@ from audit.journal import Journal
 from policies.compile import Compiler
 from policies.limits import Loads
 from policies.model import PolicySet
+from proxy.allowances import Allowances
 from proxy.config import ClientCertificates, Config, ConfigError, PoolMode, SqlText, TlsMode
 from proxy.dsn import Upstream
 from proxy.net.catalogs import Catalogs
@@ -63,6 +64,7 @@ class Worker:
         environment: Mapping[str, str],
         now_s: Callable[[], float] = time.time,
         loads: Loads | None = None,
+        allowances: Allowances | None = None,
         neighbours: Neighbours | None = None,
     ) -> None:
         self._config = config
@@ -88,6 +90,7 @@ class Worker:
             self._estimates,
             config.audit.sql_text is SqlText.FULL,
             loads=loads or Loads(),
+            allowances=allowances or Allowances(),
             pools=self._pools,
         )
         self._listener: Listener | None = None

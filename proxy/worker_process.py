@@ -22,7 +22,9 @@ from audit.errors import AuditError, JournalInUseError
 from audit.journal import Journal
 from policies.errors import PolicyFileError
 from proxy import control
+from proxy.allowances import Allowances
 from proxy.board import AWAY, Board, SharedLoads
+from proxy.buckets import SharedBuckets
 from proxy.config import Config, ConfigError
 from proxy.control import Begin, CancelKnown, CatalogChanged, Channel, Drain, Failed, Order, Question, Reply, State
 from proxy.garbage import settle
@@ -95,7 +97,8 @@ class WorkerProcess:
         journal = self._journal = await _opened_journal(config, number)
         upstreams = upstreams_of(config, shop_dsn)
         loads = SharedLoads(self._board, number)
-        worker = Worker(config, upstreams, journal, self._tallies, os.environ, time.time, loads, self)
+        allowances = Allowances(SharedBuckets(self._board))
+        worker = Worker(config, upstreams, journal, self._tallies, os.environ, time.time, loads, allowances, self)
         self._worker = worker
         await worker.start()
         settle()

@@ -19,6 +19,7 @@ from policies.compile.shapes import Scope
 from policies.decision import Decision
 from policies.limits import Limit, Load, Loads
 from policies.model import EffectivePolicy, PolicySet, Principal
+from proxy.allowances import Allowances
 from proxy.clock import monotonic_us
 from proxy.dsn import Upstream
 from proxy.net.catalogs import Catalogs
@@ -26,7 +27,7 @@ from proxy.net.estimates import Estimates
 from proxy.net.policies import PolicyHolder
 from proxy.net.pool import Pool
 from proxy.session.epoch import Epoch
-from proxy.session.ports import CostQuery, Estimate, Gateway, Measures
+from proxy.session.ports import Allowance, CostQuery, Estimate, Gateway, Measures
 from proxy.tallies import Tallies
 from proxy.wire.scram import KnownKeys
 
@@ -46,6 +47,7 @@ class WorkerServices:
     pools: Mapping[str, Pool] = field(default_factory=dict)
     loads: Loads = field(default_factory=Loads)
     known_keys: KnownKeys = field(default_factory=KnownKeys)
+    allowances: Allowances = field(default_factory=Allowances)
     _priced: tuple[PolicySet, PriceList] | None = None
 
     def __post_init__(self) -> None:
@@ -179,6 +181,9 @@ class WorkerServices:
 
     def load(self, user: str, database: str) -> Load:
         return self.loads.of(user, database)
+
+    def allowance(self, principal: Principal, key: str) -> Allowance | None:
+        return self.allowances.of(self.policies.current, principal, key)
 
     def count_login(self, is_ok: bool) -> None:
         self.tallies.count_login(is_ok)

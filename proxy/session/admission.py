@@ -9,6 +9,7 @@ from policies.limits import Limit, too_many_a_minute, too_many_at_once, too_many
 from policies.model import Limits
 from proxy.session.conversation import Conversation
 from proxy.session.held import Run
+from proxy.session.shared_link import RUN_NOTHING
 
 
 class Admission:
@@ -18,6 +19,8 @@ class Admission:
 
     def concerns(self, runs: Sequence[Run]) -> bool:
         """Whether any of these has something to be asked about before it begins. Cheap: it is asked of every one."""
+        if self._c.allowance is not None:
+            return True
         for run in runs:
             plan = run.plan
             if plan.raw_columns:
@@ -39,6 +42,18 @@ class Admission:
 
     def begin(self, runs: Sequence[Run]) -> Refusal | None:
         """They begin now, and count from now on; or why not: sessions elsewhere may have been quicker."""
+        allowance, count = self._c.allowance, _counted_in(runs)
+        if allowance is None or not count:
+            return self._begin(runs)
+        refused = allowance.take(count)
+        if refused is not None:
+            return self._counted(refused)
+        refusal = self._begin(runs)
+        if refusal is not None:
+            allowance.give_back(count)
+        return refusal
+
+    def _begin(self, runs: Sequence[Run]) -> Refusal | None:
         limits, raw = _limits_of(runs), _probes(runs)
         if limits is None and not raw:
             return None
@@ -67,6 +82,9 @@ class Admission:
 
     def undo(self, runs: Sequence[Run]) -> None:
         """They could not be recorded, so they don't run."""
+        allowance, count = self._c.allowance, _counted_in(runs)
+        if allowance is not None and count:
+            allowance.give_back(count)
         raw = _probes(runs)
         with self._c.load.alone():
             self._count(runs, raw, self._c.services.now_us(), -1)
@@ -93,6 +111,11 @@ def _limits_of(runs: Sequence[Run]) -> Limits | None:
 
 def _is_limited(limits: Limits) -> bool:
     return limits.concurrent is not None or limits.statements_per_minute is not None
+
+
+def _counted_in(runs: Sequence[Run]) -> int:
+    """Those that rates and quotas count: nobody is kept from ending a transaction."""
+    return sum(run.plan.command not in RUN_NOTHING for run in runs)
 
 
 def _probes(runs: Sequence[Run]) -> list[RawColumn]:

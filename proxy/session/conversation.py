@@ -16,6 +16,7 @@ from proxy.session.held import Basis, Declared, Origin, Portal
 from proxy.session.ledger import Identity, Ledger
 from proxy.session.named import named_in
 from proxy.session.ports import (
+    Allowance,
     CancelUpstream,
     Chunk,
     CloseLinks,
@@ -104,6 +105,7 @@ class Conversation:
         self.lending: Lending | None = None  # where the server link is shared
         self._timed: Item | None = None
         self._timer_token = 0
+        self._allowed_in = -1  # the epoch that the allowance was looked up in
         self._span: tuple[Buffer, int, int] | None = None
 
     # sending
@@ -199,6 +201,16 @@ class Conversation:
     def load(self) -> Load:
         """What this session's user has under way on its database."""
         return self.services.load(self.identity.user, self.identity.database)
+
+    @property
+    def allowance(self) -> Allowance | None:
+        """What its principal and API key may begin, once `policy` has been asked for."""
+        identity, epoch = self.identity, self.services.epoch.number
+        if self._allowed_in != epoch:
+            self._allowed_in = epoch
+            principal = identity.principal
+            identity.allowance = None if principal is None else self.services.allowance(principal, identity.key)
+        return identity.allowance
 
     def count_running(self, plans: Iterable[Plan]) -> None:
         """From here on this session counts among those that have a statement under way, where that is limited."""

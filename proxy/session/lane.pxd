@@ -45,6 +45,7 @@ cdef class Lane:
     cdef object _policy
     cdef object _basis
     cdef dict _standing
+    cdef object _allowance
     cdef Deferred _deferred
     cdef long long _last_us
     cdef int _kind

@@ -22,6 +22,7 @@ from proxy.session.epoch import Epoch
 from proxy.session.handover import Given, Handover, oids_of
 from proxy.session.loan import Loan
 from proxy.session.opened import OpenSession
+from proxy.session.ports import Allowance
 from proxy.session.shared_link import LinkKind, SharedLink
 from proxy.session.standing import Standing, standing_of
 from proxy.wire.cycles import BOUND, OTHER, PARSED, QUERY, Answer, Asked
@@ -81,6 +82,7 @@ class Lane:
         self._harmless_types = _NO_TYPES
         self._scope: Scope | None = None
         self._standing: dict[bytes, Standing] = {}
+        self._allowance: Allowance | None = None
         self._forget_statement()
         self._last_us = 0
 
@@ -229,12 +231,17 @@ class Lane:
             lines = self._lines = self._c.ledger.lines(course.decision, course.plan)
         if not self._keeps_text:
             text = self._services.kept_text(text.decode("utf-8", "replace")).encode()
+        allowance = self._allowance if course.may_run_code else None
+        if allowance is not None and allowance.take(1) is not None:
+            return False  # the long way asks again, and refuses
         tail = self._tail
         statement_id = None if tail is None else tail.intent(lines, text)
         if statement_id is None:
             try:
                 statement_id = self._append_intent(lines, text).encode("ascii")
             except JournalError:
+                if allowance is not None:
+                    allowance.give_back(1)
                 return False  # the long way asks again, and refuses
         self._statement_id = statement_id
         self._kind = kind
@@ -299,6 +306,7 @@ class Lane:
         if not is_plain and not policy.is_everything:
             return False
         self._policy = policy
+        self._allowance = c.allowance
         self._basis = c.basis(policy, "")
         self._scope = self._services.scope(policy, catalog, self._basis.namespace)
         self._is_open = policy.is_everything
@@ -387,6 +395,9 @@ class Lane:
         duration_us = now - self._started_us
         rows = answer.rows or answer.affected
         self._record(rows, bytes_out, duration_us)
+        allowance, lines = self._allowance, self._lines
+        if allowance is not None and lines is not None and allowance.counts_cost:
+            allowance.spend(lines, None, duration_us, bytes_out)
         tallies = self._tallies
         if tallies is None:
             self._count(course.verdict, self._added_us, duration_us, rows, bytes_out, masked_cells)

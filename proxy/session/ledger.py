@@ -17,7 +17,7 @@ from audit.record import Record, Stage, Verdict
 from policies.decision import Decision, Plan, RawColumn, Refusal
 from policies.model import Principal
 from proxy.session.held import Account, Run, Shadowed, joined_texts
-from proxy.session.ports import Measures, Services
+from proxy.session.ports import Allowance, Measures, Services
 
 log = logging.getLogger("pgwarden.session")
 
@@ -39,7 +39,7 @@ class _Kept:
 
 @dataclass(slots=True)
 class Identity:
-    """Who talks. `application` follows application_name."""
+    """Who talks. `application` follows application_name. `key`: the API key of the store by which it logged in."""
 
     session: str
     client_address: str = ""
@@ -47,6 +47,8 @@ class Identity:
     database: str = ""
     application: str = ""
     principal: Principal | None = None
+    key: str = ""
+    allowance: Allowance | None = None
 
     def record_fields(self) -> dict[str, Any]:
         principal = self.principal
@@ -160,6 +162,9 @@ class Ledger:
             self._close_plain(account, rows, duration_us, sqlstate)
         else:
             self._try_append(self._outcome(account, rows, duration_us, sqlstate))
+        allowance = self._identity.allowance
+        if allowance is not None and allowance.counts_cost:
+            allowance.spend(account.lines, account.plan_units, duration_us, account.bytes_out)
         verdict = Verdict.DENY if account.broken_rule else account.verdict
         self._services.count_statement(Measures(verdict, duration_us, rows, account.bytes_out, account.masked_cells))
 

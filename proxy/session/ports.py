@@ -16,7 +16,7 @@ from audit.record import Record, ShadowDecision, Verdict
 from audit.tail import Tail
 from policies.catalog import Catalog, Namespace
 from policies.compile.shapes import Scope
-from policies.decision import Decision
+from policies.decision import Decision, Refusal
 from policies.limits import Limit, Load
 from policies.model import EffectivePolicy, Principal
 from proxy.session.epoch import Epoch
@@ -213,6 +213,23 @@ class Pooling(Protocol):
         """A session has taken a link for itself."""
 
 
+class Allowance(Protocol):
+    """What a session's principal and API key may begin, together with all their other sessions."""
+
+    @property
+    def counts_cost(self) -> bool:
+        """Whether `spend` is of any use."""
+
+    def take(self, statements: int) -> tuple[Limit, Refusal] | None:
+        """They begin now and are counted; or which limit they would break, and nothing is counted."""
+
+    def give_back(self, statements: int) -> None:
+        """They didn't run after all."""
+
+    def spend(self, lines: Lines, plan_units: int | None, duration_us: int, bytes_out: int) -> None:
+        """One has ended. `lines` price it; `plan_units` None: by what the lines say."""
+
+
 class Services(Protocol):
     """The world as one worker sees it. `now_us` is monotonic, `today` is UTC's.
 
@@ -320,6 +337,9 @@ class Services(Protocol):
 
     def load(self, user: str, database: str) -> Load:
         """What this user has under way there, all sessions together."""
+
+    def allowance(self, principal: Principal, key: str) -> Allowance | None:
+        """Of one who has logged in, by this API key of the store or "". None where nothing is counted."""
 
     def count_login(self, is_ok: bool) -> None: ...
 

@@ -26,6 +26,7 @@ from policies.model import EffectivePolicy, Limits, Principal, RuleId, Source, S
 from proxy.session.epoch import Epoch
 from proxy.session.phase import Phase
 from proxy.session.ports import (
+    Allowance,
     BorrowServer,
     Command,
     CostQuery,
@@ -108,6 +109,7 @@ class StageServices:
     shadows: list[ShadowDecision] = field(default_factory=list)
     raw_uses: int = 0
     estimates: dict[str, Estimate] = field(default_factory=dict)
+    allowances: dict[str, Allowance] = field(default_factory=dict)
     pool: Pooling | None = None
     price_list: PriceList = field(default_factory=PriceList)
     reached: list[Limit] = field(default_factory=list)
@@ -259,6 +261,9 @@ class StageServices:
 
     def load(self, user: str, database: str) -> Load:
         return self.loads.of(user, database)
+
+    def allowance(self, principal: Principal, key: str) -> Allowance | None:
+        return self.allowances.get(key)
 
     def count_login(self, is_ok: bool) -> None:
         self.logins.append(is_ok)
