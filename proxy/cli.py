@@ -26,6 +26,7 @@ _COMMANDS: Final = {
     "verifier": ("proxy.commands.verifier", "verifier"),
     "api-key": ("proxy.commands.api_key", "api_key"),
     "audit": ("proxy.commands.audit", "app"),
+    "cost": ("proxy.commands.cost", "app"),
 }
 _HELP: Final = """A PostgreSQL sidecar: filters rows, blocks and masks columns, caps and records every statement, by
     policies that you keep as YAML in git.
@@ -42,6 +43,7 @@ _HELP: Final = """A PostgreSQL sidecar: filters rows, blocks and masks columns, 
       pgwarden diff -c FILE policies/ next/             what would these policies change for what was asked?
       pgwarden schema > policies.schema.json            lets your editor check policies as you type
       pgwarden audit query -c FILE --since 1h           who asked what, what was decided, what it cost
+      pgwarden cost top -c FILE --by team               what was spent, by whom and on what
 
     \b
     Exit codes: 0 all is well, 1 it failed, 2 wrong arguments or configuration, 3 it found problems.

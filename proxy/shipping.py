@@ -16,9 +16,11 @@ from typing import Final
 from audit.errors import AuditError
 from audit.journal import Journal
 from audit.months import Months
+from audit.rollups import Rollups
 from audit.shipper import Shipper
 from audit.signing import load_or_make_signer
 from audit.store import Store
+from audit.store_costs import StoreCosts
 
 _RETRY_S: Final = 2.0
 _LAST_SHIPPING_S: Final = 5.0
@@ -43,6 +45,7 @@ class Shipping:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._migration: asyncio.Task[None] | None = None
         self._months: asyncio.Task[None] | None = None
+        self._rollups: asyncio.Task[None] | None = None
         self._problem = "not asked yet"
 
     @property
@@ -69,6 +72,8 @@ class Shipping:
         self._migration = asyncio.create_task(self._migrate(), name="migration")
         self._months = asyncio.create_task(self._see_to_months(self._migration), name="months")
         self._months.add_done_callback(_tell_failure)
+        self._rollups = asyncio.create_task(self._roll_up(self._migration), name="roll-ups of costs")
+        self._rollups.add_done_callback(_tell_failure)
         for number in self._numbers():
             if number > workers:
                 self._begin(number, self._ship_left(number))
@@ -85,7 +90,7 @@ class Shipping:
 
     async def stop(self) -> None:
         """When all workers have ended: ships the last records, if the store takes them at once, else the next start."""
-        others = (task for task in (self._migration, self._months) if task is not None)
+        others = (task for task in (self._migration, self._months, self._rollups) if task is not None)
         tasks = [*self._tasks.values(), *others]
         is_ready = self._migration is not None and self._migration.done()
         for task in tasks:
@@ -120,6 +125,14 @@ class Shipping:
         store = Store(self._store_dsn)
         try:
             await Months(store, self._keep_days, lambda: datetime.now(UTC)).run()
+        finally:
+            await store.close()
+
+    async def _roll_up(self, migration: asyncio.Task[None]) -> None:
+        await asyncio.shield(migration)
+        store = Store(self._store_dsn)
+        try:
+            await Rollups(StoreCosts(store), lambda: datetime.now(UTC)).run()
         finally:
             await store.close()
 
