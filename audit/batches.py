@@ -36,11 +36,11 @@ class Batch:
 
 
 class BatchReader:
-    """Reads one worker's folder; keeps open the segment that it is in."""
+    """Reads one worker's folder; keeps open the segment that it is in. `writer`: who else is to see the records."""
 
-    def __init__(self, directory: Path, chain: str) -> None:
+    def __init__(self, directory: Path, chain: str, writer: RowWriter | None = None) -> None:
         self._directory = directory
-        self._writer = RowWriter(chain)
+        self._writer = writer or RowWriter(chain)
         self._frames = FrameRows(self._writer)
         self._segment: SegmentReader | None = None
         self._damage: tuple[int, int] | None = None  # seen before: segment and offset

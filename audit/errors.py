@@ -39,3 +39,19 @@ class ProofError(AuditError):
 
 class SealError(AuditError):
     """What the store holds isn't what was shipped: somebody has changed it."""
+
+
+class BusError(AuditError):
+    """The bus answered with a refusal (full stream, missing right, a stream that would lose records)."""
+
+
+class BusUnreachableError(AuditError):
+    """The bus can't be reached now, or the connection was lost; what was to be sent stays in the journal."""
+
+
+class ForeignRunError(AuditError):
+    """What came over the bus isn't what a sidecar sent: it has no true signature."""
+
+
+class NewerRunError(AuditError):
+    """What came over the bus was sent by a newer pgwarden and can't be read without loss."""

@@ -15,6 +15,7 @@ _ALL = "SELECT * FROM pgwarden.seals ORDER BY chain, first"
 _OF_RECORD = """
     SELECT * FROM pgwarden.seals WHERE chain = $1 AND first <= $2 AND $2 < first + records
     ORDER BY first DESC LIMIT 1"""
+_OVERLAPS = "SELECT EXISTS (SELECT FROM pgwarden.seals WHERE chain = $1 AND first <= $3 AND first + records > $2)"
 _PUT = """
     INSERT INTO pgwarden.seals (chain, first, records, root, hash, at, signature)
     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING"""
@@ -48,6 +49,11 @@ class StoreSeals:
     async def all(self) -> list[Seal]:
         async with self._store.connected("pgwarden_auditor") as connection:
             return [_seal_of(row) for row in await connection.fetch(_ALL)]
+
+    async def overlaps(self, chain: str, first: int, last: int) -> bool:
+        """Whether one of these records is in a seal already."""
+        async with self._store.writing() as connection:
+            return bool(await connection.fetchval(_OVERLAPS, chain, first, last))
 
     async def first_behind(self, chain: str, number: int) -> int | None:
         """The first record behind this one that the store holds."""
