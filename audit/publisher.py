@@ -102,7 +102,7 @@ class Publisher:
         self._reader.close()
 
     @property
-    def is_store_reachable(self) -> bool:
+    def is_reachable(self) -> bool:
         """Whether the last attempt to reach the bus worked (False before the first)."""
         return self._bus.is_reachable
 

@@ -80,7 +80,7 @@ class Shipper:
         self._reader.close()
 
     @property
-    def is_store_reachable(self) -> bool:
+    def is_reachable(self) -> bool:
         """Whether the last attempt to reach the store worked (False before the first)."""
         return self._store.is_reachable
 

@@ -29,6 +29,7 @@ from proxy.config_model import (
     DEFAULT_LISTEN,
     Admin,
     Audit,
+    Bus,
     ClientCertificates,
     Config,
     ConfigError,
@@ -202,10 +203,15 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
 }
 
 
+_BUS_FILES: Final = ("password_file", "ca", "certificate", "key")
+
+
 def _known_keys(path: Path_) -> list[str]:
     match path:
         case ("databases", _):
             return list(Database.model_fields)
+        case ("audit", "bus"):
+            return list(Bus.model_fields)
         case ("databases", _, "pool"):
             return list(Pool.model_fields)
         case (section,) if section in _SECTIONS:
@@ -222,12 +228,15 @@ def _anchored(config: Config, base: Path) -> Config:
         name: database.model_copy(update={"password_file": at(database.password_file)})
         for name, database in config.databases.items()
     }
+    bus = config.audit.bus and config.audit.bus.model_copy(
+        update={name: at(getattr(config.audit.bus, name)) for name in _BUS_FILES}
+    )
     return config.model_copy(
         update={
             "tls": config.tls.model_copy(update=tls),
             "databases": databases,
             "policies": at(config.policies),
-            "audit": config.audit.model_copy(update={"directory": at(config.audit.directory)}),
+            "audit": config.audit.model_copy(update={"directory": at(config.audit.directory), "bus": bus}),
         }
     )
 
@@ -239,6 +248,8 @@ def _checked(config: Config, text: _Yaml) -> Config:
     ]
     for name, database in (config.databases or {}).items():
         wanted.append((("databases", name, "password_file"), database.password_file))
+    for name in _BUS_FILES if config.audit.bus is not None else ():
+        wanted.append((("audit", "bus", name), getattr(config.audit.bus, name)))
     missing = [(key, path) for key, path in wanted if path is not None and not path.is_file()]
     if missing:
         raise ConfigError([f"{text.place(k)}: {'.'.join(k)}: no such file: {path}" for k, path in missing])

@@ -8,12 +8,14 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from audit.bus_settings import STREAM, STREAM_BYTES, SUBJECT, BusSettings
 from proxy.config_values import (
     AddressValue,
     Bytes,
     Mode,
     Places,
     Seconds,
+    Servers,
     WholeSeconds,
     Workers,
     read_address,
@@ -138,14 +140,45 @@ class Database(_Keys):
             raise ConfigError([f"password_file {self.password_file}: {reason_of(error)}"]) from None
 
 
+class Bus(_Keys):
+    """NATS JetStream, to which records go instead of the store. `size` and `replicas` count where no stream is yet."""
+
+    servers: Servers
+    stream: str = Field(default=STREAM, pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    subject: str = Field(default=SUBJECT, pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", max_length=128)
+    user: str | None = None
+    password_file: Path | None = None
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    size: Bytes = Field(default=STREAM_BYTES, ge=1 << 20)
+    replicas: int = Field(default=1, ge=1, le=5)
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Bus:
+        if (self.user is None) != (self.password_file is None):
+            raise ValueError("user and password_file belong together")
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together")
+        return self
+
+    @property
+    def settings(self) -> BusSettings:
+        places = self.ca, self.certificate, self.key
+        return BusSettings(
+            self.servers, self.stream, self.subject, self.user, self.password_file, *places, self.size, self.replicas
+        )
+
+
 class Audit(_Keys):
-    """`store` None means the embedded PostgreSQL. `retention_days` None keeps records for ever."""
+    """`store` None means the embedded PostgreSQL, with a `bus` none at all. `retention_days` None keeps all records."""
 
     directory: Path = Path("var/journal")
     store: str | None = Field(default=None, repr=False)
     durability: Literal["grouped", "strict"] = "grouped"
     sql_text: SqlText = SqlText.FULL
     retention_days: int | None = Field(default=90, ge=1, le=36_500)
+    bus: Bus | None = None
 
     @field_validator("store")
     @classmethod

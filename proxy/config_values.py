@@ -17,6 +17,7 @@ _UNIT_S: Final = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_40
 _LONGEST_S: Final = 24 * 86_400
 _SIZE: Final = re.compile(r"([0-9]{1,15})\s*(B|KiB|MiB|GiB)?", re.ASCII)
 _UNIT_BYTES: Final = {None: 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_SERVER: Final = re.compile(r"(nats|tls)://[A-Za-z0-9.-]+(:[0-9]{1,5})?|(nats|tls)://\[[0-9a-fA-F:]+\](:[0-9]{1,5})?")
 _MODE: Final = re.compile(r"0?[0-7]{3}", re.ASCII)
 
 
@@ -140,6 +141,16 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
+def read_servers(value: object) -> tuple[str, ...]:
+    """One server of the bus, several separated by commas, or a list of them."""
+    if isinstance(value, tuple):
+        return value
+    servers = tuple(str(text).strip() for text in (value if isinstance(value, list) else str(value).split(",")))
+    if not servers or not all(_SERVER.fullmatch(server) for server in servers):
+        raise ValueError("expected servers such as nats://bus.internal:4222 or tls://bus.internal:4222")
+    return servers
+
+
 _AMOUNT_SCHEMA = WithJsonSchema({"type": ["string", "integer"]})
 _PLACES_SCHEMA = WithJsonSchema(
     {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
@@ -147,6 +158,7 @@ _PLACES_SCHEMA = WithJsonSchema(
 
 AddressValue = Annotated[Address, BeforeValidator(read_address), WithJsonSchema({"type": "string"})]
 Places = Annotated[tuple[Address | UnixAddress, ...], BeforeValidator(read_places), _PLACES_SCHEMA]
+Servers = Annotated[tuple[str, ...], BeforeValidator(read_servers), _PLACES_SCHEMA]
 Seconds = Annotated[float, BeforeValidator(read_seconds), WithJsonSchema({"type": "string"})]
 WholeSeconds = Annotated[int, BeforeValidator(read_whole_seconds), WithJsonSchema({"type": "string"})]
 Bytes = Annotated[int, BeforeValidator(read_bytes), _AMOUNT_SCHEMA]

@@ -16,13 +16,24 @@ from prometheus_client.registry import Collector
 from proxy.tallies import ADDED_US, TOTAL_US, Tallies
 
 
-@dataclass(slots=True)
-class Memory:
-    """What the supervisor knows of records on their way to the store."""
+@dataclass(frozen=True, slots=True)
+class ShippingState:
+    """What there is to tell of records on their `way`, store or bus. `waiting_s`: how long the oldest has waited."""
 
+    way: str = "store"
+    is_reachable: bool = False
     lag_bytes: int = 0
+    waiting_s: float = 0.0
+    shipped_records: int = 0
+    damaged_records: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the supervisor knows of records."""
+
+    shipping: ShippingState = ShippingState()
     is_failed: bool = False
-    is_store_reachable: bool = False
 
 
 class Metrics(Collector):
@@ -65,12 +76,18 @@ class Metrics(Collector):
         yield _counts("plan_cache", "Texts whose plan was known: exactly, by their shape, or not", "outcome", plans)
 
     def _of_memory(self) -> Iterable[Metric]:
-        memory = self._memory()
-        text = "Bytes in the journal that the store does not have yet"
-        yield _gauge("journal_lag_bytes", text, memory.lag_bytes)
+        memory, shipping = self._memory(), self._memory().shipping
+        text = "Bytes in the journal that the store, or the bus, does not have yet"
+        yield _gauge("journal_lag_bytes", text, shipping.lag_bytes)
+        text = "How long the oldest record has been waiting to be shipped"
+        yield _gauge("journal_lag_seconds", text, shipping.waiting_s)
+        yield _count("shipped_records", "Records that the store, or the bus, has taken", shipping.shipped_records)
+        yield _count("damaged_records", "Damaged records that were not shipped", shipping.damaged_records)
         text = "1 while records cannot be written and statements are refused"
         yield _gauge("journal_failed", text, memory.is_failed)
-        yield _gauge("store_reachable", "1 while the audit store answers", memory.is_store_reachable)
+        name = f"{shipping.way}_reachable"
+        text = f"1 while {'the audit store' if shipping.way == 'store' else 'the bus'} answers"
+        yield _gauge(name, text, shipping.is_reachable)
 
 
 def _of_pools(t: Tallies) -> Iterable[Metric]:
@@ -94,7 +111,7 @@ def _counts(name: str, text: str, label: str, values: Mapping[str, int]) -> Metr
     return family
 
 
-def _gauge(name: str, text: str, value: int) -> Metric:
+def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(f"pgwarden_{name}", text, value)
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from proxy.config import Config
+from proxy.config import Config, ConfigError
 from proxy.dsn import Upstream, parse_dsn
 from proxy.embedded import EmbeddedServer
 from proxy.installation import EmbeddedError
@@ -28,7 +28,12 @@ def embedded_directory(config: Config) -> Path:
 
 
 def needs_embedded(config: Config) -> bool:
-    return config.databases is None or config.audit.store is None
+    return config.databases is None or needs_embedded_store(config)
+
+
+def needs_embedded_store(config: Config) -> bool:
+    """Who sends records to a bus leaves the store to its shippers."""
+    return config.audit.store is None and config.audit.bus is None
 
 
 def upstreams_of(config: Config, shop_dsn: str) -> dict[str, Callable[[], Upstream]]:
@@ -41,10 +46,12 @@ def upstreams_of(config: Config, shop_dsn: str) -> dict[str, Callable[[], Upstre
 
 @contextmanager
 def store_dsn(config: Config) -> Generator[str, None, None]:
-    """A URL of the audit store that works inside the block. Raises EmbeddedError."""
+    """A URL of the audit store that works inside the block. Raises EmbeddedError; ConfigError where none is named."""
     if config.audit.store is not None:
         yield config.audit.store
         return
+    if config.audit.bus is not None:
+        raise ConfigError(["audit.store: records go to a bus here; name the store that they are shipped to"])
     with embedded_dsn(config, STORE_DATABASE) as dsn:
         yield dsn
 

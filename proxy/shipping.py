@@ -1,67 +1,90 @@
-"""Has the records of all workers shipped to the store, also those of workers that there are no longer.
+"""Has the records of all workers carried off, to the store or to a bus, also those of workers that there are no longer.
 
-The store may be away: statements go on, records wait in the journals, and every shipper tries again.
+Where they go may be away: statements go on, records wait in the journals, and every carrier tries again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import closing, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from audit.errors import AuditError
 from audit.journal import Journal
-from audit.months import Months
-from audit.rollups import Rollups
-from audit.shipper import Shipper
 from audit.signing import load_or_make_signer
-from audit.store import Store
-from audit.store_costs import StoreCosts
+from proxy.metrics import ShippingState
+from proxy.store_keeping import StoreKeeping
+from proxy.waiting_time import WaitingTime
+from proxy.ways import Carrier, Load, StoreWay, Way
 
 _RETRY_S: Final = 2.0
 _LAST_SHIPPING_S: Final = 5.0
+_LOOK_S: Final = 1.0
+_NOT_ASKED: Final = "not asked yet"
 
 log = logging.getLogger("pgwarden.supervisor")
 
 
 class Shipping:
-    """`position` gives how far a worker's journal has been written. Each shipper has a connection of its own.
+    """`position` gives how far a worker's journal has been written. Each carrier has a connection of its own.
 
-    Months older than `keep_days` are dropped from the store; None keeps all.
+    With a `store_dsn` the store's schema and months are seen to. Months older than `keep_days` are dropped; None keeps
+    all.
     """
 
     def __init__(
-        self, directory: Path, store_dsn: str, position: Callable[[int], int], keep_days: int | None = None
+        self,
+        directory: Path,
+        way: Way,
+        position: Callable[[int], int],
+        store_dsn: str = "",
+        keep_days: int | None = None,
     ) -> None:
-        self._keep_days = keep_days
+        self._keeping = StoreKeeping(store_dsn, keep_days) if store_dsn else None
         self._directory = directory
-        self._store_dsn = store_dsn
+        self._way = way
         self._position = position
-        self._shippers: dict[int, tuple[Shipper, Store]] = {}
+        self._loads: dict[int, Load] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._migration: asyncio.Task[None] | None = None
-        self._months: asyncio.Task[None] | None = None
-        self._rollups: asyncio.Task[None] | None = None
-        self._problem = "not asked yet"
+        self._waiting: dict[int, WaitingTime] = {}
+        self._waiting_s: dict[int, float] = {}
+        self._looking: asyncio.Task[None] | None = None
 
     @property
-    def lag_bytes(self) -> int:
-        return sum(shipper.lag_bytes for shipper, _ in self._shippers.values())
+    def state(self) -> ShippingState:
+        carriers = self._carriers()
+        return ShippingState(
+            self._way.name,
+            self.is_reachable,
+            sum(carrier.lag_bytes for carrier in carriers),
+            max(self._waiting_s.values(), default=0.0),
+            sum(carrier.shipped_records for carrier in carriers),
+            sum(carrier.damaged_records for carrier in carriers),
+        )
 
     @property
-    def is_store_reachable(self) -> bool:
+    def is_reachable(self) -> bool:
         """Whether all that was asked last was answered (False before the first)."""
-        pairs = self._shippers.values()
-        return bool(pairs) and all(shipper.is_store_reachable for shipper, _ in pairs)
+        carriers = self._carriers()
+        return bool(carriers) and all(carrier.is_reachable for carrier in carriers)
 
     @property
     def problem(self) -> str:
-        """Why the store can't be used; while it can, this means nothing."""
-        return next((shipper.last_error for shipper, _ in self._shippers.values() if shipper.last_error), self._problem)
+        """Why records can't be carried off, and what waits for that; empty while they can."""
+        told = next((carrier.last_error for carrier in self._carriers() if carrier.last_error), "")
+        if not told and self.is_reachable:
+            return ""
+        state = self.state
+        waiting = f"; {state.lag_bytes} bytes of records wait in the journal" if state.lag_bytes else ""
+        since = f", the oldest for {state.waiting_s:.0f} s" if waiting and state.waiting_s >= 1 else ""
+        return f"{told or (self._keeping.problem if self._keeping else '') or _NOT_ASKED}{waiting}{since}"
+
+    def _carriers(self) -> list[Carrier]:
+        return [load.carrier for load in self._loads.values()]
 
     async def start(self, workers: int) -> None:
         """Makes the key that all journals are signed with, and sees to what workers beyond these have left.
@@ -69,11 +92,10 @@ class Shipping:
         Raises JournalError or OSError.
         """
         await asyncio.to_thread(self._prepare)
-        self._migration = asyncio.create_task(self._migrate(), name="migration")
-        self._months = asyncio.create_task(self._see_to_months(self._migration), name="months")
-        self._months.add_done_callback(_tell_failure)
-        self._rollups = asyncio.create_task(self._roll_up(self._migration), name="roll-ups of costs")
-        self._rollups.add_done_callback(_tell_failure)
+        if self._keeping is not None:
+            self._keeping.start()
+        self._looking = asyncio.create_task(self._look_at_waiting(), name="waiting time")
+        self._looking.add_done_callback(_tell_failure)
         for number in self._numbers():
             if number > workers:
                 self._begin(number, self._ship_left(number))
@@ -89,15 +111,16 @@ class Shipping:
             task.cancel()
 
     async def stop(self) -> None:
-        """When all workers have ended: ships the last records, if the store takes them at once, else the next start."""
-        others = (task for task in (self._migration, self._months, self._rollups) if task is not None)
-        tasks = [*self._tasks.values(), *others]
-        is_ready = self._migration is not None and self._migration.done()
+        """When all workers have ended: ships the last records, if they are taken at once, else the next start."""
+        tasks = [*self._tasks.values(), *([] if self._looking is None else [self._looking])]
+        is_ready = not self._is_straight or (self._keeping is not None and self._keeping.is_ready)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._keeping is not None:
+            await self._keeping.stop()
         if is_ready:
-            await asyncio.gather(*(_ship_rest(*pair) for pair in self._shippers.values()))
+            await asyncio.gather(*(_ship_rest(load) for load in self._loads.values()))
 
     def _begin(self, worker: int, work: Coroutine[None, None, None]) -> None:
         task = self._tasks[worker] = asyncio.create_task(work, name=f"the shipper of worker {worker}")
@@ -111,45 +134,8 @@ class Shipping:
         names = (folder.name for folder in self._directory.glob("worker-*") if folder.is_dir())
         return sorted(int(name.removeprefix("worker-")) for name in names if name.removeprefix("worker-").isdigit())
 
-    async def _migrate(self) -> None:
-        """Until the store is there and has the schema of now."""
-        store = Store(self._store_dsn)
-        try:
-            while not await self._is_migrated(store):
-                await asyncio.sleep(_RETRY_S)
-        finally:
-            await store.close()
-
-    async def _see_to_months(self, migration: asyncio.Task[None]) -> None:
-        await asyncio.shield(migration)
-        store = Store(self._store_dsn)
-        try:
-            await Months(store, self._keep_days, lambda: datetime.now(UTC)).run()
-        finally:
-            await store.close()
-
-    async def _roll_up(self, migration: asyncio.Task[None]) -> None:
-        await asyncio.shield(migration)
-        store = Store(self._store_dsn)
-        try:
-            await Rollups(StoreCosts(store), lambda: datetime.now(UTC)).run()
-        finally:
-            await store.close()
-
-    async def _is_migrated(self, store: Store) -> bool:
-        is_first = self._problem == "not asked yet"
-        try:
-            version = await store.migrate()
-        except AuditError as error:
-            if is_first:
-                log.warning("audit store is away, records wait in the journal: %s", error)
-            self._problem = str(error)
-            return False
-        log.info("audit store is ready", extra={"fields": {"schema": version}})
-        return True
-
     async def _ship(self, worker: int) -> None:
-        await self._with_shipper(worker, Shipper.run)
+        await self._with_carrier(worker, lambda carrier: carrier.run())
 
     async def _ship_left(self, worker: int) -> None:
         """Recovers the journal of a worker that there is no longer, and ships until it is empty."""
@@ -160,35 +146,46 @@ class Shipping:
             log.error("what a worker of earlier left can't be shipped: %s", error, extra={"fields": {"worker": worker}})
             return
         position = journal.position
-        await self._with_shipper(worker, _ship_all, lambda: position)
-        self._shippers.pop(worker, None)
+        await self._with_carrier(worker, _ship_all, lambda: position)
+        self._loads.pop(worker, None)
 
-    async def _with_shipper(
+    async def _with_carrier(
         self,
         worker: int,
-        work: Callable[[Shipper], Coroutine[None, None, None]],
+        work: Callable[[Carrier], Coroutine[None, None, None]],
         position: Callable[[], int] | None = None,
     ) -> None:
-        store = Store(self._store_dsn)
+        load = self._way.load(self._directory, worker, position or (lambda: self._position(worker)))
         try:
-            shipper = Shipper(
-                self._directory, worker, store, written_position=position or (lambda: self._position(worker))
-            )
-            self._shippers[worker] = shipper, store  # what it can't send yet lags behind from now on
-            if self._migration is not None:
-                await asyncio.shield(self._migration)
-            with closing(shipper):
-                await work(shipper)
+            self._loads[worker] = load  # what it can't send yet lags behind from now on
+            if self._keeping is not None and self._is_straight:
+                await self._keeping.ready()
+            with closing(load.carrier):
+                await work(load.carrier)
         finally:
-            await store.close()
+            await load.connection.close()
+
+    @property
+    def _is_straight(self) -> bool:
+        return isinstance(self._way, StoreWay)
+
+    async def _look_at_waiting(self) -> None:
+        while True:
+            now_s = time.monotonic()
+            for worker, load in self._loads.items():
+                waiting = self._waiting.setdefault(worker, WaitingTime(now_s))
+                self._waiting_s[worker] = waiting.look(now_s, load.written(), load.carrier.lag_bytes)
+            for worker in self._waiting_s.keys() - self._loads.keys():
+                del self._waiting_s[worker], self._waiting[worker]
+            await asyncio.sleep(_LOOK_S)
 
 
-async def _ship_rest(shipper: Shipper, store: Store) -> None:
+async def _ship_rest(load: Load) -> None:
     try:
-        with closing(shipper), suppress(AuditError, OSError, TimeoutError):
-            await asyncio.wait_for(shipper.ship_available(), _LAST_SHIPPING_S)
+        with closing(load.carrier), suppress(AuditError, OSError, TimeoutError):
+            await asyncio.wait_for(load.carrier.ship_available(), _LAST_SHIPPING_S)
     finally:
-        await store.close()
+        await load.connection.close()
 
 
 def _tell_failure(task: asyncio.Task[None]) -> None:
@@ -196,10 +193,10 @@ def _tell_failure(task: asyncio.Task[None]) -> None:
         log.error("%s has failed", task.get_name(), exc_info=task.exception())
 
 
-async def _ship_all(shipper: Shipper) -> None:
-    running = asyncio.create_task(shipper.run())
+async def _ship_all(carrier: Carrier) -> None:
+    running = asyncio.create_task(carrier.run())
     try:
-        while shipper.lag_bytes or not shipper.is_store_reachable:
+        while carrier.lag_bytes or not carrier.is_reachable:
             await asyncio.sleep(_RETRY_S / 10)
     finally:
         running.cancel()

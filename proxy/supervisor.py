@@ -35,10 +35,11 @@ from proxy.inheritance import FORMER_S, Inheritance
 from proxy.logs import LogFormat
 from proxy.metrics import Memory, Metrics
 from proxy.net.places import Places
-from proxy.places import STORE_DATABASE, embedded_directory, needs_embedded, upstreams_of
+from proxy.places import STORE_DATABASE, embedded_directory, needs_embedded, needs_embedded_store, upstreams_of
 from proxy.settings_text import settings_text
 from proxy.shipping import Shipping
 from proxy.tallies import Tallies
+from proxy.ways import BusWay, StoreWay
 
 DRAIN_S: Final = 30.0
 _TRY_AGAIN_S: Final = 0.1
@@ -100,7 +101,7 @@ class Supervisor:
         places, listen = await self._bound()
         crew = await self._start_crew(places)
         await self._start_embedded()
-        store_dsn = self._config.audit.store or self._embedded_dsn(STORE_DATABASE)
+        store_dsn = self._store_dsn()
         await self._start_shipping(store_dsn)
         await crew.begin(Begin(pickle.dumps(self._config), self._shop_dsn))
         places.listen()
@@ -168,10 +169,15 @@ class Supervisor:
         await self._fill_embedded(server)
 
     async def _fill_embedded(self, server: EmbeddedServer) -> None:
-        if self._config.audit.store is None:
+        if needs_embedded_store(self._config):
             await asyncio.to_thread(ensure_database, server.dsn(), STORE_DATABASE)
         if self._config.databases is None:
             self._shop_dsn = await asyncio.to_thread(ensure_shop, server)
+
+    def _store_dsn(self) -> str:
+        """Empty where records go to a bus and no store is named: then this sidecar sees none."""
+        audit = self._config.audit
+        return audit.store or ("" if audit.bus is not None else self._embedded_dsn(STORE_DATABASE))
 
     def _embedded_dsn(self, database: str) -> str:
         assert self._embedded is not None, "asked for only when something was left out"
@@ -224,7 +230,8 @@ class Supervisor:
 
     async def _start_shipping(self, store_dsn: str) -> None:
         audit = self._config.audit
-        shipping = Shipping(audit.directory, store_dsn, self._written, audit.retention_days)
+        way = StoreWay(store_dsn) if audit.bus is None else BusWay(audit.bus.settings)
+        shipping = Shipping(audit.directory, way, self._written, store_dsn, audit.retention_days)
         self._shipping = shipping
         self._stack.push_async_callback(shipping.stop)
         self._chronicle = await Chronicle.open(audit.directory)
@@ -243,7 +250,7 @@ class Supervisor:
         if crew is None or shipping is None:
             return Memory()
         is_failed = any(child.state.is_journal_failed for child in crew.children)
-        return Memory(shipping.lag_bytes, is_failed, shipping.is_store_reachable)
+        return Memory(shipping.state, is_failed)
 
     def _tallies(self) -> Tallies:
         return Tallies() if self._crew is None else self._crew.tallies()
@@ -270,11 +277,11 @@ class Supervisor:
         policies = {number: state.policy_problem for number, state in states.items()}
         away = {number: _listed(state.unreachable) for number, state in states.items()}
         failed = {number: _JOURNAL_FAILED * state.is_journal_failed for number, state in states.items()}
-        is_reachable = shipping.is_store_reachable
+        problem = shipping.problem
         return [
             _check("policies", policies, len(crew.children)),
             _check("upstream", away, len(crew.children)),
-            Check("store", is_reachable, shipping.problem or "not asked yet"),
+            Check(shipping.state.way, not problem, problem),
             _check("journal", failed, len(crew.children)),
             Check("workers", not silent, "; ".join(f"worker {number}: {why}" for number, why in silent.items())),
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from audit_samples import fill, intent, outcome
+from audit_samples import fill
 from audit_store import store, store_dsn, store_server
 
 pytest.importorskip("nats", reason="needs NATS's client: pip install 'pgwarden[bus]'")
@@ -13,7 +13,6 @@ pytest.importorskip("nats", reason="needs NATS's client: pip install 'pgwarden[b
 from audit.bus import Bus  # noqa: E402
 from audit.bus_inbox import Inbox  # noqa: E402
 from audit.bus_shipper import BusShipper  # noqa: E402
-from audit.journal import Journal  # noqa: E402
 from audit.publisher import Publisher  # noqa: E402
 from audit.store import Store  # noqa: E402
 from audit.verify import verify  # noqa: E402

@@ -49,7 +49,7 @@ async def records_wait_for(server: EmbeddedServer, dsn: str, tmp_path: Path) -> 
         journal.append([intent(f"s{number}"), outcome(f"s{number}")])
     # A backend may outlive its postmaster for a moment and take what there is: go on until it is gone.
     written = 60
-    while shipper.last_error is None or shipper.is_store_reachable:
+    while shipper.last_error is None or shipper.is_reachable:
         journal.append([intent(f"s{written}"), outcome(f"s{written}")])
         written += 1
         assert written < 2_000, "the store never went away"
@@ -60,7 +60,7 @@ async def records_wait_for(server: EmbeddedServer, dsn: str, tmp_path: Path) -> 
     assert not journal.is_failed
 
     await asyncio.to_thread(server.start)
-    await until(lambda: shipper.lag_bytes == 0 and shipper.is_store_reachable)
+    await until(lambda: shipper.lag_bytes == 0 and shipper.is_reachable)
     task.cancel()
     journal.close()
     chain = [chained async for chained in store.read_chain()]

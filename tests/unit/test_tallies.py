@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry
 
 from audit.record import ShadowDecision, Verdict
 from policies.limits import Limit
-from proxy.metrics import Memory, Metrics
+from proxy.metrics import Memory, Metrics, ShippingState
 from proxy.tallies import ADDED_US, FIELDS, TOTAL_US, Tallies, added_up
 
 
@@ -31,7 +31,9 @@ def _busy() -> Tallies:
 
 def test_two_workers_are_added_up_under_their_names() -> None:
     total = added_up([_busy().values(), _busy().values()])
-    value = Metrics(CollectorRegistry(), lambda: total, lambda: Memory(7, True, False)).registry.get_sample_value
+    value = Metrics(
+        CollectorRegistry(), lambda: total, lambda: Memory(ShippingState(lag_bytes=7), True)
+    ).registry.get_sample_value
     found = {
         name: value(f"pgwarden_{name}", labels)
         for name, labels in (

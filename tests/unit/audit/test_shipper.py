@@ -88,7 +88,7 @@ async def test_nothing_goes_while_the_store_is_away(tmp_path: Path) -> None:
     shipper = shipper_of(tmp_path, Store("postgresql://nobody@127.0.0.1:1/nothing"))
     with pytest.raises(StoreUnreachableError):
         await shipper.ship_available()
-    assert not shipper.is_store_reachable
+    assert not shipper.is_reachable
     assert sequences_in(worker_directory(tmp_path, 0)) == before
     assert read_shipped(worker_directory(tmp_path, 0)).records == 0
 
@@ -117,7 +117,7 @@ async def test_a_running_shipper_sends_what_is_appended(tmp_path: Path, store: S
     async with asyncio.timeout(10):
         while not await store.query(Filters(tenant="acme")):
             await asyncio.sleep(0.01)
-    assert shipper.is_store_reachable
+    assert shipper.is_reachable
     assert shipper.last_error is None
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -1,0 +1,90 @@
+"""Where journals are carried to: straight to the audit store, or to a bus from which shippers carry them there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from audit.bus_settings import EXTRA, BusSettings
+from audit.shipper import Shipper
+from audit.store import Store
+from proxy.config import ConfigError
+
+Written = Callable[[], int]  # the position up to which a journal has been written
+
+
+class Carrier(Protocol):
+    """Carries one worker's journal: `audit.shipper.Shipper` or `audit.publisher.Publisher`."""
+
+    shipped_records: int
+    damaged_records: int
+    last_error: str | None
+    seal_problem: str | None
+
+    @property
+    def is_reachable(self) -> bool: ...
+
+    @property
+    def lag_bytes(self) -> int: ...
+
+    async def run(self) -> None: ...
+
+    async def ship_available(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class Connection(Protocol):
+    """What a carrier sends over: `audit.store.Store` or `audit.bus.Bus`."""
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A carrier, its connection, which is nobody else's, and how far the journal has been written."""
+
+    carrier: Carrier
+    connection: Connection
+    written: Written
+
+
+class StoreWay:
+    """Straight to the store."""
+
+    name: Final = "store"
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+
+    def load(self, directory: Path, worker: int, written: Written) -> Load:
+        """Raises JournalError or OSError."""
+        store = Store(self._dsn)
+        return Load(Shipper(directory, worker, store, written_position=written), store, written)
+
+
+class BusWay:
+    """To the bus. Raises ConfigError where its client isn't installed."""
+
+    name: Final = "bus"
+
+    def __init__(self, settings: BusSettings) -> None:
+        try:
+            from audit.bus import Bus
+            from audit.publisher import Publisher
+        except ModuleNotFoundError as error:
+            if error.name != "nats":
+                raise
+            raise ConfigError([EXTRA]) from None
+        self._bus, self._publisher = Bus, Publisher
+        self._settings = settings
+
+    def load(self, directory: Path, worker: int, written: Written) -> Load:
+        """Raises JournalError or OSError."""
+        bus = self._bus(self._settings)
+        return Load(self._publisher(directory, worker, bus, written_position=written), bus, written)
+
+
+Way = StoreWay | BusWay
