@@ -1,4 +1,4 @@
-"""Sees to the store itself: its schema, its months, its roll-ups of costs. For who ships into it, be it a sidecar or a fleet's shipper.
+"""Sees to the store: its schema, its months, its roll-ups of costs. For who ships into it, a sidecar or a fleet.
 
 Several may do so at once: each step is taken once, whoever comes first.
 """

@@ -121,7 +121,7 @@ class Supervisor:
         await self.stop()
 
     def _tell_start(self) -> None:
-        """What a later reader of the records must know: which program ran, and with which settings (none is a secret)."""
+        """What a later reader of the records must know: which program ran, and with which settings (no secrets)."""
         text = f"pgwarden {package_version()} ({commit()}) serves with {settings_text(self._config)}"
         self.chronicle.note("start", text, policy_version=self._version().policy_fingerprint)
 

@@ -165,10 +165,11 @@ def test_unknown_keys_are_refused_with_their_place(tmp_path: Path) -> None:
 
 
 def test_an_unknown_inner_key_in_the_environment_is_refused_by_its_name(tmp_path: Path) -> None:
-    assert problems(tmp_path, "", {"PGWARDEN_AUDIT__DURABILTY": "strict"}) == [
-        "PGWARDEN_AUDIT__DURABILTY: audit.durabilty: unknown key; known here: directory, store, durability, sql_text, "
-        "retention_days"
-    ]
+    (problem,) = problems(tmp_path, "", {"PGWARDEN_AUDIT__DURABILTY": "strict"})
+    start = (
+        "PGWARDEN_AUDIT__DURABILTY: audit.durabilty: unknown key; known here: directory, store, durability, sql_text"
+    )
+    assert problem.startswith(start)
 
 
 def test_a_pool_has_defaults(tmp_path: Path) -> None:
