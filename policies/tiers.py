@@ -81,6 +81,12 @@ def unknown_tier(key: str, tier: str) -> Refusal:
     return Refusal("53400", _BUILT_IN, message, "", f"An administrator defines {tier!r} under 'tiers'.")
 
 
+def no_room(key: str) -> Refusal:
+    """What can't be counted may not begin."""
+    message = f"the statements of API key {key} can't be counted now"
+    return Refusal("53400", _BUILT_IN, message, "", "Try again later; an administrator finds the reason in the log.")
+
+
 def _refused(tier: Tier, message: str, month: date) -> Refusal:
     where = f"Rule {tier.rule} at {tier.rule.source}."
     return Refusal(

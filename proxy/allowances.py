@@ -1,21 +1,32 @@
-"""What sessions may begin: token buckets of rates. It counts in memory that all workers share, and decides nothing
-about a statement's content.
+"""What sessions may begin: token buckets of rates, monthly quotas of API keys. It counts in memory that all workers
+share, and decides nothing about a statement's content.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Final
 
 from audit.lines import Lines
+from audit.tariff import tariff_of
 from policies.decision import Refusal
 from policies.limits import Limit
 from policies.model import PolicySet, Principal
 from policies.rates import Buckets, Charge, LocalBuckets, charges_of, too_fast
+from policies.tiers import Tier, TierName, Uses, month_of, no_room, unknown_tier, used_up
+from proxy.key_ring import KeyRing
+from proxy.quotas import Quotas
 
 if TYPE_CHECKING:
     from proxy.session.ports import Allowance
+
+_DAY_S: Final = 86_400
+_COST_PLACES: Final = 9
+_MICROSECONDS: Final = 1_000_000
+
+Refused = tuple[Limit, Refusal]
 
 
 class RateAllowance:
@@ -28,7 +39,9 @@ class RateAllowance:
         self._charges = charges
         self._now_ns = now_ns
 
-    def take(self, statements: int) -> tuple[Limit, Refusal] | None:
+    def take(self, statements: int) -> Refused | None:
+        if not self._charges:
+            return None
         empty = self._buckets.take(self._charges, statements, self._now_ns())
         return None if empty is None else (Limit.RATE, too_fast(empty))
 
@@ -39,14 +52,140 @@ class RateAllowance:
         """Nothing: buckets count statements."""
 
 
-class Allowances:
-    """Those of one worker. `now_ns`: a clock that all workers of the machine share."""
+class KeyAllowance:
+    """The same of a session that logged in by a key of the store: its month's quota, then the buckets.
 
-    def __init__(self, buckets: Buckets | None = None, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
+    `elsewhere` says what other sidecars have counted in a month.
+    """
+
+    counts_cost = True
+
+    def __init__(
+        self,
+        key: str,
+        tier: Tier,
+        quotas: Quotas,
+        rates: RateAllowance,
+        elsewhere: Callable[[date], Uses],
+        now_s: Callable[[], float],
+        currency: str,
+    ) -> None:
+        self._key = key
+        self._tier = tier
+        self._quotas = quotas
+        self._rates = rates
+        self._elsewhere = elsewhere
+        self._now_s = now_s
+        self._currency = currency
+        self._day = -1
+        self._month = date.min
+        self._at: int | None = None
+
+    def take(self, statements: int) -> Refused | None:
+        now_s = self._now_s()
+        at = self._slot(now_s)
+        if at is None:
+            return Limit.KEY_QUOTA, no_room(self._key)
+        refusal = self._begin(at, statements, int(now_s * _MICROSECONDS))
+        if refusal is not None:
+            return Limit.KEY_QUOTA, refusal
+        refused = self._rates.take(statements)
+        if refused is not None:
+            self._return(at, statements)
+        return refused
+
+    def give_back(self, statements: int) -> None:
+        if self._at is not None:
+            self._return(self._at, statements)
+        self._rates.give_back(statements)
+
+    def spend(self, lines: Lines, plan_units: int | None, duration_us: int, bytes_out: int) -> None:
+        units = (lines.outcome.plan_units or 0) if plan_units is None else plan_units
+        cost_nano = int(tariff_of(lines.prices, units).cost(duration_us, bytes_out).scaleb(_COST_PLACES))
+        at = self._slot(self._now_s()) if cost_nano else None
+        if at is not None:
+            with self._quotas.locked(at):
+                self._quotas.spend(at, cost_nano)
+
+    def _begin(self, at: int, statements: int, now_us: int) -> Refusal | None:
+        quotas = self._quotas
+        with quotas.locked(at):
+            if self._tier.has_quota:
+                used = quotas.uses(at) + self._elsewhere(self._month)
+                refusal = used_up(self._tier, self._key, used, statements, self._month, self._currency)
+                if refusal is not None:
+                    return refusal
+            quotas.begin(at, statements, now_us)
+        return None
+
+    def _return(self, at: int, statements: int) -> None:
+        with self._quotas.locked(at):
+            self._quotas.begin(at, -statements, int(self._now_s() * _MICROSECONDS))
+
+    def _slot(self, now_s: float) -> int | None:
+        """That of the month of now."""
+        day = int(now_s) // _DAY_S
+        if day != self._day:
+            self._day, self._month, self._at = day, month_of(datetime.fromtimestamp(now_s, UTC).date()), None
+        if self._at is None or not self._quotas.holds(self._at, self._key, self._month):
+            self._at = self._quotas.slot(self._key, self._month)
+        return self._at
+
+
+class Barred:
+    """The same of one who may begin nothing."""
+
+    counts_cost = False
+
+    def __init__(self, refusal: Refusal) -> None:
+        self._refusal = refusal
+
+    def take(self, statements: int) -> Refused | None:
+        return Limit.KEY_QUOTA, self._refusal
+
+    def give_back(self, statements: int) -> None:
+        """Nothing was taken."""
+
+    def spend(self, lines: Lines, plan_units: int | None, duration_us: int, bytes_out: int) -> None:
+        """Nothing began."""
+
+
+class Allowances:
+    """Those of one worker. `now_ns`: a clock that all workers of the machine share; `now_s`: the wall clock."""
+
+    def __init__(
+        self,
+        buckets: Buckets | None = None,
+        ring: KeyRing | None = None,
+        quotas: Quotas | None = None,
+        now_ns: Callable[[], int] = time.monotonic_ns,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
         self._buckets = buckets or LocalBuckets()
+        self._ring = ring
+        self._quotas = quotas
         self._now_ns = now_ns
+        self._now_s = now_s
 
     def of(self, policies: PolicySet, principal: Principal, key: str) -> Allowance | None:
-        """None where no rate concerns this principal, and no key was used."""
+        """None where no rate concerns this principal, and no key of the store was used."""
         charges = charges_of(policies.rates, principal)
+        if key:
+            return self._of_key(policies, charges, key)
         return RateAllowance(self._buckets, charges, self._now_ns) if charges else None
+
+    def _of_key(self, policies: PolicySet, charges: tuple[Charge, ...], key_id: str) -> Allowance:
+        ring, quotas = self._ring, self._quotas
+        key = None if ring is None else ring.get(key_id)
+        if ring is None or quotas is None or key is None:
+            return Barred(no_room(key_id))  # its session is about to be ended
+        tier = policies.tiers.get(TierName(key.tier)) if key.tier in list(TierName) else None
+        if tier is None:
+            return Barred(unknown_tier(key_id, key.tier))
+        if tier.rate is not None:
+            charges = (*charges, Charge(tier.rate, key_id))
+        rates = RateAllowance(self._buckets, charges, self._now_ns)
+        currency = policies.prices.currency
+        return KeyAllowance(
+            key_id, tier, quotas, rates, lambda month: ring.elsewhere(key_id, month), self._now_s, currency
+        )

@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "schema": ("proxy.commands.schema", "schema"),
     "verifier": ("proxy.commands.verifier", "verifier"),
     "api-key": ("proxy.commands.api_key", "api_key"),
+    "key": ("proxy.commands.key", "app"),
     "audit": ("proxy.commands.audit", "app"),
     "cost": ("proxy.commands.cost", "app"),
 }
@@ -38,6 +39,7 @@ _HELP: Final = """A PostgreSQL sidecar: filters rows, blocks and masks columns, 
       pgwarden test tests/ -c FILE                      does it do what its authors say?
       pgwarden verifier                                 a principal's password, as policies keep it
       pgwarden api-key --id ci                          a key for a program, and its hash for the policies
+      pgwarden key create -c FILE --user ci --tier pro  a key in the store, with quotas, that can be revoked at once
       pgwarden serve --config pgwarden.yaml             stand before your databases
       pgwarden explain -c FILE --user ada --sql '...'   what would ada get, and by which rules?
       pgwarden diff -c FILE policies/ next/             what would these policies change for what was asked?

@@ -35,6 +35,7 @@ from proxy.config_model import (
     ConfigError,
     Database,
     Keepalive,
+    Keys,
     Limits,
     Pool,
     PoolMode,
@@ -120,6 +121,7 @@ class _Settings(BaseSettings):
     databases: dict[str, Database] | None = None
     policies: Path | None = None
     audit: Audit | None = None
+    keys: Keys | None = None
     workers: str | None = None
 
 
@@ -200,6 +202,7 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "session": Sessions,
     "keepalive": Keepalive,
     "limits": Limits,
+    "keys": Keys,
 }
 
 
@@ -312,6 +315,7 @@ __all__ = [
     "Database",
     "DsnError",
     "Keepalive",
+    "Keys",
     "Limits",
     "Pool",
     "PoolMode",

@@ -209,6 +209,19 @@ class Limits(_Keys):
     message: Bytes = Field(default=64 << 20, ge=1 << 20, le=1 << 30)
 
 
+class Keys(_Keys):
+    """API keys of the store: how often they are read, and how long they count while the store is away, in seconds."""
+
+    refresh: Seconds = 2.0
+    max_age: Seconds = 86_400.0
+
+    @model_validator(mode="after")
+    def _is_refreshed_in_time(self) -> Keys:
+        if self.max_age < 2 * self.refresh:
+            raise ValueError("max_age must be at least twice refresh")
+        return self
+
+
 class Config(_Keys):
     """Everything an operator may say. `databases` None means the embedded PostgreSQL with its sample shop."""
 
@@ -223,6 +236,7 @@ class Config(_Keys):
     databases: dict[str, Database] | None = None
     policies: Path = Path("policies")
     audit: Audit = Audit()
+    keys: Keys = Keys()
     workers: Workers = 1
 
     @field_validator("databases")

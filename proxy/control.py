@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, TypeVar, cast
 
 import msgspec
 
+from audit.api_keys import StoredKey
 from policies.errors import Problem
 
 _LENGTH_BYTES: Final = 4
@@ -81,6 +82,22 @@ class Stop(_Message, frozen=True):
     """Ends at once."""
 
 
+class Keys(_Message, frozen=True):
+    """All API keys of the store."""
+
+    keys: list[StoredKey]
+
+
+class KeysSeen(_Message, frozen=True):
+    """The keys were true so long ago (None: never). `elsewhere`: what other sidecars have counted in the month that
+    begins on this day: statements and cost in 10^-9, by key.
+    """
+
+    age_s: float | None
+    month: str
+    elsewhere: Mapping[str, tuple[int, int]] = {}
+
+
 # reports
 
 
@@ -105,9 +122,10 @@ class State(_Message, frozen=True):
     fingerprint: str = ""
     position: int = 0
     is_journal_failed: bool = False
+    wants_keys: bool = False  # a principal may log in by API keys of the store
 
 
-Order = Begin | Listen | Report | Reload | Drain | Stop | Question | Answer
+Order = Begin | Listen | Report | Reload | Drain | Stop | Keys | KeysSeen | Question | Answer
 Reply = Ready | Failed | State | Question | Answer
 
 Sent = TypeVar("Sent")

@@ -17,7 +17,7 @@ from proxy import control
 from proxy.board import AWAY, Board
 from proxy.child import Child, ChildEndedError
 from proxy.config import ConfigError
-from proxy.control import Begin, Question
+from proxy.control import Begin, Order, Question
 from proxy.inheritance import Inheritance
 from proxy.tallies import OF_NOW, Tallies, added_up
 
@@ -79,6 +79,17 @@ class Crew:
 
     async def stop(self) -> None:
         await self._end(control.Stop(), _STOP_S)
+
+    @property
+    def wants_keys(self) -> bool:
+        """Whether a principal may log in by API keys of the store, as workers said last."""
+        return any(child.state.wants_keys for child in self.children)
+
+    def tell(self, order: Order) -> None:
+        """All that are ready; those that come later are told at their start."""
+        for child in self.children:
+            if child.is_ready:
+                child.send(order)
 
     def reload(self) -> None:
         for child in self.children:

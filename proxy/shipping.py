@@ -73,6 +73,11 @@ class Shipping:
         return bool(carriers) and all(carrier.is_reachable for carrier in carriers)
 
     @property
+    def is_store_ready(self) -> bool:
+        """Whether there is a store of ours, and it has the schema of now."""
+        return self._keeping is not None and self._keeping.is_ready
+
+    @property
     def problem(self) -> str:
         """Why records can't be carried off, and what waits for that; empty while they can."""
         told = next((carrier.last_error for carrier in self._carriers() if carrier.last_error), "")

@@ -12,6 +12,7 @@ import errno
 import logging
 import pickle
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from prometheus_client import CollectorRegistry
 
 from admin.app import Check, Version, make_app
 from admin.server import AdminServer
+from audit.store import Store
 from proxy.board import Board
 from proxy.build import build_kind, commit, package_version
 from proxy.chronicle import WORKER as OWN_JOURNAL
@@ -32,10 +34,13 @@ from proxy.demo.databases import ensure_database
 from proxy.demo.shop import ensure_shop
 from proxy.embedded import EmbeddedServer
 from proxy.inheritance import FORMER_S, Inheritance
+from proxy.key_keeping import KeyKeeping
+from proxy.key_watch import KeyWatch
 from proxy.logs import LogFormat
 from proxy.metrics import Memory, Metrics
 from proxy.net.places import Places
 from proxy.places import STORE_DATABASE, embedded_directory, needs_embedded, needs_embedded_store, upstreams_of
+from proxy.quotas import Quotas
 from proxy.settings_text import settings_text
 from proxy.shipping import Shipping
 from proxy.tallies import Tallies
@@ -82,6 +87,7 @@ class Supervisor:
         self._crew: Crew | None = None
         self._shipping: Shipping | None = None
         self._chronicle: Chronicle | None = None
+        self._keys: KeyWatch | None = None
 
     @property
     def chronicle(self) -> Chronicle:
@@ -103,7 +109,9 @@ class Supervisor:
         await self._start_embedded()
         store_dsn = self._store_dsn()
         await self._start_shipping(store_dsn)
+        keys = self._keys = await self._start_keys(store_dsn, crew)
         await crew.begin(Begin(pickle.dumps(self._config), self._shop_dsn))
+        await keys.first()
         places.listen()
         crew.listen()
         admin = await self._start_admin()
@@ -224,7 +232,21 @@ class Supervisor:
         await crew.start()
         return crew
 
+    async def _start_keys(self, store_dsn: str, crew: Crew) -> KeyWatch:
+        assert self._shipping is not None
+        shipping, directory = self._shipping, self._config.audit.directory
+        quotas = await asyncio.to_thread(Quotas.prepare, directory)
+        self._stack.callback(quotas.close)
+        keeping = KeyKeeping(Store(store_dsn), quotas, directory, crew.tell, self.chronicle.note, time.time)
+        keys = KeyWatch(keeping, self._config.keys, lambda: crew.wants_keys, lambda: shipping.is_store_ready)
+        self._stack.push_async_callback(keys.stop)
+        keys.start()
+        return keys
+
     def _worker_changed(self, worker: int, is_there: bool) -> None:
+        if is_there and self._keys is not None and self._crew is not None:
+            for order in self._keys.orders():
+                self._crew.children[worker - 1].send(order)
         if self._shipping is not None:
             (self._shipping.take if is_there else self._shipping.leave)(worker)
 
@@ -278,7 +300,9 @@ class Supervisor:
         away = {number: _listed(state.unreachable) for number, state in states.items()}
         failed = {number: _JOURNAL_FAILED * state.is_journal_failed for number, state in states.items()}
         problem = shipping.problem
+        keys = () if self._keys is None or not crew.wants_keys else (self._keys.check,)
         return [
+            *keys,
             _check("policies", policies, len(crew.children)),
             _check("upstream", away, len(crew.children)),
             Check(shipping.state.way, not problem, problem),

@@ -23,6 +23,7 @@ from policies.model import PolicySet
 from proxy.allowances import Allowances
 from proxy.config import ClientCertificates, Config, ConfigError, PoolMode, SqlText, TlsMode
 from proxy.dsn import Upstream
+from proxy.key_ring import KeyRing
 from proxy.net.catalogs import Catalogs
 from proxy.net.estimates import Estimates
 from proxy.net.known_names import KnownNames
@@ -65,6 +66,7 @@ class Worker:
         now_s: Callable[[], float] = time.time,
         loads: Loads | None = None,
         allowances: Allowances | None = None,
+        keys: KeyRing | None = None,
         neighbours: Neighbours | None = None,
     ) -> None:
         self._config = config
@@ -91,6 +93,7 @@ class Worker:
             config.audit.sql_text is SqlText.FULL,
             loads=loads or Loads(),
             allowances=allowances or Allowances(),
+            keys=keys,
             pools=self._pools,
         )
         self._listener: Listener | None = None
@@ -110,6 +113,12 @@ class Worker:
     @property
     def policy_fingerprint(self) -> str:
         return self._policies.fingerprint
+
+    @property
+    def wants_keys(self) -> bool:
+        """Whether a principal may log in by API keys of the store."""
+        policies = self._policies.loaded
+        return policies is not None and any(one.has_stored_keys for one in policies.principals.values())
 
     @property
     def tallies(self) -> Tallies:

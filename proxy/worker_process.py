@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from datetime import date
 from typing import Any, Final
 
 from audit.errors import AuditError, JournalInUseError
@@ -29,11 +30,13 @@ from proxy.config import Config, ConfigError
 from proxy.control import Begin, CancelKnown, CatalogChanged, Channel, Drain, Failed, Order, Question, Reply, State
 from proxy.garbage import settle
 from proxy.inheritance import FORMER_S, Inheritance
+from proxy.key_ring import KeyRing
 from proxy.logs import LogFormat, set_up
 from proxy.loop import loop_factory
 from proxy.net.places import inherited
 from proxy.places import upstreams_of
 from proxy.questions import Questions
+from proxy.quotas import Quotas
 from proxy.tallies import Tallies
 from proxy.worker import Worker
 
@@ -63,6 +66,8 @@ class WorkerProcess:
         self._tasks: set[asyncio.Task[None]] = set()
         self._worker: Worker | None = None
         self._journal: Journal | None = None
+        self._ring = KeyRing()
+        self._quotas: Quotas | None = None
 
     async def run(self) -> int:
         await self._channel.open(socket.socket(fileno=self._given.channel))
@@ -87,6 +92,7 @@ class WorkerProcess:
         if failure is not None:
             self._channel.send(failure)
             return 1
+        self._tell_state()
         self._channel.send(control.Ready())
         self._spawn(self._report())
         await self._drain(await self._end)
@@ -97,8 +103,12 @@ class WorkerProcess:
         journal = self._journal = await _opened_journal(config, number)
         upstreams = upstreams_of(config, shop_dsn)
         loads = SharedLoads(self._board, number)
-        allowances = Allowances(SharedBuckets(self._board))
-        worker = Worker(config, upstreams, journal, self._tallies, os.environ, time.time, loads, allowances, self)
+        self._ring.set_max_age(config.keys.max_age)
+        self._quotas = Quotas.open(config.audit.directory)
+        allowances = Allowances(SharedBuckets(self._board), self._ring, self._quotas)
+        worker = Worker(
+            config, upstreams, journal, self._tallies, os.environ, time.time, loads, allowances, self._ring, self
+        )
         self._worker = worker
         await worker.start()
         settle()
@@ -116,6 +126,8 @@ class WorkerProcess:
             await self._worker.stop()
         if self._journal is not None:
             await asyncio.to_thread(self._journal.close)
+        if self._quotas is not None:
+            self._quotas.close()
         self._tell_state()
         self._channel.close()
         with suppress(TimeoutError):
@@ -141,10 +153,22 @@ class WorkerProcess:
                 self._request_end(limit_s)
             case control.Stop():
                 self._request_end(0.0)
+            case control.Keys() | control.KeysSeen():
+                self._hear_of_keys(order)
             case Question(number, about):
                 self._spawn(self._answer(number, about))
             case control.Answer(number):
                 self._questions.answered(number)
+
+    def _hear_of_keys(self, order: control.Keys | control.KeysSeen) -> None:
+        match order:
+            case control.Keys(keys):
+                self._ring.replace(keys)
+            case control.KeysSeen(age_s, month, elsewhere):
+                self._ring.confirm(age_s)
+                self._ring.set_elsewhere(date.fromisoformat(month), elsewhere)
+                if self._worker is not None and self._worker.is_started:
+                    self._worker.listener.end_without_keys(self._ring.flaw_of)
 
     async def _answer(self, number: int, about: CancelKnown | CatalogChanged) -> None:
         try:
@@ -178,6 +202,7 @@ class WorkerProcess:
             worker.policy_fingerprint,
             journal.position,
             journal.is_failed,
+            worker.wants_keys,
         )
         self._channel.send(state)
 

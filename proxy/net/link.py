@@ -163,6 +163,16 @@ class ClientLink(ServerSide, asyncio.Protocol):
         self.session.end_by_operator()
         self._carry_out()
 
+    def end_without_key(self, flaw_of: Callable[[str, str], str]) -> None:
+        """Ends a session whose API key is no good any more, and what it has under way."""
+        if self._session is None:
+            return
+        is_busy = not self.session.is_between_transactions
+        if self.session.end_without_key(flaw_of):
+            self._carry_out()
+            if is_busy and self._key is not None:
+                self._surroundings.spawn(self.cancel_at_server())
+
     # carrying out
 
     def _carry_out(self) -> None:

@@ -104,6 +104,11 @@ class Listener:
                 link.drain()
             await asyncio.sleep(_DRAIN_STEP_S)
 
+    def end_without_keys(self, flaw_of: Callable[[str, str], str]) -> None:
+        """Ends the sessions whose API keys are no good any more; `flaw_of` takes a key's id and its user."""
+        for link in tuple(self._links):
+            link.end_without_key(flaw_of)
+
     async def stop(self) -> None:
         """Ends all links at once."""
         self.close()

@@ -22,12 +22,13 @@ from policies.model import EffectivePolicy, PolicySet, Principal
 from proxy.allowances import Allowances
 from proxy.clock import monotonic_us
 from proxy.dsn import Upstream
+from proxy.key_ring import KeyRing
 from proxy.net.catalogs import Catalogs
 from proxy.net.estimates import Estimates
 from proxy.net.policies import PolicyHolder
 from proxy.net.pool import Pool
 from proxy.session.epoch import Epoch
-from proxy.session.ports import Allowance, CostQuery, Estimate, Gateway, Measures
+from proxy.session.ports import Allowance, CostQuery, Estimate, Gateway, KeyFound, Measures
 from proxy.tallies import Tallies
 from proxy.wire.scram import KnownKeys
 
@@ -48,6 +49,7 @@ class WorkerServices:
     loads: Loads = field(default_factory=Loads)
     known_keys: KnownKeys = field(default_factory=KnownKeys)
     allowances: Allowances = field(default_factory=Allowances)
+    keys: KeyRing | None = None
     _priced: tuple[PolicySet, PriceList] | None = None
 
     def __post_init__(self) -> None:
@@ -181,6 +183,9 @@ class WorkerServices:
 
     def load(self, user: str, database: str) -> Load:
         return self.loads.of(user, database)
+
+    def stored_key(self, user: str, sha256: str) -> KeyFound | None:
+        return None if self.keys is None else self.keys.find(user, sha256)
 
     def allowance(self, principal: Principal, key: str) -> Allowance | None:
         return self.allowances.of(self.policies.current, principal, key)

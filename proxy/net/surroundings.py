@@ -45,6 +45,9 @@ class AnyLink(Protocol):
 
     def end(self) -> None: ...
 
+    def end_without_key(self, flaw_of: Callable[[str, str], str]) -> None:
+        """If its session's API key has a flaw."""
+
     def hold_for_catalog(self, database: str) -> bool:
         """Whether its session waits from now on until `catalog_refreshed`."""
 

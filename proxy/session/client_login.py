@@ -9,12 +9,13 @@ from __future__ import annotations
 import datetime
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from policies.model import ApiKey, Principal
 from proxy.session.greeting import GreetingFailed
-from proxy.session.ports import Channel, Rules
+from proxy.session.ports import Channel, KeyFound, Rules
 from proxy.wire import messages as m
 from proxy.wire.codec import ResponseKind, decode_frontend, encode
 from proxy.wire.errors import AuthenticationFailed, ProtocolViolation
@@ -34,6 +35,10 @@ class ClientLogin(Protocol):
     def record(self) -> str:
         """What the audit keeps of a login that went well."""
 
+    @property
+    def key(self) -> str:
+        """The id of the store's key that was used; "" for all other ways."""
+
     def respond(self, type_byte: int, body: memoryview | bytes) -> bytes:
         """The next Authentication message, perhaps none. Raises GreetingFailed."""
 
@@ -48,17 +53,23 @@ class Claim:
     usual_iterations: int = DEFAULT_ITERATIONS
 
 
-def begin_login(claim: Claim, rules: Rules, random_bytes: bytes, today: datetime.date) -> ClientLogin:
-    """The login that the principal's entry asks for. Raises GreetingFailed."""
+def begin_login(
+    claim: Claim,
+    rules: Rules,
+    random_bytes: bytes,
+    today: datetime.date,
+    stored: Callable[[str, str], KeyFound | None] = lambda user, sha256: None,
+) -> ClientLogin:
+    """The login that the principal's entry asks for. `stored` finds keys of the store. Raises GreetingFailed."""
     principal = claim.principal
     if principal is None:
         return ScramLogin(claim, rules, random_bytes)
     shown = "" if not principal.certificate else _checked_certificate(claim, principal)
     if principal.certificate and not shown:
         return ScramLogin(claim, rules, random_bytes, flaw="no client certificate")
-    if principal.api_keys:
+    if principal.api_keys or principal.has_stored_keys:
         _require_secrecy(claim, rules)
-        return KeyLogin(claim.user, principal.api_keys, today)
+        return KeyLogin(claim.user, principal.api_keys, today, stored if principal.has_stored_keys else None)
     if shown and principal.scram is None:
         return CertificateLogin(shown)
     return ScramLogin(claim, rules, random_bytes)
@@ -93,6 +104,7 @@ class ScramLogin:
     """SCRAM-SHA-256, bound to the TLS channel where both ends can. With a `flaw` no proof helps."""
 
     record = "login"
+    key = ""
 
     def __init__(self, claim: Claim, rules: Rules, random_bytes: bytes, flaw: str = "") -> None:
         self._user = claim.user
@@ -148,6 +160,7 @@ class CertificateLogin:
 
     request = b""
     is_ok = True
+    key = ""
 
     def __init__(self, subject: str) -> None:
         self.record = f"login by certificate {subject}"
@@ -161,19 +174,28 @@ class KeyLogin:
 
     request = encode(m.AuthenticationCleartextPassword())
 
-    def __init__(self, user: str, keys: tuple[ApiKey, ...], today: datetime.date) -> None:
+    def __init__(
+        self,
+        user: str,
+        keys: tuple[ApiKey, ...],
+        today: datetime.date,
+        stored: Callable[[str, str], KeyFound | None] | None = None,
+    ) -> None:
+        """`stored` None: keys of the store are not for this user."""
         self._user = user
         self._keys = keys
         self._today = today
-        self._used: ApiKey | None = None
+        self._stored = stored
+        self._used = ""
+        self.key = ""
 
     @property
     def is_ok(self) -> bool:
-        return self._used is not None
+        return self._used != ""
 
     @property
     def record(self) -> str:
-        return f"login by API key {self._used.id}" if self._used is not None else ""
+        return f"login by API key {self._used}" if self._used else ""
 
     def respond(self, type_byte: int, body: memoryview | bytes) -> bytes:
         if type_byte != ord("p"):
@@ -183,8 +205,22 @@ class KeyLogin:
         except ProtocolViolation as error:
             raise GreetingFailed(error.sqlstate, error.message, record="login failed") from error
         assert isinstance(message, m.PasswordMessage)
-        self._used = self._checked(_matching(self._keys, message.password))
+        digest = hashlib.sha256(message.password).hexdigest()
+        key = _matching(self._keys, digest)
+        if key is None and self._stored is not None:
+            self._used = self.key = self._checked_stored(self._stored(self._user, digest))
+        else:
+            self._used = self._checked(key).id
         return b""
+
+    def _checked_stored(self, found: KeyFound | None) -> str:
+        if found is None:
+            raise GreetingFailed("28P01", _WRONG.format(self._user), record="login failed: unknown API key")
+        if found.flaw:
+            name = f"API key {found.id}" if found.id else "the API key"
+            message = f'{name} of user "{self._user}" {found.flaw}'
+            raise GreetingFailed("28P01", message, record=f"login failed: {name} {found.flaw}")
+        return found.id
 
     def _checked(self, key: ApiKey | None) -> ApiKey:
         if key is None:
@@ -196,12 +232,11 @@ class KeyLogin:
         return key
 
 
-def _matching(keys: tuple[ApiKey, ...], password: bytes) -> ApiKey | None:
+def _matching(keys: tuple[ApiKey, ...], digest: str) -> ApiKey | None:
     """Compares with all of them, whichever fits: time tells nothing."""
-    digest = hashlib.sha256(password).hexdigest().encode()
     found = None
     for key in keys:
-        if hmac.compare_digest(digest, key.sha256.encode()):
+        if hmac.compare_digest(digest.encode(), key.sha256.encode()):
             found = key
     return found
 

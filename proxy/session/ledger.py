@@ -181,6 +181,18 @@ class Ledger:
         self._try_append(event)
         self._services.count_login(is_ok)
 
+    def key_lost(self, key: str, flaw: str) -> None:
+        """The session ends, as its API key is no good any more."""
+        event = Record(
+            stage=Stage.EVENT,
+            shape="key_session_ended",
+            sql_text=f"the session ends: API key {key} {flaw}",
+            decision=Verdict.DENY,
+            sqlstate="57P01",
+            **self._identity.record_fields(),
+        )
+        self._try_append(event)
+
     def said(self, sqlstate: str, server_error: str) -> None:
         """What the server said beside any statement, and the client didn't read: a constraint that was deferred."""
         event = Record(

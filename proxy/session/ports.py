@@ -213,6 +213,14 @@ class Pooling(Protocol):
         """A session has taken a link for itself."""
 
 
+@dataclass(frozen=True, slots=True)
+class KeyFound:
+    """A key of the store that a client has shown. `flaw`: why it is no good, behind the words "the API key"."""
+
+    id: str
+    flaw: str = ""
+
+
 class Allowance(Protocol):
     """What a session's principal and API key may begin, together with all their other sessions."""
 
@@ -337,6 +345,9 @@ class Services(Protocol):
 
     def load(self, user: str, database: str) -> Load:
         """What this user has under way there, all sessions together."""
+
+    def stored_key(self, user: str, sha256: str) -> KeyFound | None:
+        """The user's key in the store whose hex digest this is; None when there is none."""
 
     def allowance(self, principal: Principal, key: str) -> Allowance | None:
         """Of one who has logged in, by this API key of the store or "". None where nothing is counted."""

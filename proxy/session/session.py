@@ -241,6 +241,16 @@ class Session:
         message = "terminating connection: the gateway is shutting down"
         self._guarded(lambda: self._fail("57P01", message))
 
+    def end_without_key(self, flaw_of: Callable[[str, str], str]) -> bool:
+        """Whether it has ended now, as the API key of its login is no good any more."""
+        identity = self._identity
+        flaw = flaw_of(identity.key, identity.user) if identity.key and not self.is_ended else ""
+        if flaw:
+            self._ledger.key_lost(identity.key, flaw)
+            message = f"terminating connection: API key {identity.key} {flaw}"
+            self._guarded(lambda: self._fail("57P01", message))
+        return bool(flaw)
+
     # the guard around everything
 
     def _guarded(self, step: Callable[[], None]) -> None:
@@ -343,7 +353,8 @@ class Session:
         self._identity.application = startup.application
         principal = self._services.principal(startup.user)
         claim = Claim(startup.user, principal, self._greeting.channel, self._services.usual_iterations())
-        self._login = begin_login(claim, self._rules, self._services.random_bytes(18), self._services.today())
+        services = self._services
+        self._login = begin_login(claim, self._rules, services.random_bytes(18), services.today(), services.stored_key)
         self._phase = Phase.LOGIN
         if self._login.request:
             self._outbox.to_client.append(self._login.request)
@@ -360,6 +371,7 @@ class Session:
             self._enter(self._startup)
 
     def _enter(self, startup: Startup) -> None:
+        self._identity.key = "" if self._login is None else self._login.key
         self._admitted = enter(startup, self._services, self._identity)
         self._client.set_limits(with_large(self._limits, b"d"))
         self._phase = Phase.CONNECTING

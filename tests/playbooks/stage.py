@@ -32,6 +32,7 @@ from proxy.session.ports import (
     CostQuery,
     Estimate,
     Gateway,
+    KeyFound,
     Measures,
     Pooling,
     ReturnServer,
@@ -110,6 +111,7 @@ class StageServices:
     raw_uses: int = 0
     estimates: dict[str, Estimate] = field(default_factory=dict)
     allowances: dict[str, Allowance] = field(default_factory=dict)
+    stored_keys: dict[tuple[str, str], KeyFound] = field(default_factory=dict)
     pool: Pooling | None = None
     price_list: PriceList = field(default_factory=PriceList)
     reached: list[Limit] = field(default_factory=list)
@@ -261,6 +263,9 @@ class StageServices:
 
     def load(self, user: str, database: str) -> Load:
         return self.loads.of(user, database)
+
+    def stored_key(self, user: str, sha256: str) -> KeyFound | None:
+        return self.stored_keys.get((user, sha256))
 
     def allowance(self, principal: Principal, key: str) -> Allowance | None:
         return self.allowances.get(key)
