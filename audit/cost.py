@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 _PLACES = Decimal("0.000000001")
 _US_PER_SECOND = Decimal(1_000_000)
@@ -14,13 +16,14 @@ _UNITS_PER_MILLION = Decimal(1_000_000)
 @dataclass(frozen=True, slots=True)
 class PriceList:
     """Prices in one currency: per second of server time, per GiB sent to clients, per million planner cost
-    units.
+    units. `function` has the last word: see audit.price_functions.
     """
 
     per_second: Decimal = Decimal(0)
     per_gib_out: Decimal = Decimal(0)
     per_million_plan_units: Decimal = Decimal(0)
     currency: str = ""
+    function: Callable[[Any], Decimal] | None = None
 
 
 def price_list(
@@ -28,9 +31,10 @@ def price_list(
     per_gib_out: float | Decimal = 0,
     per_million_plan_units: float | Decimal = 0,
     currency: str = "",
+    function: Callable[[Any], Decimal] | None = None,
 ) -> PriceList:
     """A price list from plain numbers. 0.0005 means exactly that, not the nearest binary fraction."""
-    return PriceList(_exact(per_second), _exact(per_gib_out), _exact(per_million_plan_units), currency)
+    return PriceList(_exact(per_second), _exact(per_gib_out), _exact(per_million_plan_units), currency, function)
 
 
 def cost_of(prices: PriceList, *, server_time_us: int, bytes_out: int, plan_units: float | Decimal = 0) -> Decimal:

@@ -11,6 +11,7 @@ cdef class Lines:
     cdef readonly object prices
     cdef Tariff _tariff
     cdef bint _is_plain
+    cdef bint _is_priced_apart
     cdef bytes _intent_start
     cdef bytes _intent_stage
     cdef bytes _before_text

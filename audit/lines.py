@@ -13,6 +13,7 @@ import msgspec
 
 from audit import octets
 from audit.cost import PriceList
+from audit.price_functions import price_of
 from audit.record import FIELD_NAMES, Record, body_of, completed, header_of, is_storable, later_empty
 from audit.tariff import COST_BYTES, tariff_of
 
@@ -47,6 +48,7 @@ class Lines:
         self.outcome = msgspec.structs.replace(outcome, id="", statement_id="", at=0, currency=prices.currency)
         self.prices = prices
         self._tariff = tariff_of(prices, self.outcome.plan_units or 0)
+        self._is_priced_apart = prices.function is not None
         self._is_plain = _is_plain(self.intent) and _is_plain(self.outcome)
         if self._is_plain:
             self._encode()
@@ -98,7 +100,7 @@ class Lines:
     ) -> int:
         """The same with `outcome_body`, of a statement without an error whose rows are known."""
         is_odd = len(statement_id) != _ID_BYTES or rows < 0 or bytes_out < 0 or duration_us < 0
-        if is_odd or not self._is_plain or self._outcome_bytes > room:
+        if is_odd or not self._is_plain or self._is_priced_apart or self._outcome_bytes > room:
             return NOT_PUT
         end = octets.put(into, start, self._outcome_start)
         end = octets.put(into, end, record_id)
@@ -148,7 +150,7 @@ class Lines:
         sqlstate: str,
     ) -> bytes:
         """The bytes of its outcome."""
-        is_odd = len(statement_id) != 32 or len(sqlstate) > 31 or not sqlstate.isascii()
+        is_odd = len(statement_id) != 32 or len(sqlstate) > 31 or not sqlstate.isascii() or self._is_priced_apart
         if is_odd or not self._is_plain or bytes_out < 0 or duration_us < 0 or (rows is not None and rows < 0):
             return self._other_outcome(record_id, statement_id, at, rows, bytes_out, duration_us, sqlstate)
         return b"".join(
@@ -185,9 +187,9 @@ class Lines:
             rows=rows,
             bytes_out=bytes_out,
             duration_us=duration_us,
-            cost=self._tariff.cost(duration_us, bytes_out),
             sqlstate=sqlstate,
         )
+        record = msgspec.structs.replace(record, cost=price_of(self.prices, record, record.plan_units or 0))
         return body_of(completed(record, record_id.decode("ascii"), at))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from policies.errors import PoliciesError, Problem, Severity
 from policies.least_limits import is_limited
@@ -89,3 +90,16 @@ def _open_names(policy: Policy, outside: EffectivePolicy) -> Iterator[str]:
         rule = resolve_table(outside, column.schema, column.table)
         if rule.is_allowed and column.column not in {*rule.masks, *rule.blocked_columns}:
             yield str(column)
+
+
+def advise_on_prices(policies: PolicySet, now: datetime) -> list[Problem]:
+    """A warning for each price list whose time is over and that goes on because none follows."""
+    return [
+        Problem(
+            one.source,
+            f"price list {one.name!r} has ended and goes on, because none follows it",
+            Severity.WARNING,
+        )
+        for one in policies.prices.ended(now)
+        if one.source is not None
+    ]

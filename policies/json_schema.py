@@ -15,6 +15,7 @@ from policies import (
     limits_reader,
     load,
     policy_reader,
+    prices_reader,
     principals,
     rates_reader,
     when_reader,
@@ -266,9 +267,17 @@ def _when() -> Schema:
 
 
 def _prices() -> Schema:
-    amounts: dict[str, Schema] = {key: {"type": "number", "minimum": 0} for key in load.PRICE_KEYS}
-    currency = _pattern(load.CURRENCY_PATTERN, "Three capital letters.")
-    return _object(load.PRICE_KEYS, amounts | {"currency": currency})
+    properties: dict[str, Schema] = {key: {"type": "number", "minimum": 0} for key in prices_reader.PART_KEYS}
+    properties["currency"] = _pattern(prices_reader.CURRENCY_PATTERN, "Three capital letters.")
+    properties["function"] = _text("An installed price function, which has the last word.")
+    of_list = properties | {
+        "name": _text("Once in the folder."),
+        "from": _text("A day, or a moment: the first that it holds for. Left out: from ever."),
+        "until": _text("The first that it no longer holds for. Left out: until the next list's `from`."),
+        "databases": _texts("Left out: all that no list names.") | {"minItems": 1},
+    }
+    several = _list(_object(prices_reader.LIST_KEYS, of_list, ["name"]))
+    return {"anyOf": [_object(prices_reader.PRICE_KEYS, properties), several]}
 
 
 def _pace() -> dict[str, Schema]:

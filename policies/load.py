@@ -7,7 +7,6 @@ in it would silently not apply. Places are given as file names relative to the f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
@@ -16,10 +15,12 @@ from policies.errors import PolicyFileError, Problem, Severity
 from policies.fields import Fields, kind_of
 from policies.fingerprint import fingerprint_of
 from policies.known import Known
-from policies.model import ColumnName, Policy, PolicySet, Prices, Principal, Source
+from policies.model import ColumnName, Policy, PolicySet, Principal, Source
 from policies.names import parse_column
 from policies.outside import Outside, files_beside, no_files
 from policies.policy_reader import read_policy
+from policies.prices import PriceBook
+from policies.prices_reader import read_prices
 from policies.principals import read_principal
 from policies.rates_reader import names_of, read_rates, read_tiers
 from policies.tiers import Tier
@@ -30,13 +31,8 @@ __all__ = ["check_against_catalog", "load_folder", "load_texts"]
 
 SECTIONS = ("principals", "tags", "policies", "prices", "rates", "tiers")
 LATER_SECTIONS = ("budgets",)
-PRICE_KEYS = ("per_second", "per_gib_out", "per_million_plan_units", "currency")
 SUFFIXES = (".yaml", ".yml")
 MAX_FILES = 1_000
-
-CURRENCY_PATTERN = r"[A-Z]{3}"
-
-_CURRENCY = re.compile(CURRENCY_PATTERN + r"\Z")
 
 
 def load_folder(path: Path, env: Mapping[str, str], known_databases: Collection[str] | None = None) -> PolicySet:
@@ -131,14 +127,14 @@ class _Loader:
         principals = self._principals()
         tag_sources: dict[str, Source] = {}
         tags = self._tags(tag_sources)
-        prices = self._prices()
+        prices = read_prices(self._fields, self._sections["prices"], self._databases)
         policies = self._policies(Known(tuple(principals.values()), tags, self._databases, self._outside))
         self._check_costs(policies, prices)
         rates = read_rates(self._fields, self._items("rates"), names_of(principals.values()))
         tiers = read_tiers(self._fields, self._sections["tiers"])
         self._check_tiers(tiers.values(), prices)
         later = tuple(part for part in (rates, tiers) if part)  # sets without them keep their fingerprint
-        fingerprint = fingerprint_of(principals, policies, tags, prices, *later)
+        fingerprint = fingerprint_of(principals, policies, tags, prices.canonical, *later)
         return PolicySet(principals, policies, tags, prices, fingerprint, tag_sources, rates, tiers)
 
     def _add_file(self, data: bytes, file: str) -> None:
@@ -190,37 +186,20 @@ class _Loader:
             self._fields.report(source, f"{what} {name!r} is defined twice (first at {first})")
         return first is source
 
-    def _prices(self) -> Prices:
-        nodes = self._sections["prices"]
-        for node in nodes[1:]:
-            self._fields.report(node, f"prices are given twice (first at {nodes[0].source})")
-        entries = self._fields.mapping(nodes[0], "'prices'", PRICE_KEYS) if nodes else None
-        amounts = {
-            key: self._fields.price(node, f"'{key}'") or 0.0
-            for key, node in (entries or {}).items()
-            if key != "currency"
-        }
-        return Prices(**amounts, currency=self._currency((entries or {}).get("currency")))
-
-    def _check_costs(self, policies: Iterable[Policy], prices: Prices) -> None:
+    def _check_costs(self, policies: Iterable[Policy], prices: PriceBook) -> None:
         """Without a price every estimate would be 0: a limit that never holds anything back."""
         for policy in policies:
             rule = policy.limits.cost_rule
-            if rule is not None and not prices.per_million_plan_units:
+            lists = prices.lists if policy.database == "*" else prices.of(policy.database)
+            has_price = bool(lists) and all(one.prices.per_million_plan_units for one in lists)
+            if rule is not None and not has_price:
                 self._fields.report(rule.source, "'limits.cost' needs 'prices.per_million_plan_units' above 0")
 
-    def _check_tiers(self, tiers: Iterable[Tier], prices: Prices) -> None:
+    def _check_tiers(self, tiers: Iterable[Tier], prices: PriceBook) -> None:
         """As for `limits.cost`."""
-        has_price = prices.per_second or prices.per_gib_out or prices.per_million_plan_units
         for tier in tiers:
-            if tier.cost_per_month is not None and not has_price:
+            if tier.cost_per_month is not None and prices.is_free:
                 self._fields.report(tier.rule.source, "'cost_per_month' needs 'prices' above 0")
-
-    def _currency(self, node: Node | None) -> str:
-        currency = self._fields.text(node, "'currency'")
-        if node and currency and not _CURRENCY.match(currency):
-            self._fields.report(node, "'currency' must be three capital letters, such as USD")
-        return currency or Prices().currency
 
 
 def _is_nothing(node: Node) -> bool:

@@ -11,6 +11,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from policies.prices import PriceBook
+
 if TYPE_CHECKING:
     from policies.rates import Rate
     from policies.tiers import Tier, TierName
@@ -252,16 +254,6 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Prices:
-    """Per second of server time, per GiB sent to the client, per million planner units."""
-
-    per_second: float = 0.0
-    per_gib_out: float = 0.0
-    per_million_plan_units: float = 0.0
-    currency: str = "USD"
-
-
-@dataclass(frozen=True, slots=True)
 class PolicySet:
     """All files of a policy folder, checked. `fingerprint` is a hex digest over their canonical content.
 
@@ -271,7 +263,7 @@ class PolicySet:
     principals: Mapping[str, Principal]
     policies: tuple[Policy, ...]
     tags: Mapping[str, tuple[ColumnName, ...]]
-    prices: Prices
+    prices: PriceBook
     fingerprint: str
     tag_sources: Mapping[str, Source] = field(default_factory=dict)
     rates: tuple[Rate, ...] = ()

@@ -19,7 +19,8 @@ MAX_FILE_BYTES = 1 << 20
 MAX_DEPTH = 32
 MAX_NODES = 200_000  # after aliases are expanded
 MAX_NUMBER_CHARACTERS = 100
-DATE_KEYS = frozenset({"expires"})  # their values are dates and stay text; elsewhere a date is an accident
+# Their values are dates and stay text; elsewhere a date is an accident.
+DATE_KEYS = frozenset({"expires", "from", "until"})
 
 Plain = str | int | float | bool | None
 

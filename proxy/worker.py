@@ -33,6 +33,7 @@ from proxy.net.neighbours import Neighbours
 from proxy.net.places import Door
 from proxy.net.policies import PolicyHolder
 from proxy.net.pool import Pool, PoolSettings, Way
+from proxy.net.pricing import Pricing, price_function
 from proxy.net.services import WorkerServices, policy_load_event
 from proxy.net.sockets import Keepalive
 from proxy.net.surroundings import LinkSettings
@@ -81,6 +82,7 @@ class Worker:
             config.policies, environment, upstreams, self._catalogs.all, self._policies_loaded, now_s, epoch
         )
         self._estimates = Estimates(upstreams, tallies.count_estimate, time.monotonic)
+        self._pricing = Pricing(self._policies, now_s, price_function)
         self._pools = self._make_pools()
         self._services = WorkerServices(
             self._policies,
@@ -90,6 +92,7 @@ class Worker:
             tallies,
             upstreams,
             self._estimates,
+            self._pricing,
             config.audit.sql_text is SqlText.FULL,
             loads=loads or Loads(),
             allowances=allowances or Allowances(),
@@ -144,6 +147,7 @@ class Worker:
             self._neighbours,
         )
         self._start_task(self._policies.watch(), "policies")
+        self._start_task(self._pricing.run(), "prices")
         for name in self._upstreams:
             self._start_task(self._catalogs.keep_reading(name), f"catalog of {name}")
 

@@ -6,12 +6,13 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from policies.advice import advise
+from policies.advice import advise, advise_on_prices
 from policies.coverage import Finding, Level
 from policies.errors import PolicyFileError, Problem, Severity
 from policies.load import check_against_catalog, load_folder
@@ -108,7 +109,7 @@ def _problems(folder: Path, config: Config | None) -> list[Problem]:
         policies = load_folder(folder, os.environ, known)
     except PolicyFileError as error:
         return list(error.problems)
-    advice = advise(policies)
+    advice = advise(policies) + advise_on_prices(policies, datetime.now(UTC))
     return advice if config is None else sorted({*advice, *_catalog_problems(policies, config)})
 
 

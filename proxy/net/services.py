@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
-from audit.cost import PriceList, price_list
+from audit.cost import PriceList
 from audit.journal import Journal
 from audit.lines import Lines
 from audit.record import Record, ShadowDecision, Stage, Verdict
@@ -18,7 +18,7 @@ from policies.compile import Compiler
 from policies.compile.shapes import Scope
 from policies.decision import Decision
 from policies.limits import Limit, Load, Loads
-from policies.model import EffectivePolicy, PolicySet, Principal
+from policies.model import EffectivePolicy, Principal
 from proxy.allowances import Allowances
 from proxy.clock import monotonic_us
 from proxy.dsn import Upstream
@@ -27,6 +27,7 @@ from proxy.net.catalogs import Catalogs
 from proxy.net.estimates import Estimates
 from proxy.net.policies import PolicyHolder
 from proxy.net.pool import Pool
+from proxy.net.pricing import Pricing
 from proxy.session.epoch import Epoch
 from proxy.session.ports import Allowance, CostQuery, Estimate, Gateway, KeyFound, Measures
 from proxy.tallies import Tallies
@@ -44,13 +45,13 @@ class WorkerServices:
     tallies: Tallies
     upstreams: Mapping[str, Callable[[], Upstream]]
     estimates: Estimates
+    pricing: Pricing
     is_text_kept: bool = True
     pools: Mapping[str, Pool] = field(default_factory=dict)
     loads: Loads = field(default_factory=Loads)
     known_keys: KnownKeys = field(default_factory=KnownKeys)
     allowances: Allowances = field(default_factory=Allowances)
     keys: KeyRing | None = None
-    _priced: tuple[PolicySet, PriceList] | None = None
 
     def __post_init__(self) -> None:
         if self.catalogs.epoch is not self.policies.epoch:
@@ -101,13 +102,8 @@ class WorkerServices:
     def catalog(self, database: str) -> Catalog | None:
         return self.catalogs.get(database)
 
-    def prices(self) -> PriceList:
-        current = self.policies.current
-        if self._priced is None or self._priced[0] is not current:
-            p = current.prices
-            prices = price_list(p.per_second, p.per_gib_out, p.per_million_plan_units, p.currency)
-            self._priced = current, prices
-        return self._priced[1]
+    def prices(self, database: str) -> PriceList:
+        return self.pricing.of(database)
 
     def is_timed(self, user: str, database: str) -> bool:
         return self.policies.is_timed(user, database)

@@ -56,7 +56,7 @@ class Costs:
         assert limits.cost is not None
         if estimate.units is None:
             return not_estimated(limits, estimate.problem, estimate.hint)
-        prices = self._c.services.prices()
+        prices = self._c.services.prices(self._c.identity.database)
         cost = cost_of(prices, server_time_us=0, bytes_out=0, plan_units=_whole(estimate.units))
         return too_costly(limits, prices.currency) if cost > Decimal(str(limits.cost)) else None
 

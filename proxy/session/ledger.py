@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
-from audit.cost import cost_of
 from audit.errors import JournalError
 from audit.lines import Lines
+from audit.price_functions import price_of
 from audit.record import Record, Stage, Verdict
 from policies.decision import Decision, Plan, RawColumn, Refusal
 from policies.model import Principal
@@ -78,7 +78,7 @@ class Ledger:
         self._look_at_identity()
         kept = self._kept.get(id(plan))
         is_kept = kept is not None and kept.fingerprint == decision.policy_fingerprint
-        if kept is not None and is_kept and kept.lines.prices is self._services.prices():
+        if kept is not None and is_kept and kept.lines.prices is self._services.prices(self._identity.database):
             return kept.lines
         if len(self._kept) >= _PLANS:
             self._kept.clear()
@@ -227,7 +227,7 @@ class Ledger:
         }
         raw_columns = _columns(plan.raw_columns) if plan.raw_columns else ()
         intent = Record(stage=Stage.INTENT, raw_columns=raw_columns, **common)
-        return Lines(intent, Record(stage=Stage.OUTCOME, **common), self._services.prices())
+        return Lines(intent, Record(stage=Stage.OUTCOME, **common), self._services.prices(self._identity.database))
 
     def _account(
         self, decision: Decision, run: Run, now: int, statement_id: str, plan_units: int | None = None
@@ -258,7 +258,7 @@ class Ledger:
             account.identity_changes == self._changes
             and account.plan_units is None
             and not (account.broken_rule or account.limit_rule or account.server_error)
-            and account.lines.prices is self._services.prices()
+            and account.lines.prices is self._services.prices(self._identity.database)
         )
 
     def _close_plain(self, account: Account, rows: int, duration_us: int, sqlstate: str) -> None:
@@ -271,11 +271,8 @@ class Ledger:
             self._tell_loss()
 
     def _outcome(self, account: Account, rows: int, duration_us: int, sqlstate: str) -> Record:
-        template, prices = account.lines.outcome, self._services.prices()
-        cost = cost_of(
-            prices, server_time_us=duration_us, bytes_out=account.bytes_out, plan_units=account.plan_units or 0
-        )
-        return msgspec.structs.replace(
+        template, prices = account.lines.outcome, self._services.prices(self._identity.database)
+        outcome = msgspec.structs.replace(
             template,
             statement_id=account.statement_id,
             decision=Verdict.DENY if account.broken_rule else account.verdict,
@@ -283,12 +280,13 @@ class Ledger:
             rows=rows,
             bytes_out=account.bytes_out,
             duration_us=duration_us,
-            cost=cost,
             currency=prices.currency,
             sqlstate=sqlstate,
             server_error=self._services.kept_error(account.server_error) if account.server_error else "",
             **self._identity.record_fields(),
         )
+        units = account.plan_units if account.plan_units is not None else template.plan_units
+        return msgspec.structs.replace(outcome, cost=price_of(prices, outcome, units or 0))
 
     def _try_append(self, record: Record) -> None:
         # What already happened can't be stopped any more; the next statement can, and will be.

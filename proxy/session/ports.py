@@ -279,7 +279,8 @@ class Services(Protocol):
     def catalog(self, database: str) -> Catalog | None:
         """The newest snapshot; None while there is none: nothing can be decided then."""
 
-    def prices(self) -> PriceList: ...
+    def prices(self, database: str) -> PriceList:
+        """Those of now; the same object until `epoch` rises."""
 
     def is_timed(self, user: str, database: str) -> bool:
         """Whether `effective` can change with the hour."""

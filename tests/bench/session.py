@@ -23,6 +23,7 @@ from policies.catalog import Catalog, Column, Relation
 from policies.compile import Compiler
 from proxy.dsn import parse_dsn
 from proxy.net.policies import PolicyHolder
+from proxy.net.pricing import Pricing, price_function
 from proxy.net.services import WorkerServices
 from proxy.session.epoch import Epoch
 from proxy.session.ports import Rules
@@ -101,7 +102,8 @@ def opened(folder: Path, has_lane: bool = True) -> Session:
     holder._accept(holder._read())
     journal = Journal.open(folder / "journal", 0)
     upstreams = {"shop": lambda: parse_dsn("postgresql://gate@127.0.0.1/shop")}
-    services = WorkerServices(holder, catalogs, Compiler(), journal, Tallies(), upstreams, None)  # type: ignore[arg-type]
+    pricing = Pricing(holder, time.time, price_function)
+    services = WorkerServices(holder, catalogs, Compiler(), journal, Tallies(), upstreams, None, pricing)  # type: ignore[arg-type]
     play = Play()
     play.session = Session(services, Rules(), "192.0.2.7", has_lane=has_lane)
     play.log_in(password="ada-secret")

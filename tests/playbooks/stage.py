@@ -184,7 +184,7 @@ class StageServices:
     def catalog(self, database: str) -> Catalog | None:
         return self.snapshot
 
-    def prices(self) -> PriceList:
+    def prices(self, database: str) -> PriceList:
         return self.price_list
 
     def decide(self, sql: str, policy: EffectivePolicy, catalog: Catalog, namespace: Namespace) -> Decision:

@@ -9,7 +9,8 @@ import pytest
 
 from policies.errors import PolicyFileError
 from policies.load import load_folder, load_texts
-from policies.model import ColumnName, MaskSpec, PolicySet, Prices, RawUse, Statement, TablePattern
+from policies.model import ColumnName, MaskSpec, PolicySet, RawUse, Statement, TablePattern
+from policies.prices import Prices
 
 
 def _b64(byte: bytes, count: int) -> str:
@@ -85,7 +86,7 @@ def test_every_part_of_a_policy_is_read() -> None:
     ]
     assert policy.functions_allow == ("shop.safe_report",)
     assert (policy.limits.rows, policy.limits.runtime_s) == (100_000, 30.0)
-    assert policies.prices == Prices(0.0005, 0.05, 0.01, "EUR")
+    assert [one.prices for one in policies.prices.lists] == [Prices(0.0005, 0.05, 0.01, "EUR")]
 
 
 def test_rules_know_their_names_and_places() -> None:
