@@ -116,6 +116,7 @@ def _delivery(message: Msg) -> Delivery:
         version=int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0,
         key=headers.get("Pgwarden-Key", ""),
         signature=headers.get("Pgwarden-Signature", ""),
+        keys=headers.get("Pgwarden-Keys", ""),
         content=message.data,
     )
     return Delivery(letter, message.metadata.num_delivered or 1, message)

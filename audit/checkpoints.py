@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 from pathlib import Path
 
@@ -12,20 +14,33 @@ from audit.signing import Checkpoint
 FILE_NAME = "checkpoints.jsonl"
 _KEEP_LINES = 1000
 _TRIM_BYTES = 1 << 20
+_LONGEST_LINE = 4096  # far longer than any that is written
 _DECODER = msgspec.json.Decoder(Checkpoint)
 
 
 def append_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
-    """Adds a line and makes it durable. Raises OSError."""
+    """Adds a line and makes it durable. Raises OSError; the file is then as it was, or ends with a torn line.
+
+    A line that an earlier crash or a full disk has torn is cut off first: it would spoil the one that follows.
+    """
     path = directory / FILE_NAME
     line = msgspec.json.encode(checkpoint) + b"\n"
-    with open(path, "ab") as stream:
-        stream.write(line)
-        stream.flush()
+    with open(path, "ab+", buffering=0) as stream:
+        end = _end_of_lines(stream)
+        stream.truncate(end)
+        if stream.write(line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(stream.fileno())
-        size_bytes = stream.tell()
-    if size_bytes > _TRIM_BYTES:
+    if end + len(line) > _TRIM_BYTES:
         _trim(path)
+
+
+def _end_of_lines(stream: io.FileIO) -> int:
+    """The offset behind the last whole line."""
+    size = stream.seek(0, os.SEEK_END)
+    start = max(0, size - _LONGEST_LINE)
+    stream.seek(start)
+    return start + stream.read(size - start).rfind(b"\n") + 1
 
 
 def read_checkpoints(directory: Path) -> tuple[list[Checkpoint], int]:

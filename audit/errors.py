@@ -21,6 +21,10 @@ class CorruptJournalError(AuditError):
     """A journal can't be read as what it claims to be (foreign file, unknown version, unreadable key)."""
 
 
+class SigningKeyError(AuditError):
+    """The journal's signing key is missing, or isn't the one that the journal is signed with."""
+
+
 class StoreError(AuditError):
     """The store answered with an error that waiting doesn't cure (missing right, foreign schema)."""
 

@@ -17,14 +17,16 @@ from typing import Literal
 
 from audit.active_segment import ActiveSegment, room_for
 from audit.checkpoints import append_checkpoint
-from audit.errors import JournalError, JournalInUseError
+from audit.errors import AuditError, JournalError, JournalInUseError
 from audit.group_commit import GroupCommit
 from audit.ids import Clock, Ids, system_clock_us
 from audit.lines import Lines
 from audit.record import Record, body_of, completed
 from audit.recovery import ChainState, recover, recovery_records
-from audit.segment import HEADER_BYTES, MAX_BODY_BYTES, SegmentHeader
-from audit.signing import Checkpoint, Signer, load_or_make_signer
+from audit.ring import sync_directory
+from audit.segment import HEADER_BYTES, MAX_BODY_BYTES, SegmentHeader, bytes_in
+from audit.signing import Checkpoint
+from audit.signing_key import SigningKey
 from audit.tail import Tail
 
 Durability = Literal["grouped", "strict"]
@@ -60,7 +62,14 @@ class Journal:
     """One worker's append-only chain of records. Made by `Journal.open`; safe to use from several threads."""
 
     def __init__(
-        self, directory: Path, worker: int, durability: Durability, segment_bytes: int, clock: Clock, ids: Ids
+        self,
+        directory: Path,
+        worker: int,
+        durability: Durability,
+        segment_bytes: int,
+        clock: Clock,
+        ids: Ids,
+        key: SigningKey,
     ) -> None:
         """Opens the folder and takes its lock; `open` is the way in."""
         self.directory = worker_directory(directory, worker)
@@ -69,7 +78,9 @@ class Journal:
         self._segment_bytes = segment_bytes
         self._clock = clock
         self._directory_lock = _lock_directory(self.directory)
-        self._signer: Signer = load_or_make_signer(directory)
+        self._key = key
+        self._limit_bytes: int | None = None
+        self.signing_problem = ""
         self._active: ActiveSegment | None = None
         self._finished: list[_Finished] = []
         self._pending: list[Record] = []
@@ -77,7 +88,7 @@ class Journal:
         self._is_full = False
         self._is_closed = False
         self._checkpointed_records = 0  # so the first sync signs what an earlier run left unsigned
-        self._checkpoint_due_us = 0
+        self._checkpointed_us: int | None = None
         self._disk_error: OSError | None = None
         self._commit = GroupCommit(self._sync, _GATHER_S, is_hurried=durability == "strict")
         self._tail = Tail(clock, ids, self._commit.wake)
@@ -92,14 +103,23 @@ class Journal:
         segment_bytes: int = SEGMENT_BYTES,
         clock: Clock = system_clock_us,
         ids: Ids | None = None,
+        signing_key: bytes | None = None,
+        limit_bytes: int | None = None,
     ) -> Journal:
         """Opens a worker's journal and recovers what an earlier run left there.
 
-        Raises JournalError if another process uses the folder or it can't be made or read. A full disk
-        doesn't raise here: appends do, until there is room.
+        `signing_key`: the PEM of a key that doesn't stand in the folder. `limit_bytes`: so much may wait for the store;
+        then appends raise JournalError, until something was shipped. None: as much as the disk holds.
+        Raises JournalError if another process uses the folder or it can't be made or read, SigningKeyError or
+        CorruptJournalError if the key isn't the folder's. A full disk doesn't raise here: appends do, until there is
+        room.
         """
+        key = SigningKey(directory, signing_key)
         try:
-            journal = cls(directory, worker, durability, segment_bytes, clock, ids or Ids(clock))
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            key.signer()
+            journal = cls(directory, worker, durability, segment_bytes, clock, ids or Ids(clock), key)
+            journal._limit_bytes = limit_bytes
             journal._recover()
         except OSError as error:
             raise JournalError(f"the journal folder can't be used: {error.strerror}") from error
@@ -184,7 +204,7 @@ class Journal:
                 return
             self._is_closed, self._tail.is_open = True, False
             self._retire_active()
-        self._checkpoint_due_us = 0
+        self._checkpointed_us = None
         self._commit.stop()
         os.close(self._directory_lock)
 
@@ -236,16 +256,29 @@ class Journal:
         """Begins a new segment if so much doesn't fit; a failed allocation leaves the old one."""
         if self._tail.has_room(needed_bytes):
             return
-        state = self._tail.state
-        header = SegmentHeader(state.next_sequence, state.position, state.records, state.hash)
         try:
-            fresh = ActiveSegment(self.directory, header, max(self._segment_bytes, HEADER_BYTES + needed_bytes))
+            self._require_room(needed_bytes)
+            fresh, header = self._fresh_segment(needed_bytes)
         except JournalError:
             self._is_full, self._tail.is_open = True, False
             raise
         self._retire_active()
         self._active, self._is_new_file = fresh, True
         self._tail.move_to(header, fresh.mapping)
+
+    def _require_room(self, needed_bytes: int) -> None:
+        """Asked once in a segment's life: what waits for the store must not fill the disk of everybody else."""
+        if self._limit_bytes is None:
+            return
+        waiting = bytes_in(self.directory) + max(self._segment_bytes, needed_bytes)
+        if waiting > self._limit_bytes:
+            raise JournalError("the journal is full: audit.journal_limit is reached by records that wait for the store")
+
+    def _fresh_segment(self, needed_bytes: int) -> tuple[ActiveSegment, SegmentHeader]:
+        state = self._tail.state
+        header = SegmentHeader(state.next_sequence, state.position, state.records, state.hash)
+        size = max(self._segment_bytes, HEADER_BYTES + needed_bytes)
+        return ActiveSegment(self.directory, header, size), header
 
     def _retire_active(self) -> None:
         if self._active is not None:
@@ -276,26 +309,36 @@ class Journal:
         if file is not None:
             os.fsync(file)
         if is_new_file:
-            _sync_directory(self.directory)
+            sync_directory(self.directory)
         self._sign_if_due(state)
         return position
 
     def _sign_if_due(self, state: ChainState) -> None:
-        now = self._clock()
-        if state.records == self._checkpointed_records or now < self._checkpoint_due_us:
+        """A checkpoint that can't be made, for its key or for want of room, is none: the records stand without it."""
+        now, before = self._clock(), self._checkpointed_us
+        is_due = before is None or not 0 <= now - before < _CHECKPOINT_US  # a clock may go back
+        if not is_due or state.records == self._checkpointed_records:
             return
-        unsigned = Checkpoint(
-            worker=self.worker,
-            sequence=state.next_sequence - 1,
-            position=state.position,
-            records=state.records,
-            record_id=state.record_id,
-            hash=state.hash.hex(),
-            at=now,
-        )
-        append_checkpoint(self.directory, self._signer.sign(unsigned))
+        self._checkpointed_us = now
+        try:
+            append_checkpoint(self.directory, self._key.signer().sign(_unsigned(self.worker, state, now)))
+        except (AuditError, OSError) as error:
+            self.signing_problem = str(error)
+            return
+        self.signing_problem = ""
         self._checkpointed_records = state.records
-        self._checkpoint_due_us = now + _CHECKPOINT_US
+
+
+def _unsigned(worker: int, state: ChainState, now: int) -> Checkpoint:
+    return Checkpoint(
+        worker=worker,
+        sequence=state.next_sequence - 1,
+        position=state.position,
+        records=state.records,
+        record_id=state.record_id,
+        hash=state.hash.hex(),
+        at=now,
+    )
 
 
 def _lock_directory(directory: Path) -> int:
@@ -308,14 +351,3 @@ def _lock_directory(directory: Path) -> int:
         os.close(file)
         raise JournalInUseError(f"another process uses the journal folder {directory}") from error
     return file
-
-
-def _sync_and_close(file: int) -> None:
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
-def _sync_directory(directory: Path) -> None:
-    _sync_and_close(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))

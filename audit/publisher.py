@@ -32,7 +32,7 @@ from audit.run_writer import NumberedRecord, RunWriter, cut_up
 from audit.seal import Seal
 from audit.sealer import LONGEST_US, MOST_RECORDS
 from audit.shipped import ShippedPosition, read_shipped, write_shipped
-from audit.signing import chain_name, load_or_make_signer
+from audit.signing_key import load_or_make_signer
 
 BATCH_BYTES: Final = 1 << 20
 SETTLE_S: Final = 180.0  # NATS syncs its files every two minutes unless told otherwise
@@ -67,10 +67,11 @@ class Publisher:
         random: Callable[[], float] = random_module.random,
         clock: Callable[[], int] = system_clock_us,
         monotonic: Callable[[], float] = time.monotonic,
+        signing_key: bytes | None = None,
     ) -> None:
         self._directory = worker_directory(directory, worker)
-        self._signer = load_or_make_signer(directory)
-        self._chain = chain_name(self._signer.private_key.public_key(), worker)
+        self._signer = load_or_make_signer(directory, signing_key)
+        self._chain = self._signer.chain(worker)
         self._bus = bus
         self._written_position = written_position
         self._pause_s = pause_s
@@ -225,7 +226,7 @@ class Publisher:
             "Pgwarden-Version": str(letter.version),
             "Pgwarden-Key": letter.key,
             "Pgwarden-Signature": letter.signature,
-        }
+        } | ({"Pgwarden-Keys": letter.keys} if letter.keys else {})
         return Message(self._subject("run"), letter.content, headers)
 
     def _subject(self, kind: str) -> str:

@@ -9,17 +9,18 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from audit.errors import ForeignRunError, NewerRunError
+from audit.errors import ForeignRunError, NewerRunError, SigningKeyError
 from audit.record import FIELD_NAMES, hash_of, head_of
+from audit.ring import KeyEntry, Ring, fingerprint_of, raw_hex
 from audit.seal import Seal, is_seal_true
-from audit.signing import Signer, chain_name
+from audit.signing import Signer
 
 VERSION: Final = 1
 _MOST_SEALED: Final = 1 << 20
@@ -57,18 +58,23 @@ class Pieces(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message's content: `kind`, what was encoded, and who vouches for it. Keys and signatures are hexadecimal."""
+    """A message's content: `kind`, what was encoded, and who vouches for it. Keys and signatures are hexadecimal.
+
+    `keys`: the ring that leads from the key that names the chain to this one, in JSON; empty while it is that key.
+    """
 
     kind: str
     version: int
     key: str
     signature: str
     content: bytes
+    keys: str = ""
 
 
 _RUN = msgspec.msgpack.Decoder(Run)
 _PIECES = msgspec.msgpack.Decoder(Pieces)
 _SEAL = msgspec.json.Decoder(Seal)
+_KEYS = msgspec.json.Decoder(tuple[KeyEntry, ...])
 _encode = msgspec.msgpack.encode
 
 
@@ -77,10 +83,14 @@ def run_of(chain: str, records: tuple[tuple[int, bytes], ...]) -> bytes:
 
 
 def letter_of(kind: Kind, content: bytes, signer: Signer) -> Letter:
-    """Signed by the journal's key."""
-    raw = signer.private_key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    """Signed by the journal's key. Raises SigningKeyError where no key before it vouches for it: none takes it."""
+    raw = raw_hex(signer.private_key.public_key())
     signature = signer.private_key.sign(_signed(kind, VERSION, content))
-    return Letter(kind, VERSION, raw.hex(), signature.hex(), content)
+    ring = signer.ring
+    if not _leads_to(ring, raw):
+        raise SigningKeyError("a key that none before it vouches for can't send records over the bus")
+    keys = msgspec.json.encode(ring.entries).decode() if len(ring.entries) > 1 else ""
+    return Letter(kind, VERSION, raw, signature.hex(), content, keys)
 
 
 def opened_run(letter: Letter, content: bytes | None = None) -> Run:
@@ -90,7 +100,7 @@ def opened_run(letter: Letter, content: bytes | None = None) -> Run:
         run = _RUN.decode(letter.content if content is None else content)
     except msgspec.MsgspecError:
         raise ForeignRunError("a message holds no records") from None
-    _require_own(run.chain, key)
+    _require_own(run.chain, key, letter)
     if run.fields > len(FIELD_NAMES):
         raise NewerRunError("a newer pgwarden has sent records with more fields than this one knows")
     for _, record in run.records:
@@ -106,7 +116,7 @@ def opened_pieces(letter: Letter) -> Pieces:
         pieces = _PIECES.decode(letter.content)
     except msgspec.MsgspecError:
         raise ForeignRunError("a message names no pieces") from None
-    _require_own(pieces.chain, key)
+    _require_own(pieces.chain, key, letter)
     return pieces
 
 
@@ -117,7 +127,7 @@ def opened_seal(letter: Letter) -> Seal:
         seal = _SEAL.decode(letter.content)
     except msgspec.MsgspecError:
         raise ForeignRunError("a message holds no seal") from None
-    _require_own(seal.chain, key)
+    _require_own(seal.chain, key, letter)
     if not (is_seal_true(seal, key) and seal.first > 0 and 0 < seal.records <= _MOST_SEALED):
         raise ForeignRunError("a seal on the bus has a false signature")
     return seal
@@ -148,10 +158,29 @@ def _key_of(letter: Letter) -> Ed25519PublicKey:
     return key
 
 
-def _require_own(chain: str, key: Ed25519PublicKey) -> None:
-    worker = chain.rpartition("/")[2]
-    if not (worker.isascii() and worker.isdigit() and len(worker) < 10) or chain_name(key, int(worker)) != chain:
+def _require_own(chain: str, key: Ed25519PublicKey, letter: Letter) -> None:
+    origin, _, worker = chain.partition("/")
+    is_number = worker.isascii() and worker.isdigit() and len(worker) < 10 and worker == str(int(worker))
+    if not is_number or origin != _origin_of(key, letter):
         raise ForeignRunError("a message for one chain is signed with the key of another")
+
+
+def _origin_of(key: Ed25519PublicKey, letter: Letter) -> str:
+    """What names the chains of the key: itself, or the first one of a ring in which each vouches for the next."""
+    if not letter.keys:
+        return fingerprint_of(key)
+    try:
+        ring = Ring(_KEYS.decode(letter.keys.encode()))
+        return ring.origin if _leads_to(ring, raw_hex(key)) else ""
+    except (msgspec.MsgspecError, ValueError, IndexError):
+        return ""
+
+
+def _leads_to(ring: Ring, raw: str) -> bool:
+    """Whether its first key leads to this one, its last."""
+    if ring.last.key != raw:
+        return False
+    return all(entry.is_vouched_by(former) for former, entry in pairwise(ring.entries))
 
 
 def _is_hash_true(record: bytes) -> bool:

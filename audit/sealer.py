@@ -6,6 +6,7 @@ somebody has changed the store, and nothing is sealed.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Final
@@ -28,7 +29,7 @@ class Sealer:
         self,
         chain: str,
         seals: StoreSeals,
-        signer: Signer,
+        signer: Callable[[], Signer],
         clock: Callable[[], int],
         *,
         most_records: int = MOST_RECORDS,
@@ -78,6 +79,14 @@ class Sealer:
         first = self._next
         links = await self._seals.links(self._chain, first, last)
         end = bytes.fromhex(shipped.hash) if last == shipped.records else None
+        seal = await asyncio.to_thread(self._sealed, links, first, last, end)
+        if not await self._seals.put(seal):
+            self._is_begun = False
+            raise SealError(f"records from {first} on of {self._chain} were sealed by somebody else meanwhile")
+        self._last, self._next, self._waiting_since = seal, last + 1, None
+
+    def _sealed(self, links: list[Link], first: int, last: int, end: bytes | None) -> Seal:
+        """In a thread, as tens of thousands of hashes take their time."""
         before = bytes.fromhex(self._last.hash) if self._last is not None and self._last.last == first - 1 else None
         _require_chain(self._chain, links, first, last, before, end)
         leaves = leaves_of(links, first, last)
@@ -89,9 +98,7 @@ class Sealer:
             hash=leaves[-1].hex(),
             at=self._clock(),
         )
-        seal = sealed(plain, self._signer)
-        await self._seals.put(seal)
-        self._last, self._next, self._waiting_since = seal, last + 1, None
+        return sealed(plain, self._signer())
 
 
 def _require_chain(
@@ -99,6 +106,8 @@ def _require_chain(
 ) -> None:
     """`before`: the hash that the first record follows; `end`: that of the last one; None where it isn't known."""
     for one, other in pairwise(links):
+        if other.number == one.number:
+            raise SealError(f"record {one.number} of {chain} is there twice: a copy of its journal folder is in use")
         if other.number == one.number + 1 and other.prev_hash != one.hash:
             raise SealError(f"record {other.number} of {chain} does not follow the record before it in the store")
     if not links:

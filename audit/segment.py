@@ -13,6 +13,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -93,6 +94,15 @@ def sequences_in(directory: Path) -> list[int]:
         return []
     stems = (name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
     return sorted(int(stem) for stem in stems if stem.isdigit())
+
+
+def bytes_in(directory: Path) -> int:
+    """What all segments of a worker's folder take on the disk. Raises OSError."""
+    total = 0
+    for sequence in sequences_in(directory):
+        with suppress(FileNotFoundError):  # shipped and deleted since we looked
+            total += segment_path(directory, sequence).stat().st_size
+    return total
 
 
 def header_bytes(header: SegmentHeader) -> bytes:

@@ -14,14 +14,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from audit.batches import Batch, BatchReader
-from audit.errors import AuditError, SealError
+from audit.errors import AuditError, SealError, StoreUnreachableError
+from audit.heads import Heads
 from audit.ids import system_clock_us
 from audit.journal import worker_directory
 from audit.sealer import Sealer
 from audit.segment import segment_path, sequences_in
 from audit.shipped import ShippedPosition, read_shipped, write_shipped
-from audit.signing import chain_name, load_or_make_signer
+from audit.signing_key import SigningKey
 from audit.store import Store
+from audit.store_heads import StoreHeads
 from audit.store_seals import StoreSeals
 
 BATCH_BYTES = 1 << 20
@@ -54,11 +56,13 @@ class Shipper:
         longest_backoff_s: float = _LONGEST_BACKOFF_S,
         random: Callable[[], float] = random_module.random,
         clock: Callable[[], int] = system_clock_us,
+        signing_key: bytes | None = None,
     ) -> None:
         self._directory = worker_directory(directory, worker)
-        signer = load_or_make_signer(directory)
-        self._chain = chain_name(signer.private_key.public_key(), worker)
-        self._sealer = Sealer(self._chain, StoreSeals(store), signer, clock)
+        key = SigningKey(directory, signing_key)
+        self._chain = key.signer().chain(worker)
+        self._sealer = Sealer(self._chain, StoreSeals(store), key.signer, clock)
+        self._heads = Heads(self._chain, directory, worker, StoreHeads(store), clock)
         self._reader = BatchReader(self._directory, self._chain)
         self._store = store
         self._written_position = written_position
@@ -67,7 +71,6 @@ class Shipper:
         self._random = random
         self._position = self._noted = read_shipped(self._directory)
         self._unnoted_s = 0.0
-        self._unsealed_s = 0.0
         self._open_intents: dict[bytes, tuple[int, int]] = {}
         self._idle_s = 0.0
         self.shipped_records = 0
@@ -91,6 +94,14 @@ class Shipper:
 
     async def run(self) -> None:
         """Ships for ever. A store that is away or refuses is tried again, ever less often, with jitter."""
+        sealing = asyncio.create_task(self._keep_sealing(), name=f"the seals of {self._chain}")
+        try:
+            await self._keep_shipping()
+        finally:
+            sealing.cancel()
+            await asyncio.wait({sealing})
+
+    async def _keep_shipping(self) -> None:
         failures = 0
         while True:
             try:
@@ -158,10 +169,18 @@ class Shipper:
         self._unnoted_s += self._pause_s
         if self._unnoted_s >= _NOTE_S or not shipped:
             await self._note()
-            self._unsealed_s += self._pause_s
-        if self._unsealed_s >= _SEAL_S:
-            self._unsealed_s = 0.0
-            await self._seal()
+
+    async def _keep_sealing(self) -> None:
+        """Beside shipping, which needn't wait: a store of long ago may have months that are to be sealed."""
+        while True:
+            await asyncio.sleep(_SEAL_S)
+            try:
+                if self._store.is_reachable:
+                    await self._seal()
+            except StoreUnreachableError:
+                continue  # shipping says so
+            except (AuditError, OSError) as error:
+                self.seal_problem = str(error)
 
     async def _note(self) -> None:
         """Notes the position, durably, and only then lets go of what lies before it."""
@@ -173,6 +192,7 @@ class Shipper:
 
     async def _seal(self, is_rest: bool = False) -> None:
         """What was shipped and noted; what isn't as it was shipped is told once, and stays without a seal."""
+        await self._heads.put_due(self._noted, is_last=is_rest)
         try:
             await (self._sealer.seal_rest(self._noted) if is_rest else self._sealer.seal_due(self._noted))
         except SealError as error:

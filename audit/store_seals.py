@@ -36,13 +36,13 @@ class Link:
 
 
 class StoreSeals:
-    """Raises what Store raises."""
+    """Each question has a connection of its own: shipping doesn't wait for it. Raises what Store raises."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def last(self, chain: str) -> Seal | None:
-        async with self._store.writing() as connection:
+        async with self._store.connected("pgwarden_writer") as connection:
             row = await connection.fetchrow(_LAST, chain)
         return None if row is None else _seal_of(row)
 
@@ -52,25 +52,27 @@ class StoreSeals:
 
     async def overlaps(self, chain: str, first: int, last: int) -> bool:
         """Whether one of these records is in a seal already."""
-        async with self._store.writing() as connection:
+        async with self._store.connected("pgwarden_writer") as connection:
             return bool(await connection.fetchval(_OVERLAPS, chain, first, last))
 
     async def first_behind(self, chain: str, number: int) -> int | None:
         """The first record behind this one that the store holds."""
-        async with self._store.writing() as connection:
+        async with self._store.connected("pgwarden_writer") as connection:
             found: int | None = await connection.fetchval(_FIRST, chain, number)
         return found
 
     async def links(self, chain: str, first: int, last: int) -> list[Link]:
         """Those of these records that the store holds, in order."""
-        async with self._store.writing() as connection:
+        async with self._store.connected("pgwarden_writer") as connection:
             rows = await connection.fetch(_LINKS, chain, first, last)
         return [Link(row["sequence"], row["prev_hash"], row["hash"]) for row in rows]
 
-    async def put(self, seal: Seal) -> None:
+    async def put(self, seal: Seal) -> bool:
+        """Whether it stands now; else somebody else has sealed these records meanwhile."""
         values = bytes.fromhex(seal.root), bytes.fromhex(seal.hash), at_moment(seal.at), bytes.fromhex(seal.signature)
-        async with self._store.writing() as connection:
-            await connection.execute(_PUT, seal.chain, seal.first, seal.records, *values)
+        async with self._store.connected("pgwarden_writer") as connection:
+            done = await connection.execute(_PUT, seal.chain, seal.first, seal.records, *values)
+        return done.endswith(" 1")
 
     async def record(self, record_id: str) -> ChainedRecord | None:
         """By its id, 32 hex digits or a UUID's form."""

@@ -10,8 +10,6 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from audit.checkpoints import read_checkpoints
 from audit.errors import CorruptJournalError
 from audit.findings import Findings
@@ -19,6 +17,7 @@ from audit.record import NO_HASH, head_of
 from audit.segment import HEADER_BYTES, End, Frame, SegmentReader, segment_path, sequences_in
 from audit.shipped import ShippedPosition, read_shipped
 from audit.signing import Checkpoint, is_signature_true
+from audit.trust import KeysInTurn
 from audit.verify_store import StoredTail
 
 _LOCK_FILE = "lock"
@@ -55,7 +54,7 @@ class _Walk:
         self.findings.add(self.name, self.number if number is None else number, record_id, message)
 
 
-def take_witnesses(directory: Path, name: str, key: Ed25519PublicKey, findings: Findings) -> JournalWitnesses:
+def take_witnesses(directory: Path, name: str, keys: KeysInTurn, findings: Findings) -> JournalWitnesses:
     """Reads the shipped position and the checkpoints; a checkpoint with a false signature is a problem, no witness."""
     shipped = read_shipped(directory)
     checkpoints, unreadable = read_checkpoints(directory)
@@ -63,7 +62,7 @@ def take_witnesses(directory: Path, name: str, key: Ed25519PublicKey, findings: 
         findings.add(name, 0, "", f"{unreadable} checkpoints can't be read")
     true: dict[int, list[Checkpoint]] = {}
     for checkpoint in checkpoints:
-        if is_signature_true(checkpoint, key):
+        if keys.is_true(lambda key, one=checkpoint: is_signature_true(one, key)):  # type: ignore[misc]
             true.setdefault(checkpoint.records, []).append(checkpoint)
         else:
             message = "the checkpoint here has a false signature"
@@ -73,8 +72,11 @@ def take_witnesses(directory: Path, name: str, key: Ed25519PublicKey, findings: 
 
 def verify_journal(
     directory: Path, name: str, witnesses: JournalWitnesses, tail: StoredTail | None, findings: Findings
-) -> None:
-    """Walks all segments of a worker's folder. `tail` is what the store holds from the first record on, if asked."""
+) -> int:
+    """Walks all segments of a worker's folder and gives the last record's number.
+
+    `tail` is what the store holds from the first record on, if asked.
+    """
     walk = _Walk(name, directory, findings, witnesses, tail)
     sequences = sequences_in(directory)
     is_live = _is_in_use(directory)
@@ -92,6 +94,7 @@ def verify_journal(
             end = _walk_frames(walk, reader)
             _check_rest(walk, reader, end, is_last=index == len(sequences) - 1, is_live=is_live)
     _check_end(walk, is_live)
+    return walk.number
 
 
 def _first_record(directory: Path) -> int:

@@ -5,26 +5,25 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from audit.findings import Findings
 from audit.merkle import root_of
 from audit.seal import Seal, is_seal_true
-from audit.signing import chain_name
 from audit.store_rows import ChainedRecord
 from audit.store_seals import Link, leaves_of
+from audit.trust import KeysInTurn, Trust
 
 
 class SealWalk:
     """Takes records in the order of their chains: `record` for each, `end` behind the last.
 
-    Seals of the chains of `key` must bear its signature; without a key, or for chains of other keys, roots alone are
-    looked at, and a note says so. Seals whose records retention has dropped can't be held against anything.
+    Seals must bear a signature of the keys that count for their chain; where none does, roots alone are looked at, and
+    a note says so. Seals whose records retention has dropped can't be held against anything.
     """
 
     def __init__(
-        self, seals: Sequence[Seal], key: Ed25519PublicKey | None, has_dropped: bool, findings: Findings
+        self, seals: Sequence[Seal], trust: Trust, has_dropped: bool, findings: Findings, where: str = "store"
     ) -> None:
+        self._where = where
         self._has_dropped = has_dropped
         self._findings = findings
         self._seals: dict[str, list[Seal]] = defaultdict(list)
@@ -33,7 +32,7 @@ class SealWalk:
         self._chain = ""
         self._links: list[Link] = []
         for chain, own in self._seals.items():
-            self._check_seals(chain, own, key)
+            self._check_seals(chain, own, trust)
 
     def record(self, chained: ChainedRecord) -> None:
         if chained.chain != self._chain:
@@ -64,23 +63,26 @@ class SealWalk:
             return
         behind = links[-1].number + 1 if links else seal.first
         if behind <= seal.last:
-            self._findings.add(f"store {seal.chain}", behind, "", f"to {seal.last} are missing: they were sealed")
+            self._findings.add(
+                f"{self._where} {seal.chain}", behind, "", f"to {seal.last} are missing: they were sealed"
+            )
         elif root_of(leaves_of(links, seal.first, seal.last)).hex() != seal.root:
             self._add(seal, f"to {seal.last} are not those that were sealed")
 
-    def _check_seals(self, chain: str, own: Sequence[Seal], key: Ed25519PublicKey | None) -> None:
-        is_own = key is not None and chain.partition("/")[0] == chain_name(key, 0).partition("/")[0]
-        if not is_own:
+    def _check_seals(self, chain: str, own: Sequence[Seal], trust: Trust) -> None:
+        keys = trust.keys_of(chain)
+        if keys is None:
             self._findings.notes.append(
-                f"store {chain}: the seals are of another key, their signatures weren't checked"
+                f"{self._where} {chain}: the seals are of another key, their signatures weren't checked"
             )
+        in_turn = KeysInTurn(keys or ())
         behind = own[0].first if self._has_dropped else 1
         for seal in own:
-            if is_own and key is not None and not is_seal_true(seal, key):
+            if keys is not None and not in_turn.is_true(lambda key, seal=seal: is_seal_true(seal, key)):  # type: ignore[misc]
                 self._add(seal, f"to {seal.last} have a seal with a false signature")
             if seal.first > behind:
                 self._add(seal, f"to {seal.last} are sealed, and {behind} to {seal.first - 1} before them are not")
             behind = seal.last + 1
 
     def _add(self, seal: Seal, message: str) -> None:
-        self._findings.add(f"store {seal.chain}", seal.first, "", message)
+        self._findings.add(f"{self._where} {seal.chain}", seal.first, "", message)

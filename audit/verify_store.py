@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from audit.findings import Findings
 from audit.record import NO_HASH, body_of, hash_of
+from audit.seal import Seal
 from audit.store import Store
+from audit.store_heads import StoreHeads
 from audit.store_rows import ChainedRecord
 from audit.store_seals import StoreSeals
+from audit.trust import Trust
+from audit.verify_heads import Head, HeadWalk
 from audit.verify_seals import SealWalk
 
 _HASH_BYTES = 32
@@ -47,38 +50,68 @@ class StoredTail:
 
 
 async def verify_store(
-    store: Store, tails: dict[str, StoredTail], findings: Findings, key: Ed25519PublicKey | None = None
-) -> None:
+    store: Store, tails: dict[str, StoredTail], findings: Findings, trust: Trust, heads: Sequence[Head] = ()
+) -> dict[str, int]:
     """Walks every chain in the store, and fills the tails of those that a journal is to be compared with.
 
-    `key` verifies the seals of its own chains.
-
+    `heads`: others than those in the store. Gives the number of each chain's last record.
     Raises StoreError or StoreUnreachableError.
     """
     has_dropped = await store.has_dropped()
     for tail in tails.values():
         tail.may_lack = has_dropped
-    walk = SealWalk(await StoreSeals(store).all(), key, has_dropped, findings)
-    before: ChainedRecord | None = None
+    newest = (await StoreHeads(store).newest()).items()
+    own = [Head(chain, head, "the head in the store") for chain, head in newest if trust.keys_of(chain) is not None]
+    seals = await StoreSeals(store).all()
+    walk = ChainWalk(trust, [*own, *heads], seals, has_dropped, findings)
     async for chained in store.read_chain():
-        if before is not None and before.chain != chained.chain:
-            before = None
-        _check_link(before, chained, has_dropped, findings)
         walk.record(chained)
         if chained.chain in tails:
             tails[chained.chain].put(chained)
         findings.store_records += 1
-        before = chained
-    walk.end()
+    return walk.end()
 
 
-def _check_link(before: ChainedRecord | None, chained: ChainedRecord, has_dropped: bool, findings: Findings) -> None:
-    record = chained.record
-    message = _first_fault(before, chained, has_dropped)
-    if message is not None:
-        findings.add(f"store {chained.chain}", chained.sequence, record.id, message)
-    elif before is None and chained.sequence > 1:
-        findings.notes.append(f"store {chained.chain} begins at record {chained.sequence}: retention dropped the rest")
+class ChainWalk:
+    """Takes records in the order of their chains, `where` they are: `record` for each, `end` behind the last."""
+
+    def __init__(
+        self,
+        trust: Trust,
+        heads: Sequence[Head],
+        seals: Sequence[Seal],
+        has_dropped: bool,
+        findings: Findings,
+        where: str = "store",
+    ) -> None:
+        self._has_dropped = has_dropped
+        self._findings = findings
+        self._where = where
+        self._heads = HeadWalk(heads, trust, findings, where)
+        self._seals = SealWalk(seals, trust, has_dropped, findings, where)
+        self._before: ChainedRecord | None = None
+
+    def record(self, chained: ChainedRecord) -> None:
+        if self._before is not None and self._before.chain != chained.chain:
+            self._before = None
+        self._check_link(chained)
+        self._seals.record(chained)
+        self._heads.record(chained)
+        self._before = chained
+
+    def end(self) -> dict[str, int]:
+        """The number of each chain's last record."""
+        self._seals.end()
+        self._heads.end()
+        return self._heads.ends
+
+    def _check_link(self, chained: ChainedRecord) -> None:
+        record, place = chained.record, f"{self._where} {chained.chain}"
+        message = _first_fault(self._before, chained, self._has_dropped)
+        if message is not None:
+            self._findings.add(place, chained.sequence, record.id, message)
+        elif self._before is None and chained.sequence > 1:
+            self._findings.notes.append(f"{place} begins at record {chained.sequence}: retention dropped the rest")
 
 
 def _first_fault(before: ChainedRecord | None, chained: ChainedRecord, has_dropped: bool) -> str | None:

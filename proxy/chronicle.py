@@ -38,12 +38,14 @@ class Chronicle:
         self._journal = journal
 
     @classmethod
-    async def open(cls, directory: Path, number: int = WORKER) -> Chronicle:
-        """Waits a moment for a former process to end. Raises JournalError, JournalInUseError when it doesn't."""
+    async def open(cls, directory: Path, number: int = WORKER, signing_key: bytes | None = None) -> Chronicle:
+        """Waits a moment for a former process to end. Raises JournalError, JournalInUseError when it doesn't,
+        SigningKeyError or CorruptJournalError.
+        """
         until = time.monotonic() + FORMER_S
         while True:
             try:
-                return cls(await asyncio.to_thread(Journal.open, directory, number, segment_bytes=_SEGMENT_BYTES))
+                return cls(await asyncio.to_thread(_opened, directory, number, signing_key))
             except JournalInUseError:
                 if time.monotonic() > until:
                     raise
@@ -70,3 +72,7 @@ class Chronicle:
 
     async def close(self) -> None:
         await asyncio.to_thread(self._journal.close)
+
+
+def _opened(directory: Path, number: int, signing_key: bytes | None) -> Journal:
+    return Journal.open(directory, number, segment_bytes=_SEGMENT_BYTES, signing_key=signing_key)

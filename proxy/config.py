@@ -234,12 +234,16 @@ def _anchored(config: Config, base: Path) -> Config:
     bus = config.audit.bus and config.audit.bus.model_copy(
         update={name: at(getattr(config.audit.bus, name)) for name in _BUS_FILES}
     )
+    key = config.audit.signing_key
+    if key is not None and key.startswith("file:"):
+        key = f"file:{base / key.removeprefix('file:')}"
+    audit = {"directory": at(config.audit.directory), "bus": bus, "signing_key": key}
     return config.model_copy(
         update={
             "tls": config.tls.model_copy(update=tls),
             "databases": databases,
             "policies": at(config.policies),
-            "audit": config.audit.model_copy(update={"directory": at(config.audit.directory), "bus": bus}),
+            "audit": config.audit.model_copy(update=audit),
         }
     )
 

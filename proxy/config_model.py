@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, Literal
@@ -25,6 +26,7 @@ from proxy.dsn import Upstream, check_for_store, parse_dsn
 
 DEFAULT_LISTEN: Final = "127.0.0.1:6432"
 DEFAULT_ADMIN: Final = "127.0.0.1:9187"
+_LEAST_JOURNAL: Final = 64 << 20  # bytes for each worker: some segments
 
 
 class ConfigError(Exception):
@@ -171,7 +173,11 @@ class Bus(_Keys):
 
 
 class Audit(_Keys):
-    """`store` None means the embedded PostgreSQL, with a `bus` none at all. `retention_days` None keeps all records."""
+    """`store` None means the embedded PostgreSQL, with a `bus` none at all. `retention_days` None keeps all records.
+
+    `signing_key`: `env:NAME` or `file:PATH`; None: the key stands in `directory`. `journal_limit`: bytes of all
+    journals together, None as many as the disk holds.
+    """
 
     directory: Path = Path("var/journal")
     store: str | None = Field(default=None, repr=False)
@@ -179,6 +185,15 @@ class Audit(_Keys):
     sql_text: SqlText = SqlText.FULL
     retention_days: int | None = Field(default=90, ge=1, le=36_500)
     bus: Bus | None = None
+    signing_key: str | None = None
+    journal_limit: Bytes | None = Field(default=None, ge=_LEAST_JOURNAL)
+
+    @field_validator("signing_key")
+    @classmethod
+    def _is_a_place(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"(env|file):.+", value):
+            raise ValueError("write env:NAME or file:PATH; the key itself has no place here")
+        return value
 
     @field_validator("store")
     @classmethod
@@ -238,6 +253,15 @@ class Config(_Keys):
     audit: Audit = Audit()
     keys: Keys = Keys()
     workers: Workers = 1
+
+    @model_validator(mode="after")
+    def _has_room_for_journals(self) -> Config:
+        limit = self.audit.journal_limit
+        if limit is not None and limit < self.workers * _LEAST_JOURNAL:
+            raise ValueError(
+                f"audit.journal_limit: {self.workers} workers need {self.workers * _LEAST_JOURNAL >> 20}MiB"
+            )
+        return self
 
     @field_validator("databases")
     @classmethod

@@ -13,9 +13,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
-from audit.errors import AuditError
-from audit.journal import Journal
-from audit.signing import load_or_make_signer
+from audit.checkpoints import FILE_NAME as WRITTEN_LAST
+from audit.errors import AuditError, JournalInUseError
+from audit.journal import Journal, worker_directory
+from audit.signing_key import load_or_make_signer
 from proxy.metrics import ShippingState
 from proxy.store_keeping import StoreKeeping
 from proxy.waiting_time import WaitingTime
@@ -24,6 +25,7 @@ from proxy.ways import Carrier, Load, StoreWay, Way
 _RETRY_S: Final = 2.0
 _LAST_SHIPPING_S: Final = 5.0
 _LOOK_S: Final = 1.0
+_LOOK_FOR_LEFT_S: Final = 5.0
 _NOT_ASKED: Final = "not asked yet"
 
 log = logging.getLogger("pgwarden.supervisor")
@@ -52,7 +54,8 @@ class Shipping:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._waiting: dict[int, WaitingTime] = {}
         self._waiting_s: dict[int, float] = {}
-        self._looking: asyncio.Task[None] | None = None
+        self._seen: dict[int, float] = {}  # when journals that nobody has open were written last
+        self._looking: list[asyncio.Task[None]] = []
 
     @property
     def state(self) -> ShippingState:
@@ -99,11 +102,8 @@ class Shipping:
         await asyncio.to_thread(self._prepare)
         if self._keeping is not None:
             self._keeping.start()
-        self._looking = asyncio.create_task(self._look_at_waiting(), name="waiting time")
-        self._looking.add_done_callback(_tell_failure)
-        for number in self._numbers():
-            if number > workers:
-                self._begin(number, self._ship_left(number))
+        self._look("waiting time", self._look_at_waiting())
+        self._look("journals that were left", self._look_for_left(workers))
 
     def take(self, worker: int) -> None:
         """Its journal has been recovered: records are shipped from now on."""
@@ -117,7 +117,7 @@ class Shipping:
 
     async def stop(self) -> None:
         """When all workers have ended: ships the last records, if they are taken at once, else the next start."""
-        tasks = [*self._tasks.values(), *([] if self._looking is None else [self._looking])]
+        tasks = [*self._tasks.values(), *(self._looking)]
         is_ready = not self._is_straight or (self._keeping is not None and self._keeping.is_ready)
         for task in tasks:
             task.cancel()
@@ -127,13 +127,18 @@ class Shipping:
         if is_ready:
             await asyncio.gather(*(_ship_rest(load) for load in self._loads.values()))
 
+    def _look(self, name: str, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(_tell_failure)
+        self._looking.append(task)
+
     def _begin(self, worker: int, work: Coroutine[None, None, None]) -> None:
         task = self._tasks[worker] = asyncio.create_task(work, name=f"the shipper of worker {worker}")
         task.add_done_callback(_tell_failure)
 
     def _prepare(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        load_or_make_signer(self._directory)
+        load_or_make_signer(self._directory, self._way.signing_key)
 
     def _numbers(self) -> list[int]:
         names = (folder.name for folder in self._directory.glob("worker-*") if folder.is_dir())
@@ -145,14 +150,19 @@ class Shipping:
     async def _ship_left(self, worker: int) -> None:
         """Recovers the journal of a worker that there is no longer, and ships until it is empty."""
         try:
-            journal = await asyncio.to_thread(Journal.open, self._directory, worker)
+            key = self._way.signing_key
+            journal = await asyncio.to_thread(Journal.open, self._directory, worker, signing_key=key)
             await asyncio.to_thread(journal.close)
+        except JournalInUseError:
+            return  # a command that hasn't ended yet: the next look finds it
         except AuditError as error:
+            self._seen[worker] = self._written_at(worker)
             log.error("what a worker of earlier left can't be shipped: %s", error, extra={"fields": {"worker": worker}})
             return
         position = journal.position
         await self._with_carrier(worker, _ship_all, lambda: position)
         self._loads.pop(worker, None)
+        self._seen[worker] = self._written_at(worker)
 
     async def _with_carrier(
         self,
@@ -173,6 +183,22 @@ class Shipping:
     @property
     def _is_straight(self) -> bool:
         return isinstance(self._way, StoreWay)
+
+    async def _look_for_left(self, workers: int) -> None:
+        """What workers beyond ours left at an earlier start, and what commands leave while we run."""
+        while True:
+            for number in self._numbers():
+                is_over = number not in self._tasks or self._tasks[number].done()
+                if number > workers and is_over and self._seen.get(number) != self._written_at(number):
+                    self._begin(number, self._ship_left(number))
+            await asyncio.sleep(_LOOK_FOR_LEFT_S)
+
+    def _written_at(self, worker: int) -> float:
+        """Changes whenever somebody has closed that journal."""
+        try:
+            return (worker_directory(self._directory, worker) / WRITTEN_LAST).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
 
     async def _look_at_waiting(self) -> None:
         while True:
@@ -207,3 +233,4 @@ async def _ship_all(carrier: Carrier) -> None:
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
+    await carrier.ship_available()  # sealed at once: nothing follows

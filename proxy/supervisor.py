@@ -35,6 +35,7 @@ from proxy.demo.shop import ensure_shop
 from proxy.embedded import EmbeddedServer
 from proxy.inheritance import FORMER_S, Inheritance
 from proxy.key_keeping import KeyKeeping
+from proxy.key_source import read_key
 from proxy.key_watch import KeyWatch
 from proxy.logs import LogFormat
 from proxy.metrics import Memory, Metrics
@@ -252,11 +253,12 @@ class Supervisor:
 
     async def _start_shipping(self, store_dsn: str) -> None:
         audit = self._config.audit
-        way = StoreWay(store_dsn) if audit.bus is None else BusWay(audit.bus.settings)
+        key = read_key(audit.signing_key, self._environment)
+        way = StoreWay(store_dsn, key) if audit.bus is None else BusWay(audit.bus.settings, key)
         shipping = Shipping(audit.directory, way, self._written, store_dsn, audit.retention_days)
         self._shipping = shipping
         self._stack.push_async_callback(shipping.stop)
-        self._chronicle = await Chronicle.open(audit.directory)
+        self._chronicle = await Chronicle.open(audit.directory, signing_key=key)
         self._stack.push_async_callback(self._chronicle.close)
         await shipping.start(self._config.workers)
         shipping.take(OWN_JOURNAL)

@@ -56,13 +56,16 @@ class StoreWay:
 
     name: Final = "store"
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, signing_key: bytes | None = None) -> None:
+        """`signing_key`: the PEM of a key that doesn't stand in the journal's folder."""
         self._dsn = dsn
+        self.signing_key = signing_key
 
     def load(self, directory: Path, worker: int, written: Written) -> Load:
-        """Raises JournalError or OSError."""
+        """Raises AuditError or OSError."""
         store = Store(self._dsn)
-        return Load(Shipper(directory, worker, store, written_position=written), store, written)
+        shipper = Shipper(directory, worker, store, written_position=written, signing_key=self.signing_key)
+        return Load(shipper, store, written)
 
 
 class BusWay:
@@ -70,7 +73,9 @@ class BusWay:
 
     name: Final = "bus"
 
-    def __init__(self, settings: BusSettings) -> None:
+    def __init__(self, settings: BusSettings, signing_key: bytes | None = None) -> None:
+        """`signing_key`: as of StoreWay."""
+        self.signing_key = signing_key
         try:
             from audit.bus import Bus
             from audit.publisher import Publisher
@@ -82,9 +87,10 @@ class BusWay:
         self._settings = settings
 
     def load(self, directory: Path, worker: int, written: Written) -> Load:
-        """Raises JournalError or OSError."""
+        """Raises AuditError or OSError."""
         bus = self._bus(self._settings)
-        return Load(self._publisher(directory, worker, bus, written_position=written), bus, written)
+        publisher = self._publisher(directory, worker, bus, written_position=written, signing_key=self.signing_key)
+        return Load(publisher, bus, written)
 
 
 Way = StoreWay | BusWay

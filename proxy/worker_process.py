@@ -31,6 +31,7 @@ from proxy.control import Begin, CancelKnown, CatalogChanged, Channel, Drain, Fa
 from proxy.garbage import settle
 from proxy.inheritance import FORMER_S, Inheritance
 from proxy.key_ring import KeyRing
+from proxy.key_source import read_key
 from proxy.logs import LogFormat, set_up
 from proxy.loop import loop_factory
 from proxy.net.places import inherited
@@ -236,12 +237,20 @@ class WorkerProcess:
 
 
 async def _opened_journal(config: Config, number: int) -> Journal:
-    """Raises JournalError. A worker whose supervisor was killed may need a moment to end."""
+    """Raises AuditError or ConfigError. A worker whose supervisor was killed may need a moment to end."""
     audit = config.audit
+    key = read_key(audit.signing_key, os.environ)
     until = time.monotonic() + FORMER_S
     while True:
         try:
-            return await asyncio.to_thread(Journal.open, audit.directory, number, durability=audit.durability)
+            return await asyncio.to_thread(
+                Journal.open,
+                audit.directory,
+                number,
+                durability=audit.durability,
+                signing_key=key,
+                limit_bytes=audit.journal_limit and audit.journal_limit // config.workers,
+            )
         except JournalInUseError:
             if time.monotonic() > until:
                 raise

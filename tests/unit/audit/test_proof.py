@@ -19,11 +19,13 @@ from audit.errors import ProofError
 from audit.merkle import root_of
 from audit.proof import checked_record, encode_proof, make_proof
 from audit.record import NO_HASH, Record, ShadowDecision, Stage, Verdict, body_of, completed, hash_of
+from audit.ring import Ring, first_entry
 from audit.seal import Seal, sealed
 from audit.signing import Signer
 
 SCRIPT = Path(__file__).parents[3] / "deploy" / "check_proof.py"
-SIGNER = Signer(Ed25519PrivateKey.generate())
+KEY = Ed25519PrivateKey.generate()
+SIGNER = Signer(KEY, Ring((first_entry(KEY, 0),)))
 FIRST = 41
 CHAIN = "0123456789abcdef/1"
 KINDS: list[dict[str, Any]] = [

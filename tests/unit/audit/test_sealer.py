@@ -18,7 +18,8 @@ from audit.seal import is_seal_true
 from audit.sealer import Sealer
 from audit.shipped import ShippedPosition, read_shipped
 from audit.shipper import Shipper
-from audit.signing import PUBLIC_KEY_FILE, chain_name, load_or_make_signer, load_public_key
+from audit.signing import PUBLIC_KEY_FILE, load_public_key
+from audit.signing_key import load_or_make_signer
 from audit.store import Store
 from audit.store_seals import StoreSeals
 from audit.verify import verify
@@ -43,8 +44,7 @@ async def unsealed(directory: Path, store: Store, store_dsn: str, statements: in
 
 def sealer_of(directory: Path, store: Store, clock: TickingClock, **options: int) -> Sealer:
     signer = load_or_make_signer(directory)
-    chain = chain_name(signer.private_key.public_key(), 0)
-    return Sealer(chain, StoreSeals(store), signer, clock, **options)
+    return Sealer(signer.chain(0), StoreSeals(store), lambda: signer, clock, **options)
 
 
 async def places(store: Store) -> list[tuple[int, int]]:
@@ -186,7 +186,7 @@ async def test_a_seal_of_another_key_is_told_and_its_roots_are_checked(
     report = await verify(tmp_path / "one", store)
     assert report.problems == ()
     assert sum("of another key" in note for note in report.notes) == 1
-    chain = chain_name(load_public_key(tmp_path / "other" / PUBLIC_KEY_FILE), 0)
+    chain = load_or_make_signer(tmp_path / "other").chain(0)
     await execute(store_dsn, f"UPDATE pgwarden.seals SET root = hash WHERE chain = '{chain}'")
     assert "not those that were sealed" in str((await verify(tmp_path / "one", store)).problems[0])
 

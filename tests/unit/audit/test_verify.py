@@ -202,7 +202,7 @@ async def test_a_replaced_key_is_found_by_who_kept_the_old_one(tmp_path: Path) -
     other = tmp_path / "other"
     fill(other, statements=5)
     assert (await verify(other)).ok
-    assert not (await verify(other, None, kept)).ok
+    assert not (await verify(other, None, [kept])).ok
 
 
 async def test_an_edited_header_is_found(tmp_path: Path) -> None:

@@ -64,7 +64,8 @@ async def test_records_removed_from_the_stores_end_are_missed(tmp_path: Path, st
     await ship(tmp_path, store)
     await execute(store_dsn, "DELETE FROM pgwarden.records WHERE sequence > 15")
     report = await verify(tmp_path, store)
-    by_seal, *by_journal = report.problems
+    by_seal, by_head, *by_journal = report.problems
+    assert "the head in the store names the last" in by_head.message
     assert (by_seal.chain[:6], by_seal.record, by_seal.message) == ("store ", 16, "to 20 are missing: they were sealed")
     assert [(problem.chain, problem.record) for problem in by_journal] == [
         ("worker-000", number) for number in range(16, 21)

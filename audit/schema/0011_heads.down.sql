@@ -1,0 +1,1 @@
+DROP TABLE pgwarden.heads, pgwarden.signing_keys;
