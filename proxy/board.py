@@ -70,7 +70,7 @@ class Board:
     @classmethod
     def make(cls, workers: int) -> Board:
         """All zeros, and no worker takes links yet. Raises OSError."""
-        file = _anonymous_file()
+        file = anonymous_file()
         os.ftruncate(file, _bytes_of(workers))
         board = cls(file, workers)
         for worker in range(1, workers + 1):
@@ -270,7 +270,8 @@ def key_of(name: str) -> tuple[int, int]:
     return first or 1, second
 
 
-def _anonymous_file() -> int:
+def anonymous_file() -> int:
+    """A file that processes share by its descriptor, and nobody finds by a name. Raises OSError."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("pgwarden")
     with tempfile.TemporaryFile() as file:

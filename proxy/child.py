@@ -77,7 +77,7 @@ class Child:
                 *given.arguments(),
                 stdin=asyncio.subprocess.DEVNULL,
                 env=dict(self._environment),
-                pass_fds=(its_end.fileno(), its_lifeline, given.board, *(file for file, _ in given.doors)),
+                pass_fds=(its_end.fileno(), its_lifeline, given.board, given.lanes, *(file for file, _ in given.doors)),
             )
         finally:
             its_end.close()

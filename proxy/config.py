@@ -8,7 +8,7 @@ It reads files; it must not start anything, and it knows nothing of policies. `c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +29,7 @@ from proxy.config_model import (
     DEFAULT_LISTEN,
     Admin,
     Audit,
+    BulkLane,
     Bus,
     ClientCertificates,
     Config,
@@ -36,6 +37,8 @@ from proxy.config_model import (
     Database,
     Keepalive,
     Keys,
+    Lane,
+    Lanes,
     Limits,
     Pool,
     PoolMode,
@@ -217,6 +220,12 @@ def _known_keys(path: Path_) -> list[str]:
             return list(Bus.model_fields)
         case ("databases", _, "pool"):
             return list(Pool.model_fields)
+        case ("databases", _, "lanes"):
+            return list(Lanes.model_fields)
+        case ("databases", _, "lanes", "interactive"):
+            return list(Lane.model_fields)
+        case ("databases", _, "lanes", "bulk"):
+            return list(BulkLane.model_fields)
         case (section,) if section in _SECTIONS:
             return list(_SECTIONS[section].model_fields)
     return list(Config.model_fields)
@@ -228,7 +237,9 @@ def _anchored(config: Config, base: Path) -> Config:
 
     tls = {name: at(getattr(config.tls, name)) for name in ("certificate", "key", "client_ca")}
     databases = config.databases and {
-        name: database.model_copy(update={"password_file": at(database.password_file)})
+        name: database.model_copy(
+            update={"password_file": at(database.password_file), "lanes": _lanes_at(database, at)}
+        )
         for name, database in config.databases.items()
     }
     bus = config.audit.bus and config.audit.bus.model_copy(
@@ -248,6 +259,14 @@ def _anchored(config: Config, base: Path) -> Config:
     )
 
 
+def _lanes_at(database: Database, at: Callable[[Path | None], Path | None]) -> Lanes | None:
+    lanes = database.lanes
+    if lanes is None:
+        return None
+    bulk = lanes.bulk.model_copy(update={"password_file": at(lanes.bulk.password_file)})
+    return lanes.model_copy(update={"bulk": bulk})
+
+
 def _checked(config: Config, text: _Yaml) -> Config:
     """Files that must be there are looked at now: a typo is found at start and not by the first client."""
     wanted: list[tuple[Path_, Path | None]] = [
@@ -255,6 +274,9 @@ def _checked(config: Config, text: _Yaml) -> Config:
     ]
     for name, database in (config.databases or {}).items():
         wanted.append((("databases", name, "password_file"), database.password_file))
+        if database.lanes is not None:
+            key = ("databases", name, "lanes", "bulk", "password_file")
+            wanted.append((key, database.lanes.bulk.password_file))
     for name in _BUS_FILES if config.audit.bus is not None else ():
         wanted.append((("audit", "bus", name), getattr(config.audit.bus, name)))
     missing = [(key, path) for key, path in wanted if path is not None and not path.is_file()]
@@ -313,6 +335,7 @@ __all__ = [
     "Address",
     "Admin",
     "Audit",
+    "BulkLane",
     "ClientCertificates",
     "Config",
     "ConfigError",
@@ -320,6 +343,8 @@ __all__ = [
     "DsnError",
     "Keepalive",
     "Keys",
+    "Lane",
+    "Lanes",
     "Limits",
     "Pool",
     "PoolMode",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -113,12 +113,70 @@ class Pool(_Keys):
         return self
 
 
+class Lane(_Keys):
+    """A workload lane. `concurrency`: statements at once, of all workers; so many more wait, and so long at most."""
+
+    concurrency: int | None = Field(default=None, ge=1, le=10_000)
+    queue: int = Field(default=100, ge=0, le=100_000)
+    wait: Seconds = 60.0
+
+    @model_validator(mode="after")
+    def _has_a_queue(self) -> Self:
+        given = sorted(self.model_fields_set & {"queue", "wait"})
+        if given and self.concurrency is None:
+            raise ValueError(f"{', '.join(given)}: of no use without concurrency, as nobody ever waits")
+        return self
+
+
+class BulkLane(Lane):
+    """What makes a statement bulk work, and where it may go: `upstream`, a server that takes no writes.
+
+    `copies`: COPY is bulk work. `plan_units` and `rows`: from so many on, as the planner estimates them.
+    """
+
+    users: tuple[str, ...] = ()
+    applications: tuple[str, ...] = ()
+    copies: bool = True
+    plan_units: float | None = Field(default=None, gt=0)
+    rows: int | None = Field(default=None, ge=1)
+    upstream: str | None = Field(default=None, repr=False)
+    password_file: Path | None = None
+    fall_back: bool = True
+
+    @field_validator("upstream")
+    @classmethod
+    def _is_readable(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_dsn(value)
+        return value
+
+    @model_validator(mode="after")
+    def _has_a_server(self) -> Self:
+        given = sorted(self.model_fields_set & {"password_file", "fall_back"})
+        if given and self.upstream is None:
+            raise ValueError(f"{', '.join(given)}: of no use without upstream")
+        return self
+
+    def read_server(self) -> Upstream:
+        """As `Database.read_server`; there is an upstream. Raises ConfigError."""
+        assert self.upstream is not None
+        return _with_password(self.upstream, self.password_file)
+
+
+class Lanes(_Keys):
+    """Where this key stands, each statement is in one of both; without `concurrency` nobody waits there."""
+
+    interactive: Lane = Lane()
+    bulk: BulkLane = BulkLane()
+
+
 class Database(_Keys):
     """One database that clients may name. `server` is where it really is, with the password filled in."""
 
     upstream: str = Field(repr=False)
     password_file: Path | None = None
     pool: Pool = Pool()
+    lanes: Lanes | None = None
 
     @field_validator("upstream")
     @classmethod
@@ -133,13 +191,13 @@ class Database(_Keys):
 
     def read_server(self) -> Upstream:
         """The password file is read anew: a rotated password counts for the next connection. Raises ConfigError."""
-        upstream = parse_dsn(self.upstream)
-        if self.password_file is None:
-            return upstream
-        try:
-            return upstream.with_password(self.password_file.read_text("utf-8").rstrip("\r\n"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError([f"password_file {self.password_file}: {reason_of(error)}"]) from None
+        return _with_password(self.upstream, self.password_file)
+
+    @model_validator(mode="after")
+    def _can_go_elsewhere(self) -> Self:
+        if self.lanes is not None and self.lanes.bulk.upstream is not None and self.pool.mode is PoolMode.SESSION:
+            raise ValueError("lanes.bulk.upstream needs pool: {mode: transaction}, else a session has one server")
+        return self
 
 
 class Bus(_Keys):
@@ -269,6 +327,16 @@ class Config(_Keys):
         if value is not None and not value:
             raise ValueError("name at least one database, or leave the key out to use the embedded one")
         return value
+
+
+def _with_password(dsn: str, file: Path | None) -> Upstream:
+    upstream = parse_dsn(dsn)
+    if file is None:
+        return upstream
+    try:
+        return upstream.with_password(file.read_text("utf-8").rstrip("\r\n"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"password_file {file}: {reason_of(error)}"]) from None
 
 
 def reason_of(error: OSError | UnicodeDecodeError) -> str:

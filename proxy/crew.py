@@ -19,6 +19,7 @@ from proxy.child import Child, ChildEndedError
 from proxy.config import ConfigError
 from proxy.control import Begin, Order, Question
 from proxy.inheritance import Inheritance
+from proxy.lane_board import LaneBoard
 from proxy.tallies import OF_NOW, Tallies, added_up
 
 _FIRST_BACKOFF_S: Final = 0.1
@@ -42,9 +43,11 @@ class Crew:
         born_with: Sequence[Inheritance],
         environment: Mapping[str, str],
         board: Board,
+        lanes: LaneBoard,
         on_change: Callable[[int, bool], None],
     ) -> None:
         self._board = board
+        self._lanes = lanes
         self._on_change = on_change
         self.children = [Child(given, environment, self._pass_on) for given in born_with]
         self._begin: Begin | None = None
@@ -156,6 +159,7 @@ class Crew:
         ended = {"of_worker": child.number, "by": signal.Signals(-code).name if code < 0 else f"exit code {code}"}
         log.log(logging.INFO if code == 0 else logging.ERROR, "a worker has ended", extra={"fields": ended})
         self._board.forget(child.number)
+        self._lanes.forget(child.number)
         self._retired.append(child.state.tallies | dict.fromkeys(OF_NOW, 0) | (_NO_LOADS if child.number != 1 else {}))
         self._retired[:] = [added_up(self._retired).values()]
         child.state = control.State(position=child.state.position)

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from proxy.tallies import ADDED_US, TOTAL_US, Tallies
+from proxy.tallies import ADDED_US, TOTAL_US, WAIT_US, Tallies
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ class Metrics(Collector):
         yield _counts("estimates", "Costs asked of the planner", "outcome", t.estimates)
         yield _gauge("sessions", "Sessions open now", t.sessions)
         yield from _of_pools(t)
+        yield from _of_lanes(t)
         yield _counts("logins", "Logins by outcome", "outcome", {"ok": t.logins_ok, "failed": t.logins_failed})
         yield from self._of_memory()
         loads = {"ok": t.policy_loads_ok, "failed": t.policy_loads_failed}
@@ -100,6 +101,23 @@ def _of_pools(t: Tallies) -> Iterable[Metric]:
     yield _counts("pool_pins", "Server links that sessions took for themselves", "reason", t.pool_pins)
 
 
+def _of_lanes(t: Tallies) -> Iterable[Metric]:
+    """Workload lanes."""
+    running = {"interactive": t.interactive_running, "bulk": t.bulk_running}
+    yield _gauges("lane_running", "Statements that hold a place in a workload lane", "lane", running)
+    waiting = {"interactive": t.interactive_waiting, "bulk": t.bulk_waiting}
+    yield _gauges("lane_waiting", "Statements that wait for a place in a workload lane", "lane", waiting)
+    turned_away = {"interactive": t.interactive_turned_away, "bulk": t.bulk_turned_away}
+    text = "Statements refused because a workload lane's queue was full, or the wait too long"
+    yield _counts("lane_turned_away", text, "lane", turned_away)
+    waits = {
+        "interactive": (t.interactive_waits, t.interactive_waited_us),
+        "bulk": (t.bulk_waits, t.bulk_waited_us),
+    }
+    yield _histograms("lane_wait_seconds", "Waiting for a place in a limited workload lane", "lane", WAIT_US, waits)
+    yield _count("lane_elsewhere", "Bulk statements sent to the lane's own server", t.bulk_elsewhere)
+
+
 def _count(name: str, text: str, value: float) -> Metric:
     return CounterMetricFamily(f"pgwarden_{name}", text, value)
 
@@ -115,8 +133,28 @@ def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(f"pgwarden_{name}", text, value)
 
 
+def _gauges(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:
+    family = GaugeMetricFamily(f"pgwarden_{name}", text, labels=[label])
+    for value, count in values.items():
+        family.add_metric([value], count)
+    return family
+
+
 def _histogram(name: str, text: str, bounds_us: tuple[int, ...], counts: list[int], sum_us: int) -> Metric:
+    return HistogramMetricFamily(f"pgwarden_{name}", text, _buckets(bounds_us, counts), sum_us / 1e6)
+
+
+def _histograms(
+    name: str, text: str, label: str, bounds_us: tuple[int, ...], values: Mapping[str, tuple[list[int], int]]
+) -> Metric:
+    """`values`: counts and their sum in microseconds, by label."""
+    family = HistogramMetricFamily(f"pgwarden_{name}", text, labels=[label])
+    for value, (counts, sum_us) in values.items():
+        family.add_metric([value], _buckets(bounds_us, counts), sum_us / 1e6)
+    return family
+
+
+def _buckets(bounds_us: tuple[int, ...], counts: list[int]) -> list[tuple[str, float]]:
     """Prometheus's buckets hold what the ones before them hold, too."""
     ends = [*(str(bound / 1e6) for bound in bounds_us), "+Inf"]
-    buckets = list(zip(ends, accumulate(counts), strict=True))
-    return HistogramMetricFamily(f"pgwarden_{name}", text, buckets, sum_us / 1e6)
+    return list(zip(ends, accumulate(counts), strict=True))

@@ -37,11 +37,13 @@ from proxy.inheritance import FORMER_S, Inheritance
 from proxy.key_keeping import KeyKeeping
 from proxy.key_source import read_key
 from proxy.key_watch import KeyWatch
+from proxy.lane_board import LaneBoard
 from proxy.logs import LogFormat
 from proxy.metrics import Memory, Metrics
 from proxy.net.places import Places
 from proxy.places import STORE_DATABASE, embedded_directory, needs_embedded, needs_embedded_store, upstreams_of
 from proxy.quotas import Quotas
+from proxy.server_links import lane_count
 from proxy.settings_text import settings_text
 from proxy.shipping import Shipping
 from proxy.tallies import Tallies
@@ -226,10 +228,12 @@ class Supervisor:
         workers = self._config.workers
         board = Board.make(workers)
         self._stack.callback(board.close)
+        lanes = LaneBoard.make(workers, lane_count(self._config))
+        self._stack.callback(lanes.close)
         doors = tuple((door.socket.fileno(), door.is_local) for door in places.doors)
-        given = Inheritance(0, workers, -1, -1, board.file, doors, self._log_format.value, self._log_level)
+        given = Inheritance(0, workers, -1, -1, board.file, lanes.file, doors, self._log_format.value, self._log_level)
         born_with = [replace(given, number=number) for number in range(1, workers + 1)]
-        crew = self._crew = Crew(born_with, self._environment, board, self._worker_changed)
+        crew = self._crew = Crew(born_with, self._environment, board, lanes, self._worker_changed)
         await crew.start()
         return crew
 

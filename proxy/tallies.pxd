@@ -31,6 +31,17 @@ cdef class Tallies:
     cdef public long long pool_waited_us
     cdef public long long pool_lent
     cdef public dict pool_pins
+    cdef public long long interactive_running
+    cdef public long long interactive_waiting
+    cdef public long long interactive_waited_us
+    cdef public list interactive_waits
+    cdef public long long interactive_turned_away
+    cdef public long long bulk_running
+    cdef public long long bulk_waiting
+    cdef public long long bulk_waited_us
+    cdef public list bulk_waits
+    cdef public long long bulk_turned_away
+    cdef public long long bulk_elsewhere
 
     cpdef count_statement(self, object verdict, long long duration_us, long long rows, long long bytes_out,
                           long long masked_cells)

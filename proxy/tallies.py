@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from audit.record import ShadowDecision, Verdict
 from policies.limits import Limit
+from proxy.work_lanes import WorkLane
 
 # The upper ends of the buckets in microseconds; what is longer than the last is in one bucket more.
 TOTAL_US: Final = (
@@ -34,6 +35,20 @@ TOTAL_US: Final = (
     300_000_000,
 )
 ADDED_US: Final = (50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000)
+WAIT_US: Final = (
+    1_000,
+    5_000,
+    10_000,
+    50_000,
+    100_000,
+    500_000,
+    1_000_000,
+    5_000_000,
+    10_000_000,
+    30_000_000,
+    60_000_000,
+    300_000_000,
+)
 
 ESTIMATES: Final = ("known", "made", "failed")
 FIELDS: Final = (
@@ -67,8 +82,29 @@ FIELDS: Final = (
     "pool_waited_us",
     "pool_lent",
     "pool_pins",
+    "interactive_running",
+    "interactive_waiting",
+    "interactive_waited_us",
+    "interactive_waits",
+    "interactive_turned_away",
+    "bulk_running",
+    "bulk_waiting",
+    "bulk_waited_us",
+    "bulk_waits",
+    "bulk_turned_away",
+    "bulk_elsewhere",
 )
-OF_NOW: Final = ("sessions", "pool_busy", "pool_idle", "pool_waiting")  # what a worker that has ended has none of
+# What a worker that has ended has none of.
+OF_NOW: Final = (
+    "sessions",
+    "pool_busy",
+    "pool_idle",
+    "pool_waiting",
+    "interactive_running",
+    "interactive_waiting",
+    "bulk_running",
+    "bulk_waiting",
+)
 PINS: Final = (
     "advisory_lock",
     "cursor",
@@ -85,6 +121,7 @@ PINS: Final = (
 _ALLOW: Final = Verdict.ALLOW
 _REWRITE: Final = Verdict.REWRITE
 _DENY: Final = Verdict.DENY
+_BULK: Final = WorkLane.BULK
 
 
 class Tallies:
@@ -121,6 +158,17 @@ class Tallies:
         self.pool_waited_us = 0
         self.pool_lent = 0
         self.pool_pins = dict.fromkeys(PINS, 0)
+        self.interactive_running = 0
+        self.interactive_waiting = 0
+        self.interactive_waited_us = 0
+        self.interactive_waits = [0] * (len(WAIT_US) + 1)
+        self.interactive_turned_away = 0
+        self.bulk_running = 0
+        self.bulk_waiting = 0
+        self.bulk_waited_us = 0
+        self.bulk_waits = [0] * (len(WAIT_US) + 1)
+        self.bulk_turned_away = 0
+        self.bulk_elsewhere = 0
 
     def values(self) -> dict[str, Any]:
         """All of them by name: integers, lists and dicts of integers."""
@@ -194,6 +242,39 @@ class Tallies:
 
     def count_pin(self, reason: str) -> None:
         self.pool_pins[reason] += 1
+
+    def count_running(self, lane: WorkLane, change: int) -> None:
+        """Statements in a workload lane, begun or ended."""
+        if lane is _BULK:
+            self.bulk_running += change
+        else:
+            self.interactive_running += change
+
+    def count_waiting(self, lane: WorkLane, change: int) -> None:
+        if lane is _BULK:
+            self.bulk_waiting += change
+        else:
+            self.interactive_waiting += change
+
+    def count_turn(self, lane: WorkLane, waited_us: int) -> None:
+        """A statement got its place in a lane that is limited."""
+        if lane is _BULK:
+            self.bulk_waited_us += waited_us
+            self.bulk_waits[bisect_left(WAIT_US, waited_us)] += 1
+        else:
+            self.interactive_waited_us += waited_us
+            self.interactive_waits[bisect_left(WAIT_US, waited_us)] += 1
+
+    def count_turned_away(self, lane: WorkLane) -> None:
+        """The lane's queue was full, or the wait too long."""
+        if lane is _BULK:
+            self.bulk_turned_away += 1
+        else:
+            self.interactive_turned_away += 1
+
+    def count_elsewhere(self) -> None:
+        """A bulk statement was sent to the lane's own server."""
+        self.bulk_elsewhere += 1
 
     def count_sessions(self, change: int) -> None:
         self.sessions += change

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import os
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
@@ -21,9 +20,10 @@ from policies.compile import Compiler
 from policies.limits import Loads
 from policies.model import PolicySet
 from proxy.allowances import Allowances
-from proxy.config import ClientCertificates, Config, ConfigError, PoolMode, SqlText, TlsMode
+from proxy.config import ClientCertificates, Config, ConfigError, SqlText, TlsMode
 from proxy.dsn import Upstream
 from proxy.key_ring import KeyRing
+from proxy.lane_board import LaneBoard
 from proxy.net.catalogs import Catalogs
 from proxy.net.estimates import Estimates
 from proxy.net.known_names import KnownNames
@@ -32,17 +32,18 @@ from proxy.net.names_file import FILE_NAME, NamesFileError
 from proxy.net.neighbours import Neighbours
 from proxy.net.places import Door
 from proxy.net.policies import PolicyHolder
-from proxy.net.pool import Pool, PoolSettings, Way
 from proxy.net.pricing import Pricing, price_function
 from proxy.net.services import WorkerServices, policy_load_event
 from proxy.net.sockets import Keepalive
 from proxy.net.surroundings import LinkSettings
 from proxy.net.tls import client_side_context, own_binding
+from proxy.server_links import Ground, ServerLinks, lane_count
 from proxy.session.epoch import Epoch
 from proxy.session.ports import Rules
 from proxy.session.session import Session
 from proxy.tallies import Tallies
 from proxy.wire.frames import FrameLimits
+from proxy.wire.scram import KnownKeys
 
 log = logging.getLogger("pgwarden.worker")
 
@@ -69,6 +70,8 @@ class Worker:
         allowances: Allowances | None = None,
         keys: KeyRing | None = None,
         neighbours: Neighbours | None = None,
+        lanes: LaneBoard | None = None,
+        number: int = 1,
     ) -> None:
         self._config = config
         self._neighbours = neighbours
@@ -83,7 +86,11 @@ class Worker:
         )
         self._estimates = Estimates(upstreams, tallies.count_estimate, time.monotonic)
         self._pricing = Pricing(self._policies, now_s, price_function)
-        self._pools = self._make_pools()
+        known_keys = KnownKeys()
+        board = lanes or LaneBoard.make(1, lane_count(config))
+        self._servers = ServerLinks(
+            Ground(config, upstreams, self._catalogs, known_keys, tallies, self._spawn, board, number)
+        )
         self._services = WorkerServices(
             self._policies,
             self._catalogs,
@@ -97,7 +104,9 @@ class Worker:
             loads=loads or Loads(),
             allowances=allowances or Allowances(),
             keys=keys,
-            pools=self._pools,
+            pools=self._servers.pools,
+            work_queues=self._servers.work_queues,
+            known_keys=known_keys,
         )
         self._listener: Listener | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -143,39 +152,16 @@ class Worker:
             self._estimates.make,
             links,
             self._journal.wait_synced if is_strict else None,
-            self._pools,
+            self._servers.pools,
             self._neighbours,
+            self._servers.work_queues,
         )
         self._start_task(self._policies.watch(), "policies")
         self._start_task(self._pricing.run(), "prices")
         for name in self._upstreams:
             self._start_task(self._catalogs.keep_reading(name), f"catalog of {name}")
-
-    def _make_pools(self) -> dict[str, Pool]:
-        """For the databases whose clients share links to the server."""
-        pools = {}
-        for name, database in (self._config.databases or {}).items():
-            wanted = database.pool
-            if wanted.mode is PoolMode.TRANSACTION:
-                share = max(1, wanted.size // self._config.workers)  # of what all workers open together
-                settings = PoolSettings(
-                    share,
-                    wanted.wait,
-                    wanted.idle,
-                    wanted.lifetime,
-                    self._config.handshake_timeout,
-                    self._keepalive(),
-                )
-                pools[name] = Pool(name, settings, self._way(name), self._tallies, self._spawn)
-        return pools
-
-    def _way(self, name: str) -> Way:
-        return Way(
-            self._upstreams[name],
-            lambda: self._services.gateway(name),
-            lambda: self._catalogs.ready(name),
-            os.urandom,
-        )
+        for name in self._servers.replicated:
+            self._start_task(self._servers.keep_reading(name), f"catalog of {name}'s bulk lane")
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -238,8 +224,7 @@ class Worker:
         self._tasks.clear()
         if self._listener is not None:
             await self._listener.stop()
-        for pool in self._pools.values():
-            pool.close()
+        self._servers.close()
         await self._estimates.close()
 
     def _start_task(self, work: Coroutine[None, None, None], name: str) -> None:

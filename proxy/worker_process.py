@@ -32,12 +32,14 @@ from proxy.garbage import settle
 from proxy.inheritance import FORMER_S, Inheritance
 from proxy.key_ring import KeyRing
 from proxy.key_source import read_key
+from proxy.lane_board import LaneBoard
 from proxy.logs import LogFormat, set_up
 from proxy.loop import loop_factory
 from proxy.net.places import inherited
 from proxy.places import upstreams_of
 from proxy.questions import Questions
 from proxy.quotas import Quotas
+from proxy.server_links import lane_count
 from proxy.tallies import Tallies
 from proxy.worker import Worker
 
@@ -107,8 +109,20 @@ class WorkerProcess:
         self._ring.set_max_age(config.keys.max_age)
         self._quotas = Quotas.open(config.audit.directory)
         allowances = Allowances(SharedBuckets(self._board), self._ring, self._quotas)
+        lanes = LaneBoard(self._given.lanes, self._given.workers, lane_count(config))
         worker = Worker(
-            config, upstreams, journal, self._tallies, os.environ, time.time, loads, allowances, self._ring, self
+            config,
+            upstreams,
+            journal,
+            self._tallies,
+            os.environ,
+            time.time,
+            loads,
+            allowances,
+            self._ring,
+            self,
+            lanes,
+            number,
         )
         self._worker = worker
         await worker.start()

@@ -61,6 +61,10 @@ class Catalogs:
     def get(self, database: str) -> Catalog | None:
         return self._catalogs.get(database)
 
+    def as_read(self, database: str) -> Catalog | None:
+        """As the server gave it; None while it can't be read."""
+        return None if database in self._problems else self._read_catalogs.get(database)
+
     def all(self) -> Mapping[str, Catalog]:
         return dict(self._catalogs)
 

@@ -85,14 +85,14 @@ class Estimates:
                 if planner is None:
                     return _AWAY
                 try:
-                    units = await planner.units(costed, query.search_path, query.types)
+                    units, rows = await planner.estimate(costed, query.search_path, query.types)
                 except PlannerRefused as refused:
                     return _refused(refused.sqlstate)
                 except PlannerUnreachable:
                     continue  # one that was idle may have been lost meanwhile
                 finally:
                     self._give_back(query.database, planner)
-                return Estimate(units)
+                return Estimate(units, rows=rows)
         return _AWAY
 
     async def _planner(self, database: str) -> Planner | None:

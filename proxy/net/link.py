@@ -28,6 +28,7 @@ from proxy.session.ports import (
     Estimate,
     EstimateCost,
     FinishServer,
+    QueueForLane,
     RefreshCatalog,
     RegisterKey,
     ReturnServer,
@@ -214,9 +215,11 @@ class ClientLink(ServerSide, asyncio.Protocol):
                 self._surroundings.spawn(self._refresh_catalog(database, held))
             case EstimateCost(query, user):
                 self._surroundings.spawn(self._estimate(query, user))
-            case BorrowServer(kind, is_first):
+            case BorrowServer(kind, is_first, is_elsewhere):
                 if self.session.is_asking:
-                    self._borrow(kind, is_first)
+                    self._borrow(kind, is_first, is_elsewhere)
+            case QueueForLane(lane, is_urgent):
+                self._queue_for(lane, is_urgent)
             case _:
                 self._do_at_end(command)
 
@@ -315,6 +318,8 @@ class ClientLink(ServerSide, asyncio.Protocol):
             return
         self._is_closed = True
         self._timers.stop_all()
+        if self._work_queue is not None:
+            self._work_queue.forget(self)
         if self._pool is not None:
             self._leave_pool(self._pool)
         self.send_server(_TERMINATE)

@@ -15,8 +15,9 @@ from proxy.net.catalogs import Catalogs
 from proxy.net.link import ClientLink
 from proxy.net.neighbours import Neighbours, Nobody
 from proxy.net.places import Door
-from proxy.net.pool import Pool
+from proxy.net.pool import AnyPool
 from proxy.net.surroundings import AnyLink, CancelKey, LinkSettings
+from proxy.net.work_queue import WorkQueue
 from proxy.session.ports import CostQuery, Estimate
 from proxy.session.session import Session
 
@@ -42,8 +43,9 @@ class Listener:
         estimate: Callable[[CostQuery, str], Awaitable[Estimate]],
         settings: LinkSettings | None = None,
         wait_synced: Callable[[int], Awaitable[None]] | None = None,
-        pools: Mapping[str, Pool] | None = None,
+        pools: Mapping[str, AnyPool] | None = None,
         neighbours: Neighbours | None = None,
+        work_queues: Mapping[str, WorkQueue] | None = None,
     ) -> None:
         self._make_session = make_session
         self._upstreams = upstreams
@@ -54,6 +56,7 @@ class Listener:
         self._wait_synced = wait_synced
         self._pools = pools or {}
         self._neighbours = neighbours or Nobody()
+        self._work_queues = work_queues or {}
         self._acceptors: list[Acceptor] = []
         self._beginning = 0  # connections that are no links yet
         self._links: set[AnyLink] = set()
@@ -137,8 +140,11 @@ class Listener:
     def upstream(self, database: str) -> Upstream:
         return self._upstreams[database]()
 
-    def pool(self, database: str) -> Pool | None:
+    def pool(self, database: str) -> AnyPool | None:
         return self._pools.get(database)
+
+    def work_queue(self, database: str) -> WorkQueue | None:
+        return self._work_queues.get(database)
 
     async def catalog_ready(self, database: str) -> None:
         await self._catalogs.ready(database)

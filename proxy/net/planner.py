@@ -81,8 +81,10 @@ class Planner:
             raise PlannerUnreachable from error
         return cls(connection)
 
-    async def units(self, costed: Costed, search_path: tuple[str, ...], types: tuple[int, ...]) -> float:
-        """The plan's total cost in the planner's units. Raises PlannerRefused, PlannerUnreachable.
+    async def estimate(
+        self, costed: Costed, search_path: tuple[str, ...], types: tuple[int, ...]
+    ) -> tuple[float, float]:
+        """The plan's total cost in the planner's units, and its rows. Raises PlannerRefused, PlannerUnreachable.
 
         `types`: OIDs of parameters as Parse declared them, 0 where it left that to the server.
         """
@@ -93,7 +95,8 @@ class Planner:
                 answer = await self._explained(costed, types)
             # What was prepared outlives its transaction.
             await self._connection.fetch("DEALLOCATE ALL")
-            return float(json.loads(answer)[0]["Plan"]["Total Cost"])
+            plan = json.loads(answer)[0]["Plan"]
+            return float(plan["Total Cost"]), float(plan["Plan Rows"])
         except _ENDED as error:
             self.abandon()
             raise PlannerUnreachable from error

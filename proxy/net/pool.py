@@ -39,6 +39,33 @@ class Borrower(Protocol):
 
     def lend_failed(self, sqlstate: str, message: str) -> None: ...
 
+    def lend_again(self) -> None:
+        """Instead, where it asked for a link elsewhere: there is none, and it is to ask anew."""
+
+
+class AnyPool(Protocol):
+    """What sessions and their links ask of a Pool, or of several that stand for one."""
+
+    def reported(self, kind: LinkKind, base: Settings) -> Mapping[bytes, bytes] | None: ...
+
+    def note_reported(self, kind: LinkKind, base: Settings, values: Mapping[bytes, bytes]) -> None: ...
+
+    def count_pin(self, reason: str) -> None: ...
+
+    def borrow(
+        self, borrower: Borrower, kind: LinkKind, last: PooledLink | None, is_first: bool, is_elsewhere: bool = False
+    ) -> None: ...
+
+    def forget(self, borrower: Borrower) -> bool: ...
+
+    def give_back(self, link: PooledLink) -> None: ...
+
+    def cancel_done(self, link: PooledLink) -> None: ...
+
+    def discard(self, link: PooledLink) -> None: ...
+
+    def close(self) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class PoolSettings:
@@ -116,10 +143,17 @@ class Pool:
     def _now_s(self) -> float:
         return asyncio.get_running_loop().time()
 
-    def borrow(self, borrower: Borrower, kind: LinkKind, last: PooledLink | None, is_first: bool) -> None:
+    def borrow(
+        self,
+        borrower: Borrower,
+        kind: LinkKind,
+        last: PooledLink | None,
+        is_first: bool,
+        is_elsewhere: bool = False,
+    ) -> None:
         """`last`: the link that the borrower had last. `is_first`: who can't wait for a server that is away.
 
-        Who waits already keeps its turn.
+        Who waits already keeps its turn. `is_elsewhere` makes no difference: there is one server.
         """
         if borrower in self._waiters:
             return

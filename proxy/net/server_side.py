@@ -11,17 +11,20 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from audit.errors import JournalError
+from policies.decision import Refusal
 from proxy.net.cancels import Canceller
-from proxy.net.pool import Pool
+from proxy.net.pool import AnyPool
 from proxy.net.pooled_link import PooledLink
 from proxy.net.relay import Relay
 from proxy.net.sockets import set_reading
 from proxy.net.surroundings import CancelKey, LinkSettings, Surroundings
 from proxy.net.timers import Timers
 from proxy.net.upstream import Attempt, Route, ServerLink, UpstreamUnreachable, send_cancel
+from proxy.net.work_queue import WorkQueue
 from proxy.session.ports import Chunk
 from proxy.session.session import Session
 from proxy.session.shared_link import LinkKind
+from proxy.work_lanes import WorkLane
 
 WRITE_BUFFER_BYTES: Final = 1 << 20
 
@@ -47,7 +50,8 @@ class ServerSide(Relay):
         self._is_client_full = False
         self._is_server_full = False
         self._is_closed = False
-        self._pool: Pool | None = None
+        self._pool: AnyPool | None = None
+        self._work_queue: WorkQueue | None = None
         self._last_lent: PooledLink | None = None
 
     @property
@@ -155,14 +159,14 @@ class ServerSide(Relay):
 
     # a link that others use, too
 
-    def _borrow(self, kind: LinkKind, is_first: bool) -> None:
+    def _borrow(self, kind: LinkKind, is_first: bool, is_elsewhere: bool = False) -> None:
         if self.lent is not None:
             return  # it came before the session knew that it would
         if self._pool is None:
             self._timers.stop_handshake()
             self._pool = self._surroundings.pool(self.session.database)
             assert self._pool is not None, "sessions that borrow know that there is a pool"
-        self._pool.borrow(self, kind, self._last_lent, is_first)
+        self._pool.borrow(self, kind, self._last_lent, is_first, is_elsewhere)
 
     def server_lent(self, link: PooledLink) -> None:
         self.lent = self._last_lent = link
@@ -191,6 +195,10 @@ class ServerSide(Relay):
         self.session.lend_failed(sqlstate, message)
         self._carry_out()
 
+    def lend_again(self) -> None:
+        self.session.lend_again()
+        self._carry_out()
+
     def _return_server(self) -> None:
         link, self.lent = self.lent, None
         self._take_server(None)
@@ -199,7 +207,7 @@ class ServerSide(Relay):
                 set_reading(link.server.transport, True)
             self._pool.give_back(link)
 
-    async def _cancel_lent(self, pool: Pool) -> None:
+    async def _cancel_lent(self, pool: AnyPool) -> None:
         """For the link that the session has now; it goes to nobody else before the request is at the server."""
         link = self.lent
         if link is None:
@@ -209,17 +217,40 @@ class ServerSide(Relay):
         finally:
             pool.cancel_done(link)
 
-    def _leave_pool(self, pool: Pool) -> None:
+    def _leave_pool(self, pool: AnyPool) -> None:
         """A link that the session still has at its end isn't fit for anybody else."""
         pool.forget(self)
         if self.lent is not None:
             pool.discard(self.lent)
 
+    # a turn in a workload lane
+
+    def _queue_for(self, lane: WorkLane, is_urgent: bool) -> None:
+        if self._work_queue is None:
+            self._work_queue = self._surroundings.work_queue(self.session.database)
+            assert self._work_queue is not None, "sessions that queue know that there are lanes"
+        self._work_queue.wait(self, lane, is_urgent=is_urgent)
+
+    def turn_came(self, lane: WorkLane) -> None:
+        if self.session.is_ended:
+            assert self._work_queue is not None
+            self._work_queue.leave(lane)
+            return
+        self.session.turn_came(lane)
+        self._carry_out()
+
+    def turn_refused(self, refusal: Refusal) -> None:
+        self.session.turn_refused(refusal)
+        self._carry_out()
+
     # cancelling
 
     async def cancel_at_server(self) -> None:
         """Cancels what runs at the server for this link, if anything does."""
-        if self._pool is not None and self._pool.forget(self):
+        if self._work_queue is not None and self._work_queue.forget(self):
+            self.session.turn_refused(None)
+            self._carry_out()
+        elif self._pool is not None and self._pool.forget(self):
             self.session.wait_cancelled()
             self._carry_out()
         elif self._key is not None and (self._attempt is not None or self.lent is not None):

@@ -26,8 +26,9 @@ from proxy.key_ring import KeyRing
 from proxy.net.catalogs import Catalogs
 from proxy.net.estimates import Estimates
 from proxy.net.policies import PolicyHolder
-from proxy.net.pool import Pool
+from proxy.net.pool import AnyPool
 from proxy.net.pricing import Pricing
+from proxy.net.work_queue import WorkQueue
 from proxy.session.epoch import Epoch
 from proxy.session.ports import Allowance, CostQuery, Estimate, Gateway, KeyFound, Measures
 from proxy.tallies import Tallies
@@ -47,7 +48,8 @@ class WorkerServices:
     estimates: Estimates
     pricing: Pricing
     is_text_kept: bool = True
-    pools: Mapping[str, Pool] = field(default_factory=dict)
+    pools: Mapping[str, AnyPool] = field(default_factory=dict)
+    work_queues: Mapping[str, WorkQueue] = field(default_factory=dict)
     loads: Loads = field(default_factory=Loads)
     known_keys: KnownKeys = field(default_factory=KnownKeys)
     allowances: Allowances = field(default_factory=Allowances)
@@ -82,19 +84,13 @@ class WorkerServices:
         return database in self.upstreams
 
     def gateway(self, database: str) -> Gateway:
-        upstream = self.upstreams[database]()
-        return Gateway(
-            upstream.user,
-            upstream.database,
-            upstream.password,
-            upstream.channel_binding,
-            upstream.max_protocol_version != "3.0",
-            upstream.target_session_attrs,
-            self.known_keys,
-        )
+        return gateway_of(self.upstreams[database](), self.known_keys)
 
-    def pooling(self, database: str) -> Pool | None:
+    def pooling(self, database: str) -> AnyPool | None:
         return self.pools.get(database)
+
+    def work_lanes(self, database: str) -> WorkQueue | None:
+        return self.work_queues.get(database)
 
     def effective(self, user: str, database: str, address: str) -> EffectivePolicy | None:
         return self.policies.effective(user, database, address)
@@ -188,6 +184,18 @@ class WorkerServices:
 
     def count_login(self, is_ok: bool) -> None:
         self.tallies.count_login(is_ok)
+
+
+def gateway_of(upstream: Upstream, known_keys: KnownKeys) -> Gateway:
+    return Gateway(
+        upstream.user,
+        upstream.database,
+        upstream.password,
+        upstream.channel_binding,
+        upstream.max_protocol_version != "3.0",
+        upstream.target_session_attrs,
+        known_keys,
+    )
 
 
 def policy_load_event(is_ok: bool, text: str, fingerprint: str) -> Record:

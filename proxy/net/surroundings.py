@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from proxy.dsn import Upstream
-from proxy.net.pool import Pool
+from proxy.net.pool import AnyPool
 from proxy.net.sockets import Keepalive
+from proxy.net.work_queue import WorkQueue
 from proxy.session.ports import CostQuery, Estimate
 
 HANDSHAKE_S: Final = 10.0
@@ -77,8 +78,11 @@ class Surroundings(Protocol):
     async def cost_estimated(self, query: CostQuery, user: str) -> Estimate:
         """Asks the planner; it takes a bounded time and doesn't raise."""
 
-    def pool(self, database: str) -> Pool | None:
+    def pool(self, database: str) -> AnyPool | None:
         """None where each session has a server link of its own."""
+
+    def work_queue(self, database: str) -> WorkQueue | None:
+        """None where no statement waits for others."""
 
     def register(self, link: AnyLink, key: CancelKey) -> None: ...
 

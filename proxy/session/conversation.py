@@ -34,6 +34,7 @@ from proxy.session.view import View
 
 if TYPE_CHECKING:
     from proxy.session.lending import Lending
+    from proxy.session.queueing import Queueing
 
 _NO_NAMESPACE = Namespace(())
 
@@ -103,6 +104,7 @@ class Conversation:
         self.has_run = False  # since ReadyForQuery a portal has run: one transaction with what comes behind it
         self.cancels = 0
         self.lending: Lending | None = None  # where the server link is shared
+        self.queueing: Queueing | None = None  # where the database has workload lanes
         self._timed: Item | None = None
         self._timer_token = 0
         self._allowed_in = -1  # the epoch that the allowance was looked up in
@@ -220,13 +222,15 @@ class Conversation:
 
     def rest(self) -> None:
         """It counts no longer, unless something is still under way."""
-        if self.is_counted and not self.queue:
+        if not self.queue:
             self._stop_counting()
 
     def _stop_counting(self) -> None:
         if self.is_counted:
             self.is_counted = False
             self.load.leave()
+        if self.queueing is not None:
+            self.queueing.leave()
 
     def _note_made(self, item: Item) -> None:
         effects = [account.plan.effect for account in item.accounts]
@@ -247,7 +251,7 @@ class Conversation:
     def take(self) -> Item:
         """The first item leaves the queue; `watch_time` comes when no more are taken."""
         item = self.queue.popleft()
-        if self.is_counted and not self.queue:
+        if not self.queue and (self.is_counted or self.queueing is not None):
             self._stop_counting()
         if self._moving and self._moving[0] is item:
             self._moving.popleft()

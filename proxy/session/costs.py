@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from audit.cost import cost_of
-from policies.decision import Refusal
+from policies.decision import Decision, Refusal
 from policies.limits import Limit, not_estimated, too_costly
 from policies.model import Limits
 from proxy.session.conversation import Conversation, Wait
@@ -94,6 +94,13 @@ def ran_by(prepared: Prepared) -> Ran:
     if prepared.declared is not None:
         return _declared(prepared.declared)
     return Ran(prepared.decision.text, 0, prepared.types)
+
+
+def rans_of(decision: Decision, count: int, prepared: Prepared | None) -> list[Ran]:
+    """What each of a text's statements runs; `prepared`: it is run by an Execute."""
+    if prepared is not None:
+        return [ran_by(prepared)] * count
+    return [Ran(decision.text, index) for index in range(count)]
 
 
 def _declared(declared: Declared) -> Ran:

@@ -15,10 +15,12 @@ from policies.decision import NO_EFFECT, Decision, Effect, Plan, Refusal
 from policies.model import EffectivePolicy
 from proxy.session.admission import Admission
 from proxy.session.conversation import Conversation, SessionEnds, Wait
-from proxy.session.costs import Costs, Ran, ran_by
+from proxy.session.costs import Costs, Ran, rans_of
 from proxy.session.held import Account, Basis, Declared, Held, Origin, Portal, Prepared, Reading, Run, Shadowed
 from proxy.session.names import Names
+from proxy.session.queueing import CANCELLED
 from proxy.session.refusals import (
+    cancelled,
     changed_cursor,
     changed_result,
     changed_result_refusal,
@@ -139,6 +141,8 @@ class Decider:
         """Raises Denied, Wait, JournalError."""
         c = self._c
         types = () if prepared is None else prepared.types
+        if c.queueing is not None:
+            self.require_turn(runs, rans_of(decision, len(runs), prepared))
         shadows = self.shadow.of_statements(sql, types, len(runs)) if c.shadow is not None else ()
         if self._admission.concerns(runs):
             accounts = self._admitted(decision, runs, prepared, shadows)
@@ -146,6 +150,13 @@ class Decider:
             accounts = c.ledger.open(decision, runs, shadows)
         c.is_tainted = c.is_tainted or any(run.plan.is_tainting for run in runs)
         return accounts
+
+    def require_turn(self, runs: Sequence[Run], rans: Sequence[Ran]) -> None:
+        """Returns when these may begin as far as the workload lanes are concerned. Raises Denied, Wait."""
+        queueing = self._c.queueing
+        refusal = None if queueing is None else queueing.refusal(zip(runs, rans, strict=True))
+        if refusal is not None:
+            raise Denied(refusal, cancelled() if refusal.sqlstate == CANCELLED.sqlstate else b"")
 
     def _admitted(
         self, decision: Decision, runs: list[Run], prepared: Prepared | None, shadows: Sequence[Shadowed]
@@ -168,10 +179,7 @@ class Decider:
         """Planner units by statement; none where no policy limits the cost. Raises Denied, Wait."""
         if all(run.plan.limits.cost is None for run in runs):
             return []
-        if prepared is not None:
-            rans = [ran_by(prepared)] * len(runs)
-        else:
-            rans = [Ran(decision.text, index) for index in range(len(runs))]
+        rans = rans_of(decision, len(runs), prepared)
         refusal, units = self._costs.refusal(zip(runs, rans, strict=True))
         if refusal is not None:
             raise Denied(refusal, plan_units=units[-1])

@@ -12,6 +12,7 @@ from audit.errors import JournalError
 from policies.decision import Decision, Plan, Refusal
 from policies.model import EffectivePolicy
 from proxy.session.conversation import Conversation
+from proxy.session.costs import ran_by
 from proxy.session.deciding import Decider, Denied, is_same_to_server
 from proxy.session.held import Account, Declared, Origin, Portal, Prepared, ServerCopy, Told
 from proxy.session.hidden import bind_formats
@@ -313,10 +314,12 @@ class Extended:
     def _open(self, portal: Portal, policy: EffectivePolicy) -> tuple[Decision, list[Account]] | None:
         """The decision and the account of what the portal runs; None when the client was told why it doesn't."""
         prepared = portal.statement
-        if portal.account is not None:
-            return prepared.decision, [portal.account]
         declared = self._c.sent.names.portal(portal.name)
         try:
+            if portal.account is not None:
+                if self._c.queueing is not None:
+                    self._decider.require_turn([portal.account.run], [ran_by(prepared)])
+                return prepared.decision, [portal.account]
             if isinstance(declared, Declared) and prepared.declared is declared:
                 return self._decider.open_cursor(portal, declared)
             return self._decider.open_one(prepared, policy)

@@ -24,6 +24,8 @@ cdef class Lane:
     cdef Epoch _epoch
     cdef Py_ssize_t _most_bytes
     cdef object _handover
+    cdef object _queueing
+    cdef long long _lanes_seen
     cdef Loan _loan
     cdef object _services
     cdef object _now_us
@@ -88,6 +90,11 @@ cdef class Lane:
 
     @cython.locals(lines=Lines, tail=Tail, statement_id=bytes)
     cdef bint _begin(self, int kind, Course course, bytes text, long long begun) except -1
+
+    cdef bint _lets_pass(self, Course course) except -1
+
+    @cython.locals(standing=Standing, known=Known)
+    cdef bint _has_turn(self, int kind) except -1
 
     @cython.locals(scope=Scope, known=Known)
     cdef Known _find(self, bytes text)

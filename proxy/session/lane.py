@@ -63,6 +63,8 @@ class Lane:
         self._handover = Handover(self._c)
         self._deferred = Deferred(self._c, self._handover)
         self._loan = None if self._c.lending is None else Loan(self._c, self._c.lending)
+        self._queueing = self._c.queueing
+        self._lanes_seen = 0  # `Queueing.changes` when a statement's workload lane was looked at last
         services = self._c.services
         self._services = services
         self._now_us = services.now_us
@@ -127,6 +129,8 @@ class Lane:
             return None
         loan = self._loan
         if loan is not None and loan.link is None:
+            if self._queueing is not None and not self._has_turn(kind):
+                return None  # whoever has to wait for a turn waits without a link
             loan.kept = chunk
             self._turn = _WAITING
             return b""
@@ -226,7 +230,11 @@ class Lane:
     def _begin(self, kind: int, course: Course, text: bytes, begun: int) -> bool:
         """The intent's record, and the lane is running. False: the journal takes nothing."""
         lines = self._lines
+        if self._queueing is not None and self._lanes_seen != self._queueing.changes:
+            lines = None
         if lines is None or course is not self._course:
+            if self._queueing is not None and not self._lets_pass(course):
+                return False
             self._course = course
             lines = self._lines = self._c.ledger.lines(course.decision, course.plan)
         if not self._keeps_text:
@@ -251,6 +259,21 @@ class Lane:
         if self._loan is not None:
             self._loan.run(course, kind != BOUND)
         return True
+
+    def _lets_pass(self, course: Course) -> bool:
+        """Whether it has no turn to wait for. Its lane is what the next records say."""
+        assert self._queueing is not None
+        self._lanes_seen = self._queueing.changes
+        self._lines = None
+        return self._queueing.lets_pass(course.plan)
+
+    def _has_turn(self, kind: int) -> bool:
+        """The same for what was asked, where that is known."""
+        if kind == BOUND:
+            standing = self._standing.get(self._asked.statement)
+            return standing is not None and self._lets_pass(standing.course)
+        known = self._find(self._asked.text)
+        return known is not None and self._lets_pass(self._course_of(known))
 
     def _find(self, text: bytes) -> Known | None:
         """What is known of it; under the allow-everything policy only if nothing is changed."""
@@ -395,6 +418,8 @@ class Lane:
         duration_us = now - self._started_us
         rows = answer.rows or answer.affected
         self._record(rows, bytes_out, duration_us)
+        if self._queueing is not None:
+            self._queueing.ran(course.plan, rows)
         allowance, lines = self._allowance, self._lines
         if allowance is not None and lines is not None and allowance.counts_cost:
             allowance.spend(lines, None, duration_us, bytes_out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,6 +35,7 @@ class _Kept:
     plan: Plan
     fingerprint: str
     lines: Lines
+    lane: str
 
 
 @dataclass(slots=True)
@@ -72,18 +73,21 @@ class Ledger:
         self._kept: dict[int, _Kept] = {}
         self._known_as: tuple[Principal | None, str] = (None, "")
         self._changes = 0  # of identity
+        self.lane = ""  # the workload lane of what is opened next
+        self.queued_us: int | None = None  # how long the client has waited for it
+        self.ran: Callable[[Plan, int], None] | None = None  # hears how many rows a statement gave
 
     def lines(self, decision: Decision, plan: Plan) -> Lines:
         """The templates of this session's records of a plan. They hold for this identity and these prices alone."""
         self._look_at_identity()
         kept = self._kept.get(id(plan))
-        is_kept = kept is not None and kept.fingerprint == decision.policy_fingerprint
+        is_kept = kept is not None and kept.fingerprint == decision.policy_fingerprint and kept.lane == self.lane
         if kept is not None and is_kept and kept.lines.prices is self._services.prices(self._identity.database):
             return kept.lines
         if len(self._kept) >= _PLANS:
             self._kept.clear()
         lines = self._make_lines(decision, plan)
-        self._kept[id(plan)] = _Kept(plan, decision.policy_fingerprint, lines)
+        self._kept[id(plan)] = _Kept(plan, decision.policy_fingerprint, lines, self.lane)
         return lines
 
     def open(
@@ -98,14 +102,15 @@ class Ledger:
         `shadows` and the planner's `units`: none, or one for each.
         """
         now = self._services.now_us()
-        if len(runs) == 1 and not shadows and not units:
+        queued_us, self.queued_us = self.queued_us, None
+        if len(runs) == 1 and not shadows and not units and queued_us is None:
             return [self._open_plain(decision, runs[0], now)]
         nothing = (None,) * len(runs)
         accounts, intents = [], []
         for run, shadow, estimated in zip(runs, shadows or nothing, units or nothing, strict=True):
             account = self._account(decision, run, now, self._services.new_id(), estimated)
             accounts.append(account)
-            intents.append(self._intent(account, shadow))
+            intents.append(self._intent(account, shadow, queued_us))
         if accounts:
             self.position = self._services.append(intents)
         return accounts
@@ -158,6 +163,8 @@ class Ledger:
         duration_us = self._services.now_us() - account.started_us
         # Not each piece of COPY data is a row.
         rows = _affected(tag) if tag.startswith(b"COPY ") else account.rows or _affected(tag)
+        if self.ran is not None and not sqlstate:
+            self.ran(account.plan, rows)
         if self._is_plain(account):
             self._close_plain(account, rows, duration_us, sqlstate)
         else:
@@ -223,6 +230,7 @@ class Ledger:
             "filtered_tables": plan.filtered_tables,
             "masked_columns": plan.masked_columns,
             "trace_id": _trace_id(plan.text),
+            "lane": self.lane,
             **self._identity.record_fields(),
         }
         raw_columns = _columns(plan.raw_columns) if plan.raw_columns else ()
@@ -242,12 +250,13 @@ class Ledger:
         self.position = self._services.journal_position()
         return Account(statement_id, lines, run, verdict_of(run.plan), now, self._changes)
 
-    def _intent(self, account: Account, shadow: Shadowed | None = None) -> Record:
+    def _intent(self, account: Account, shadow: Shadowed | None = None, queued_us: int | None = None) -> Record:
         return msgspec.structs.replace(
             account.lines.intent,
             statement_id=account.statement_id,
             sql_text=self._services.kept_text(account.plan.text),
             plan_units=account.plan_units,
+            queued_us=queued_us,
             **_shadow_fields(shadow),
         )
 

@@ -61,13 +61,13 @@ class Lending:
 
     # coming and going
 
-    def ask(self, c: Conversation) -> bool:
-        """Whether there is a link; asks for one if not."""
+    def ask(self, c: Conversation, *, is_elsewhere: bool = False) -> bool:
+        """Whether there is a link; asks for one if not. `is_elsewhere`: the bulk lane's own server will do."""
         if self.link is not None:
             return True
         if not self.is_asking:
             self.is_asking = True
-            c.outbox.commands.append(BorrowServer(self.kind))
+            c.outbox.commands.append(BorrowServer(self.kind, is_elsewhere=is_elsewhere))
         return False
 
     def begin(self, c: Conversation, link: SharedLink) -> None:

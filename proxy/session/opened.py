@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from typing import Final
 
+from policies.decision import Refusal
 from proxy.session.answers import Answers
 from proxy.session.conversation import Conversation
 from proxy.session.idleness import Idleness
 from proxy.session.ports import CostQuery, Estimate, Rules
+from proxy.session.queueing import Queueing
 from proxy.session.reports import fatal_bytes
 from proxy.session.requests import Requests
 from proxy.wire import messages as m
 from proxy.wire.codec import encode
 from proxy.wire.errors import ProtocolViolation
 from proxy.wire.frames import MAX_FRAME_BYTES, FrameCutter, FrameLimits
+from proxy.work_lanes import WorkLane
 
 _PART_BYTES: Final = 262_144  # incomplete frames above this go on in parts
 _COPY_DATA: Final = ord("d")
@@ -27,6 +30,9 @@ _FLUSH: Final = encode(m.Flush())
 class OpenSession:
     def __init__(self, conversation: Conversation, rules: Rules, limits: FrameLimits) -> None:
         self.conversation = conversation
+        lanes = conversation.services.work_lanes(conversation.identity.database)
+        if lanes is not None:
+            conversation.queueing = Queueing(conversation, lanes)
         self._limits = limits
         self._requests = Requests(conversation)
         self._answers = Answers(conversation)
@@ -56,6 +62,7 @@ class OpenSession:
     def read_client(self, cutter: FrameCutter) -> None:
         """All messages that can be judged now."""
         c = self.conversation
+        self._requests.types_ahead = cutter.types_ahead
         if cutter.is_passing:
             self._client_part(cutter, *cutter.take_part())
         if self.is_waiting and (self.is_held or not self._requests.resume()):
@@ -141,6 +148,22 @@ class OpenSession:
     def cancel_wait(self) -> None:
         """What waits for a server link is cancelled."""
         self._requests.cancel_wait()
+
+    def lend_again(self) -> None:
+        """What waits for a server link asks for one again."""
+        lending = self.conversation.lending
+        if lending is not None:
+            lending.is_asking = False
+
+    def turn_came(self, lane: WorkLane) -> None:
+        queueing = self.conversation.queueing
+        assert queueing is not None
+        queueing.turn_came(lane)
+
+    def turn_refused(self, refusal: Refusal) -> None:
+        queueing = self.conversation.queueing
+        assert queueing is not None
+        queueing.turn_refused(refusal)
 
     def hold_for_catalog(self) -> bool:
         """Has the client's messages wait, as another session has changed the catalog.

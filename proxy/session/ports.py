@@ -24,6 +24,7 @@ from proxy.session.shared_link import LinkKind
 from proxy.session.track import Settings
 from proxy.tallies import Tallies
 from proxy.wire.scram import KnownKeys
+from proxy.work_lanes import BulkWay, Shapes, Signs, WorkLane
 
 Chunk = bytes | memoryview
 
@@ -113,6 +114,7 @@ class Estimate:
     units: float | None
     problem: str = ""
     hint: str = ""
+    rows: float = 0.0  # as many as the planner expects
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +126,26 @@ class EstimateCost:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueForLane:
+    """Have this session wait for a place in a workload lane, then call `turn_came` or `turn_refused`.
+
+    `is_urgent`: it has a transaction open, and goes first.
+    """
+
+    lane: WorkLane
+    is_urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class BorrowServer:
-    """Have a link of this kind lent by the database's pool, then call `server_lent`. `is_first`: for the login."""
+    """Have a link of this kind lent by the database's pool, then call `server_lent`. `is_first`: for the login.
+
+    `is_elsewhere`: one to the server of the bulk lane will do, and is preferred.
+    """
 
     kind: LinkKind
     is_first: bool = False
+    is_elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +173,7 @@ Command = (
     | StopTimer
     | RefreshCatalog
     | EstimateCost
+    | QueueForLane
     | BorrowServer
     | ReturnServer
     | FinishServer
@@ -238,6 +256,29 @@ class Allowance(Protocol):
         """One has ended. `lines` price it; `plan_units` None: by what the lines say."""
 
 
+class WorkLanes(Protocol):
+    """The workload lanes of one database. Places are those of limited lanes only; who takes one leaves it."""
+
+    @property
+    def signs(self) -> Signs: ...
+
+    @property
+    def shapes(self) -> Shapes: ...
+
+    def is_limited(self, lane: WorkLane) -> bool: ...
+
+    def enter(self, lane: WorkLane) -> bool:
+        """Takes a place at once, if one is free and nobody waits for it."""
+
+    def leave(self, lane: WorkLane) -> None: ...
+
+    def full(self, lane: WorkLane) -> Refusal | None:
+        """Why nobody more may wait there."""
+
+    def bulk_way(self) -> BulkWay:
+        """Where bulk work that only reads is to be sent now."""
+
+
 class Services(Protocol):
     """The world as one worker sees it. `now_us` is monotonic, `today` is UTC's.
 
@@ -269,6 +310,9 @@ class Services(Protocol):
 
     def pooling(self, database: str) -> Pooling | None:
         """None where each session has a server link of its own."""
+
+    def work_lanes(self, database: str) -> WorkLanes | None:
+        """None where no statement waits for others."""
 
     def effective(self, user: str, database: str, address: str) -> EffectivePolicy | None:
         """The policy of now for a client at `address`; None for a user that there isn't.

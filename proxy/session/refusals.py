@@ -106,6 +106,20 @@ def journal_refusal() -> Refusal:
     )
 
 
+def cancelled() -> bytes:
+    """The server's own words for a statement that the client cancels."""
+    return error_response("ERROR", "57014", "canceling statement due to user request")
+
+
+def no_bulk_server() -> Refusal:
+    return Refusal(
+        "53400",
+        "pgwarden/lanes/bulk",
+        "the server of the bulk lane can't be used now",
+        hint="Try again later. With `fall_back: true` the primary would do the work meanwhile.",
+    )
+
+
 def undecided() -> Refusal:
     return Refusal("0A000", "pgwarden/decision", "no decision could be made for this statement")
 

@@ -13,15 +13,21 @@ from audit.errors import JournalError
 from policies.decision import Decision, Refusal
 from proxy.session.conversation import Conversation, Wait
 from proxy.session.copying import Copying
+from proxy.session.costs import rans_of
 from proxy.session.deciding import Decider, Denied
 from proxy.session.extended import Extended
+from proxy.session.held import Prepared, Run
+from proxy.session.lending import Lending
 from proxy.session.poison import poison_query
 from proxy.session.queue import Item, Kind
-from proxy.session.refusals import journal_refusal, undecided
+from proxy.session.queueing import Queueing
+from proxy.session.refusals import cancelled, journal_refusal, no_bulk_server, undecided
 from proxy.session.reports import refusal_bytes
 from proxy.wire import messages as m
+from proxy.wire.binding import read_bind
 from proxy.wire.codec import decode_frontend, encode
-from proxy.wire.errors import ProtocolViolation, error_response
+from proxy.wire.errors import ProtocolViolation
+from proxy.work_lanes import BulkWay
 
 _SYNC, _TERMINATE, _QUERY, _FLUSH, _CALL = ord("S"), ord("X"), ord("Q"), ord("H"), ord("F")
 _COPY = frozenset(b"dcf")
@@ -37,6 +43,8 @@ _EXTENDED: Final[Mapping[int, Callable[[Extended, memoryview], None]]] = {
 # least, so a server that keeps 8 KiB of them to itself, waiting for Sync, holds back fewer than the second number.
 _LONG_QUEUE: Final = 4096
 _SHORT_QUEUE: Final = 2048
+_PARSE: Final = ord("P")
+_ONE_EXECUTION: Final = 5  # messages behind a Parse: Bind, Describe, Execute, and Close or Flush, up to Sync
 
 
 class Requests:
@@ -47,15 +55,17 @@ class Requests:
         self._added_us = 0
         self._waiting: tuple[int, memoryview] | None = None
         self._is_queue_long = False
+        self.types_ahead: Callable[[int], bytes] = lambda most: b""  # of the client's messages behind this one
         self._extended = Extended(conversation, self._decider)
 
     @property
     def is_held(self) -> bool:
-        """Whether client messages wait: for a cancel, a new catalog, an estimate or a shorter queue."""
+        """Whether client messages wait: for a cancel, a catalog, an estimate, a turn or a shorter queue."""
         c = self._c
         if self._is_queue_long:
             self._is_queue_long = len(c.queue) > _SHORT_QUEUE
-        is_asking = c.wanted_estimate is not None or c.is_catalog_awaited
+        is_queueing = c.queueing is not None and c.queueing.is_waiting
+        is_asking = c.wanted_estimate is not None or c.is_catalog_awaited or is_queueing
         return c.cancels > 0 or c.is_leaving or is_asking or self._is_queue_long
 
     @property
@@ -97,8 +107,15 @@ class Requests:
             if c.is_skipping:
                 self._skip_unlent(type_byte)
                 return
-            c.lending.ask(c)
-            raise Wait
+            if c.queueing is None:
+                c.lending.ask(c)
+                raise Wait
+            self._queue_unlent(type_byte, frame, c.queueing, c.lending)
+            return
+        if c.queueing is not None and c.lending is not None and c.queueing.is_misplaced():
+            c.lending.give_back(c, is_clean=True)
+            self._receive(type_byte, frame)
+            return
         if type_byte in _COPY:
             self._copying.receive(type_byte, frame)
         elif type_byte == _TERMINATE:
@@ -116,6 +133,53 @@ class Requests:
                 self._decide(type_byte, frame)
                 self._watch_queue()
 
+    # the turn comes before the link: who waits in a lane holds none up
+
+    def _queue_unlent(self, type_byte: int, frame: memoryview, queueing: Queueing, lending: Lending) -> None:
+        """Raises Wait, unless the statement is refused."""
+        foreseen = self._foreseen(type_byte, frame)
+        if foreseen is None:
+            lending.ask(self._c)
+            raise Wait
+        sql, decision, prepared = foreseen
+        plans = decision.plans
+        runs = [Run(plan) for plan in plans]
+        try:
+            self._decider.require_turn(runs, rans_of(decision, len(runs), prepared))
+            way = queueing.bulk_way(plans)
+            if way is BulkWay.NOWHERE:
+                raise Denied(no_bulk_server())
+        except Denied as denied:
+            self._c.ledger.deny(sql, decision, denied.refusal, self._decider.shadow.of_text(sql))
+            self._answer_unlent(type_byte, denied.answer)
+            return
+        lending.ask(self._c, is_elsewhere=way is BulkWay.REPLICA)
+        raise Wait
+
+    def _foreseen(self, type_byte: int, frame: memoryview) -> tuple[str, Decision, Prepared | None] | None:
+        """What the client will have run before it waits for an answer; None where that isn't one text, or not sure."""
+        if type_byte == _QUERY:
+            raw = bytes(frame[5:-1])
+            decided = self._decider.decide(raw)
+            return _if_allowed(raw.decode("utf-8", "replace"), decided.decision, None)
+        if type_byte not in b"PB" or not _is_one_execution(self.types_ahead(_ONE_EXECUTION)):
+            return None
+        if type_byte == _PARSE:
+            message = decode_frontend(_PARSE, frame[5:])
+            assert isinstance(message, m.Parse)
+            decided = self._decider.decide(message.query, types=message.parameter_types)
+            return _if_allowed(message.query.decode("utf-8", "replace"), decided.decision, None)
+        held = self._c.sent.names.statement(read_bind(frame).statement)
+        return _if_allowed(held.sql, held.decision, held) if isinstance(held, Prepared) else None
+
+    def _answer_unlent(self, type_byte: int, answer: bytes) -> None:
+        """An error, for a message that no server has seen."""
+        self._c.send_client(answer)
+        if type_byte in (_QUERY, _SYNC, _CALL):
+            self._end_unlent()
+        else:
+            self._c.is_skipping = True
+
     def cancel_wait(self) -> None:
         """The client cancels what waits for a server link. The server knows nothing of it, so it is answered here."""
         c = self._c
@@ -124,11 +188,8 @@ class Requests:
         type_byte, _ = self._waiting
         self._waiting = None
         c.lending.is_asking = False
-        c.send_client(error_response("ERROR", "57014", "canceling statement due to user request"))
-        if type_byte in (_QUERY, _SYNC, _CALL):
-            self._end_unlent()
-        else:
-            c.is_skipping = True
+        c.rest()
+        self._answer_unlent(type_byte, cancelled())
 
     def _skip_unlent(self, type_byte: int) -> None:
         """Behind such an error, up to Sync."""
@@ -140,6 +201,7 @@ class Requests:
         c.is_skipping = False
         c.is_idle = True
         c.group += 1
+        c.rest()
         c.send_client(encode(m.ReadyForQuery(c.status)))
 
     def _decide(self, type_byte: int, frame: memoryview) -> None:
@@ -219,3 +281,16 @@ class Requests:
     ) -> None:
         self._c.ledger.deny(sql, decision, refusal, self._decider.shadow.of_text(sql), plan_units)
         poison_query(self._c, answer or refusal_bytes(refusal), yields_to_abort=bool(answer))
+
+
+def _if_allowed(
+    sql: str, decision: Decision | None, prepared: Prepared | None
+) -> tuple[str, Decision, Prepared | None] | None:
+    """None for what is refused: the server's transaction has to hear of that."""
+    return None if decision is None or decision.refusal is not None else (sql, decision, prepared)
+
+
+def _is_one_execution(types: bytes) -> bool:
+    """Whether these messages have one statement run, and end their stretch."""
+    stretch, sync, _ = types.partition(b"S")
+    return bool(sync) and stretch.count(b"E") == 1 and b"P" not in stretch and stretch.count(b"B") <= 1

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from policies.decision import Refusal
 from proxy.session import ports
 from proxy.session.borrowing import Borrowing, pooling_for
 from proxy.session.client_login import Claim, ClientLogin, begin_login
@@ -20,6 +21,7 @@ from proxy.session.lane import Lane
 from proxy.session.ledger import Identity, Ledger
 from proxy.session.opened import OpenSession, with_large
 from proxy.session.phase import Phase
+from proxy.session.queueing import CANCELLED
 from proxy.session.reports import fatal_bytes
 from proxy.session.server_greeting import ServerGreeting, ServerUnfit
 from proxy.session.settings import Admitted, Startup
@@ -28,6 +30,7 @@ from proxy.session.walsender import Walsender
 from proxy.wire.codec import decode_backend
 from proxy.wire.errors import ProtocolViolation
 from proxy.wire.frames import FrameCutter, FrameLimits
+from proxy.work_lanes import WorkLane
 
 log = logging.getLogger("pgwarden.session")
 
@@ -116,6 +119,8 @@ class Session:
         c = self._c
         if self._lane is not None and self._lane.is_running:
             return False
+        if c is not None and c.queueing is not None and c.queueing.is_waiting:
+            return False
         return c is None or (not c.queue and c.status == b"I" and (c.lending is None or not c.lending.is_asking))
 
     @property
@@ -174,6 +179,10 @@ class Session:
         """No link could be lent. The text is shown to the client: no secrets in it."""
         self._guarded(lambda: self._fail(sqlstate, message))
 
+    def lend_again(self) -> None:
+        """The link that was asked for elsewhere can't be had: the session is to ask anew."""
+        self._awaited(lambda opened: opened.lend_again() if isinstance(opened, OpenSession) else None)
+
     def upstream_failed(self, reason: str) -> None:
         """The server can't be reached. `reason` is shown to the client: no secrets in it."""
         self._guarded(lambda: self._fail("08006", f"could not connect to the database server: {reason}"))
@@ -205,6 +214,15 @@ class Session:
     def wait_cancelled(self) -> None:
         """The client cancels what waits for a link; nobody will lend one for it."""
         self._awaited(lambda opened: opened.cancel_wait() if isinstance(opened, OpenSession) else None)
+
+    def turn_came(self, lane: WorkLane) -> None:
+        """The answer to a QueueForLane; the place is this session's, until it leaves it."""
+        self._awaited(lambda opened: opened.turn_came(lane) if isinstance(opened, OpenSession) else None)
+
+    def turn_refused(self, refusal: Refusal | None) -> None:
+        """The other answer to it; None: the client cancels what waits."""
+        told = refusal or CANCELLED
+        self._awaited(lambda opened: opened.turn_refused(told) if isinstance(opened, OpenSession) else None)
 
     def hold_for_catalog(self, database: str) -> bool:
         """Whether it waits from now on until `catalog_refreshed`."""

@@ -47,7 +47,7 @@ class SharedLink:
 
     `unnamed`: whose unnamed statement it has. `has_sequences`: of `last`, which nobody else may see. `reads_run_code`,
     `writes_run_code`: whether views or triggers of this database may run functions of its users, as of
-    `catalog_version`; what those left makes it `is_unclean`.
+    `catalog_version`; what those left makes it `is_unclean`. `is_elsewhere`: to the bulk lane's own server.
     """
 
     kind: LinkKind
@@ -66,6 +66,7 @@ class SharedLink:
     catalog_version: int = 0
     epoch: int = -1  # in which the catalog was looked at last
     is_spent: bool = False
+    is_elsewhere: bool = False
     names: int = 0
 
     def next_name(self) -> bytes:

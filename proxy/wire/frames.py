@@ -156,6 +156,23 @@ class FrameCutter:
             self._at = end
         return self._at
 
+    def types_ahead(self, most: int) -> bytes:
+        """The types of the complete frames that come next, so many at most. Nothing is taken."""
+        at = self._at
+        found = bytearray()
+        try:
+            while len(found) < most and not self._is_startup and not self._passing_bytes and self._at < self._size:
+                end = self._frame_end()
+                if end == 0 or end > self._size:
+                    break
+                found.append(self.buffer[self._at])
+                self._at = end
+        except ProtocolViolation:
+            pass  # whoever takes it is told
+        finally:
+            self._at = at
+        return bytes(found)
+
     def __iter__(self) -> Iterator[tuple[int, int, int]]:
         while (frame := self.next_frame()) is not None:
             yield frame

@@ -37,6 +37,7 @@ from proxy.session.ports import (
     Pooling,
     ReturnServer,
     Rules,
+    WorkLanes,
 )
 from proxy.session.session import Session
 from proxy.session.shared_link import SharedLink
@@ -113,6 +114,7 @@ class StageServices:
     allowances: dict[str, Allowance] = field(default_factory=dict)
     stored_keys: dict[tuple[str, str], KeyFound] = field(default_factory=dict)
     pool: Pooling | None = None
+    lanes: WorkLanes | None = None
     price_list: PriceList = field(default_factory=PriceList)
     reached: list[Limit] = field(default_factory=list)
     ticks: int = 0
@@ -177,6 +179,9 @@ class StageServices:
 
     def pooling(self, database: str) -> Pooling | None:
         return self.pool
+
+    def work_lanes(self, database: str) -> WorkLanes | None:
+        return self.lanes
 
     def effective(self, user: str, database: str, address: str) -> EffectivePolicy | None:
         return self.policy

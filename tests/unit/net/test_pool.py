@@ -63,6 +63,9 @@ class Client:
     def lend_failed(self, sqlstate: str, message: str) -> None:
         self.told.append((sqlstate, message))
 
+    def lend_again(self) -> None:
+        """There is no elsewhere."""
+
     def server_lost(self) -> None:
         """Told as any borrower."""
 
