@@ -59,3 +59,7 @@ class ForeignRunError(AuditError):
 
 class NewerRunError(AuditError):
     """What came over the bus was sent by a newer pgwarden and can't be read without loss."""
+
+
+class ExportError(AuditError):
+    """Records can't be written where they were to go."""

@@ -45,7 +45,7 @@ _MOVE_BATCH = """
 _STORE_SURELY = """
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"""
 # A plan for these very values, and no time lost on compiling one: see store_selection.
-_ASK = """
+ASK = """
     SELECT set_config('pgwarden.tenant', $1, false), set_config('plan_cache_mode', 'force_custom_plan', false),
            set_config('jit', 'off', false)"""
 _CHAIN = """
@@ -168,7 +168,7 @@ class Store:
         filter."""
         role: Role = "pgwarden_reader" if filters.tenant is not None else "pgwarden_auditor"
         async with self.connected(role) as connection:
-            await connection.execute(_ASK, filters.tenant or "")
+            await connection.execute(ASK, filters.tenant or "")
             selection = newest(filters)
             rows = await connection.fetch(selection.sql, *selection.arguments)
         return [chained_record_of(row).record for row in rows]
