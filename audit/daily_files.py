@@ -7,7 +7,6 @@ a file is cut off at the next start, so that a crash leaves neither a torn line 
 from __future__ import annotations
 
 import fcntl
-import logging
 import os
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -24,9 +23,6 @@ from audit.store_rows import ChainedRecord
 POSITION_FILE: Final = "position.json"
 _LOCK_FILE: Final = "lock"
 _PREFIX: Final = "records-"
-
-log = logging.getLogger("pgwarden.audit")
-
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
     """`chains`: the number of the last record of each that the files hold. `files`: the bytes of each, by name."""
@@ -56,6 +52,7 @@ class DailyFiles:
         try:
             files = cls(directory, form, lock, _read_position(directory))
             files._cut()
+            files._note(files.position)
         except BaseException:
             os.close(lock)
             raise
@@ -73,6 +70,8 @@ class DailyFiles:
         for one in records:
             days.setdefault(self._name(at_datetime(one.record).date()), []).append(line_of(self._form, one))
         self._cut()
+        if new := {name: 0 for name in days if name not in self.position.files}:
+            self._note(Position(chains=self.position.chains, files=self.position.files | new))
         sizes = {name: self._append(name, b"".join(lines)) for name, lines in days.items()}
         self._note(Position(chains=dict(chains), files=self.position.files | sizes))
 
@@ -107,13 +106,11 @@ class DailyFiles:
         return size
 
     def _cut(self) -> None:
-        """Files are as long as the position says. One that is shorter or gone was moved away: it is begun anew."""
-        for path in self._directory.glob(f"{_PREFIX}*.{self._form}"):
-            size, known = path.stat().st_size, self.position.files.get(path.name, 0)
-            if size > known:
+        """Our files are as long as the position says; one that is shorter was taken away, and goes on as it is."""
+        for name, known in self.position.files.items():
+            path = self._directory / name
+            if path.exists() and path.stat().st_size > known:
                 os.truncate(path, known)
-            elif size < known:
-                log.warning("a file of records is shorter than it was", extra={"fields": {"file": path.name}})
 
     def _note(self, position: Position) -> None:
         own = self._directory / f"{POSITION_FILE}.tmp"
@@ -147,6 +144,7 @@ def _read_position(directory: Path) -> Position:
 
 
 def _nothing_yet(directory: Path) -> Position:
+    """`open` notes it before the first file is begun."""
     if any(directory.glob(f"{_PREFIX}*")):
         raise ExportError(f"{directory} holds records but no {POSITION_FILE}: restore it, or move the folder away")
     return Position()

@@ -78,7 +78,16 @@ class Exporter:
         if self._keep_days is not None:
             await asyncio.to_thread(files.drop, self._now(), self._keep_days)
         if records:
-            # Not to be left half way by a cancel: the lock must not go before the thread has ended.
-            await asyncio.shield(asyncio.to_thread(files.write, records, follower.positions))
+            await _to_its_end(files.write, records, follower.positions)
             self.records += len(records)
         return bool(records)
+
+
+async def _to_its_end(write: Callable[..., None], *arguments: object) -> None:
+    """In a thread, also when we are cancelled meanwhile: the folder's lock must not go before it has ended."""
+    running = asyncio.create_task(asyncio.to_thread(write, *arguments))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise

@@ -55,6 +55,28 @@ class Filters:
     limit: int = DEFAULT_LIMIT
 
 
+def matches(filters: Filters, record: Record) -> bool:
+    """Whether the store would give the record for these filters; `limit` doesn't count."""
+    at = at_datetime(record)
+    return (
+        filters.tenant in (None, record.tenant)
+        and filters.user in (None, record.user)
+        and filters.decision in (None, record.decision)
+        and filters.stage in (None, record.stage)
+        and filters.workload in (None, record.workload)
+        and filters.statement in (None, record.statement_id)
+        and (filters.since is None or at >= filters.since)
+        and (filters.until is None or at < filters.until)
+        and (filters.table is None or _is_named(filters.table, (*record.tables, *record.filtered_tables)))
+        and (filters.column is None or _is_named(filters.column, record.masked_columns))
+    )
+
+
+def _is_named(wanted: str, names: Sequence[str]) -> bool:
+    """By the whole name or by its last parts."""
+    return any(name == wanted or name.endswith(f".{wanted}") for name in names)
+
+
 def parse_moment(text: str, now: datetime) -> datetime:
     """A moment from "90s", "1h", "2d" (that long before `now`) or from ISO 8601; without a zone it is UTC.
 

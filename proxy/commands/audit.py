@@ -1,4 +1,4 @@
-"""`pgwarden audit query`, `verify` and `prove`."""
+"""`pgwarden audit query`, `export`, `verify` and `prove`."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from audit.findings import Report
 from audit.proof import Proof, encode_proof
 from audit.prove import prove_record
 from audit.query import DEFAULT_LIMIT, Filters, as_csv, as_json_lines, as_table, parse_decision, parse_moment
-from audit.record import Record
+from audit.record import Record, Stage
 from audit.store import Store
 from audit.store_seals import StoreSeals
 from audit.verify import verify as verify_records
+from proxy.commands.audit_export import export
 from proxy.commands.options import ConfigOption, read_config
 from proxy.commands.outcome import ExitCode, clear_errors, print_out
 from proxy.places import store_dsn
 
 app = typer.Typer(help="Ask the records, and check that nobody changed them.", no_args_is_help=True)
+app.command()(export)
 
 
 @app.command()
@@ -35,6 +37,9 @@ def query(
     until: Annotated[str | None, typer.Option(help="The same; records at that moment don't count.")] = None,
     table: Annotated[str | None, typer.Option(help="Statements that used it: shop.customers.")] = None,
     column: Annotated[str | None, typer.Option(help="Statements that had it masked: shop.customers.email.")] = None,
+    workload: Annotated[str | None, typer.Option(help="Only this workload's.")] = None,
+    statement: Annotated[str | None, typer.Option(help="Of this statement's id: its intent and its outcome.")] = None,
+    stage: Annotated[Stage | None, typer.Option(help="intent, outcome or event.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = DEFAULT_LIMIT,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="CSV with a header.")] = False,
@@ -58,6 +63,9 @@ def query(
             until=parse_moment(until, now) if until else None,
             table=table,
             column=column,
+            workload=workload,
+            statement=statement,
+            stage=stage,
             limit=limit,
         )
         with store_dsn(read_config(config)) as dsn:

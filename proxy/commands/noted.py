@@ -1,0 +1,41 @@
+"""Events of commands: what somebody did from a terminal with what pgwarden keeps stands in the records, too."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from audit.errors import AuditError
+from audit.record import Verdict
+from audit.shipper import Shipper
+from audit.store import Store
+from proxy.chronicle import COMMANDS, Chronicle
+from proxy.commands.outcome import CommandError
+
+
+async def note(journal: Path, store: Store, shape: str, text: str, **fields: Any) -> None:
+    """Records an event in the journal of commands, then sends it on. It names the login on this machine as its user.
+
+    A store that is away gets it from the next command, or from the sidecar's next start. Raises CommandError when it
+    can't be recorded, JournalError when the journal can't be opened: what was to be told may not be done then.
+    """
+    chronicle = await Chronicle.open(journal, COMMANDS)
+    try:
+        who = {"user": _login(), "client_address": "", "application": f"pgwarden on {socket.gethostname()}"}
+        is_noted = chronicle.note(shape, text, Verdict.ALLOW, **who | fields)
+    finally:
+        await chronicle.close()
+    if not is_noted:
+        raise CommandError(f"{shape} can't be recorded in {journal}, so it isn't done")
+    with suppress(AuditError, OSError), closing(Shipper(journal, COMMANDS, store, written_position=lambda: 0)) as own:
+        await own.ship_available()
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name
+        return "unknown"
