@@ -24,6 +24,7 @@ POSITION_FILE: Final = "position.json"
 _LOCK_FILE: Final = "lock"
 _PREFIX: Final = "records-"
 
+
 class Position(msgspec.Struct, frozen=True, kw_only=True):
     """`chains`: the number of the last record of each that the files hold. `files`: the bytes of each, by name."""
 
