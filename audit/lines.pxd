@@ -6,16 +6,20 @@ from audit cimport octets
 from audit.tariff cimport Tariff
 
 cdef class Lines:
-    cdef readonly object intent
-    cdef readonly object outcome
+    cdef object _intent
+    cdef object _outcome
+    cdef tuple _said
     cdef readonly object prices
     cdef Tariff _tariff
     cdef bint _is_plain
     cdef bint _is_priced_apart
+    cdef bytes _speaker
+    cdef bytes _origin
     cdef bytes _intent_start
     cdef bytes _intent_stage
     cdef bytes _before_text
     cdef bytes _behind_text
+    cdef bytes _intent_end
     cdef bytes _outcome_start
     cdef bytes _outcome_stage
     cdef bytes _before_rows
@@ -24,7 +28,19 @@ cdef class Lines:
     cdef Py_ssize_t _intent_bytes
     cdef Py_ssize_t _outcome_bytes
 
+    @cython.locals(origin=bytes, is_odd=bint, lines=Lines)
+    cpdef Lines spoken(self, str workload, str trace_id, str end_user)
+
+    cdef _take(self, Lines other)
+
+    @cython.locals(grown=Py_ssize_t)
+    cdef _say(self, str workload, str trace_id, str end_user, bytes origin)
+
+    cdef _settle(self)
+
     cdef _encode(self)
+
+    cdef _encode_ends(self)
 
     cpdef bytes intent_body(self, bytes record_id, long long at, bytes sql_text)
 
@@ -56,6 +72,9 @@ cdef Py_ssize_t _put_text_header(unsigned char[::1] into, Py_ssize_t at, Py_ssiz
 cdef Py_ssize_t _put_big_endian(unsigned char[::1] into, Py_ssize_t at, int size, unsigned long long value) except -1
 
 cdef bint _is_utf8(bytes text) except -1
+
+@cython.locals(encoded=bytes)
+cdef bytes _text(str value)
 
 cdef bytes _number(long long value)
 

@@ -27,9 +27,11 @@ _NIL = b"\xc0"
 _EMPTY = b"\xa0"
 _SMALL = tuple(bytes((number,)) for number in range(128))
 _SHORT_HEADERS = tuple(bytes((0xA0 | length,)) for length in range(32))
-_BEFORE_TEXT = FIELD_NAMES[FIELD_NAMES.index("tenant") : FIELD_NAMES.index("sql_text")]
+_SPEAKER = FIELD_NAMES[FIELD_NAMES.index("tenant") : FIELD_NAMES.index("workload")]
+_ORIGIN = FIELD_NAMES[FIELD_NAMES.index("workload") : FIELD_NAMES.index("shape")]
+_BEFORE_TEXT = FIELD_NAMES[FIELD_NAMES.index("shape") : FIELD_NAMES.index("sql_text")]
 _BEHIND_TEXT = FIELD_NAMES[FIELD_NAMES.index("decision") : FIELD_NAMES.index("prev_hash")]
-_BEFORE_ROWS = FIELD_NAMES[FIELD_NAMES.index("tenant") : FIELD_NAMES.index("rows")]
+_BEFORE_ROWS = FIELD_NAMES[FIELD_NAMES.index("shape") : FIELD_NAMES.index("rows")]
 _LATER = FIELD_NAMES[FIELD_NAMES.index("hash") + 1 :]
 _ID_BYTES = 32
 _NUMBER_BYTES = 9  # at most
@@ -40,34 +42,102 @@ NOT_PUT = -1
 class Lines:
     """Two templates: `intent` wants an id, a time and a text; `outcome` an id, the statement's, a time and measures.
 
-    Both are records without those. Outcomes are priced by `prices`, and bear their currency.
+    Both are records without those. Outcomes are priced by `prices`, and bear their currency. `spoken` gives templates
+    that differ in what a statement's own comments say.
     """
 
     def __init__(self, intent: Record, outcome: Record, prices: PriceList) -> None:
-        self.intent = msgspec.structs.replace(intent, id="", statement_id="", at=0, sql_text="")
-        self.outcome = msgspec.structs.replace(outcome, id="", statement_id="", at=0, currency=prices.currency)
+        self._intent = msgspec.structs.replace(intent, id="", statement_id="", at=0, sql_text="")
+        self._outcome = msgspec.structs.replace(outcome, id="", statement_id="", at=0, currency=prices.currency)
+        self._said: tuple[str, str] | None = None  # what `_intent` and `_outcome` don't say yet
         self.prices = prices
-        self._tariff = tariff_of(prices, self.outcome.plan_units or 0)
+        self._tariff = tariff_of(prices, self._outcome.plan_units or 0)
         self._is_priced_apart = prices.function is not None
-        self._is_plain = _is_plain(self.intent) and _is_plain(self.outcome)
+        self._is_plain = _is_plain(self._intent) and _is_plain(self._outcome)
         if self._is_plain:
             self._encode()
 
     def _encode(self) -> None:
-        intent, outcome = completed(self.intent, "", 0), self.outcome
-        self._intent_start = _header(intent)
+        intent, outcome = completed(self._intent, "", 0), self._outcome
         self._intent_stage = _ENCODER.encode(intent.stage) + _ID_HEADER
+        self._speaker = _encoded(intent, _SPEAKER)
+        self._origin = _encoded(intent, _ORIGIN)
         self._before_text = _encoded(intent, _BEFORE_TEXT)
-        self._behind_text = _encoded(intent, _BEHIND_TEXT) + _ending(intent)
-        self._outcome_start = _header(outcome)
+        self._behind_text = _encoded(intent, _BEHIND_TEXT)
         self._outcome_stage = _ENCODER.encode(outcome.stage) + _ID_HEADER
         self._before_rows = _encoded(outcome, _BEFORE_ROWS)
         self._currency = _ENCODER.encode(outcome.currency)
-        self._outcome_end = _ending(outcome)
-        pieces = (self._intent_start, self._intent_stage, self._before_text, self._behind_text)
-        self._intent_bytes = sum(map(len, pieces)) + 2 * _ID_BYTES + _NUMBER_BYTES + _TEXT_HEADER_BYTES
+        self._intent_bytes = self._outcome_bytes = 0
+        self._encode_ends()
+
+    def _encode_ends(self) -> None:
+        """The headers, which count the later fields, those fields, and how much room all of it needs."""
+        self._intent_start, self._intent_end = _header(self._intent), _ending(self._intent)
+        self._outcome_start, self._outcome_end = _header(self._outcome), _ending(self._outcome)
+        speaker = len(self._speaker) + len(self._origin)
+        pieces = (self._intent_start, self._intent_stage, self._before_text, self._behind_text, self._intent_end)
+        room = 2 * _ID_BYTES + _NUMBER_BYTES + _TEXT_HEADER_BYTES
+        self._intent_bytes = speaker + sum(map(len, pieces)) + room
         others = (self._outcome_start, self._outcome_stage, self._before_rows, self._currency, self._outcome_end)
-        self._outcome_bytes = sum(map(len, others)) + 2 * _ID_BYTES + 4 * _NUMBER_BYTES + COST_BYTES + 1
+        self._outcome_bytes = speaker + sum(map(len, others)) + 2 * _ID_BYTES + 4 * _NUMBER_BYTES + COST_BYTES + 1
+
+    @property
+    def intent(self) -> Record:
+        self._settle()
+        return self._intent
+
+    @property
+    def outcome(self) -> Record:
+        self._settle()
+        return self._outcome
+
+    def spoken(self, workload: str, trace_id: str, end_user: str) -> Lines:
+        """The same templates for a statement that says this of itself. Cheap: it is made for each of them."""
+        try:
+            origin = _text(workload) + _text(trace_id)
+            is_odd = not self._is_plain or b"\0" in origin or "\0" in end_user or not end_user.isprintable()
+        except UnicodeEncodeError:
+            is_odd = True
+        if is_odd:
+            said = {"workload": workload, "trace_id": trace_id, "end_user": end_user}
+            intent = msgspec.structs.replace(self.intent, **said)
+            return Lines(intent, msgspec.structs.replace(self.outcome, **said), self.prices)
+        lines = Lines.__new__(Lines)
+        lines._take(self)
+        lines._say(workload, trace_id, end_user, origin)
+        return lines
+
+    def _take(self, other: Lines) -> None:
+        """All that the other ones have."""
+        self._intent, self._outcome, self._said = other.intent, other.outcome, None
+        self.prices, self._tariff, self._is_plain = other.prices, other._tariff, True
+        self._is_priced_apart = other._is_priced_apart
+        self._speaker, self._origin = other._speaker, other._origin
+        self._intent_start, self._intent_stage = other._intent_start, other._intent_stage
+        self._before_text, self._behind_text = other._before_text, other._behind_text
+        self._intent_end, self._outcome_end = other._intent_end, other._outcome_end
+        self._outcome_start, self._outcome_stage = other._outcome_start, other._outcome_stage
+        self._before_rows, self._currency = other._before_rows, other._currency
+        self._intent_bytes, self._outcome_bytes = other._intent_bytes, other._outcome_bytes
+
+    def _say(self, workload: str, trace_id: str, end_user: str, origin: bytes) -> None:
+        if end_user != self._intent.end_user or end_user != self._outcome.end_user:
+            self._intent = msgspec.structs.replace(self._intent, end_user=end_user)
+            self._outcome = msgspec.structs.replace(self._outcome, end_user=end_user)
+            self._encode_ends()
+        self._said = workload, trace_id
+        grown = len(origin) - len(self._origin)
+        self._origin = origin
+        self._intent_bytes += grown
+        self._outcome_bytes += grown
+
+    def _settle(self) -> None:
+        said = self._said
+        if said is not None:
+            workload, trace_id = said
+            self._intent = msgspec.structs.replace(self._intent, workload=workload, trace_id=trace_id)
+            self._outcome = msgspec.structs.replace(self._outcome, workload=workload, trace_id=trace_id)
+            self._said = None
 
     def put_intent(self, into: memoryview, start: int, room: int, record_id: bytes, at: int, sql_text: bytes) -> int:
         """Puts what `intent_body` gives to `start`, where `room` bytes are free; gives the offset behind it.
@@ -81,10 +151,13 @@ class Lines:
         end = octets.put(into, end, self._intent_stage)
         end = octets.put(into, end, record_id)
         end = _put_number(into, end, at)
+        end = octets.put(into, end, self._speaker)
+        end = octets.put(into, end, self._origin)
         end = octets.put(into, end, self._before_text)
         end = _put_text_header(into, end, len(sql_text))
         end = octets.put(into, end, sql_text)
-        return octets.put(into, end, self._behind_text)
+        end = octets.put(into, end, self._behind_text)
+        return octets.put(into, end, self._intent_end)
 
     def put_outcome(
         self,
@@ -107,6 +180,8 @@ class Lines:
         end = octets.put(into, end, self._outcome_stage)
         end = octets.put(into, end, statement_id)
         end = _put_number(into, end, at)
+        end = octets.put(into, end, self._speaker)
+        end = octets.put(into, end, self._origin)
         end = octets.put(into, end, self._before_rows)
         end = _put_number(into, end, rows)
         end = _put_number(into, end, bytes_out)
@@ -132,10 +207,13 @@ class Lines:
                 self._intent_stage,
                 record_id,
                 _number(at),
+                self._speaker,
+                self._origin,
                 self._before_text,
                 _text_header(len(sql_text)),
                 sql_text,
                 self._behind_text,
+                self._intent_end,
             )
         )
 
@@ -160,6 +238,8 @@ class Lines:
                 self._outcome_stage,
                 statement_id,
                 _number(at),
+                self._speaker,
+                self._origin,
                 self._before_rows,
                 _NIL if rows is None else _number(rows),
                 _number(bytes_out),
@@ -260,6 +340,12 @@ def _put_big_endian(into: memoryview, at: int, size: int, value: int) -> int:
         into[end - 1 - place] = value & 0xFF
         value >>= 8
     return end
+
+
+def _text(value: str) -> bytes:
+    """msgpack's form of a text. Raises UnicodeEncodeError."""
+    encoded = value.encode("utf-8")
+    return _text_header(len(encoded)) + encoded
 
 
 def _number(value: int) -> bytes:

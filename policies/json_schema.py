@@ -104,6 +104,7 @@ def _principal() -> Schema:
         "roles": _texts("Names that policies refer to under subjects.roles."),
         "attributes": attributes,
         "auth": _authentication(),
+        "speaks_for": _texts("End users that comments of its statements may name, * for any characters."),
     }
     return _object(principals.KEYS, properties, ["user"])
 

@@ -77,6 +77,22 @@ class ApiKey:
     expires: date | None = None
 
 
+def _matches(pattern: str, name: str) -> bool:
+    first, *others = pattern.split("*")
+    if not others:
+        return name == pattern
+    *inner, last = others
+    if not name.startswith(first) or len(name) < len(first) + len(last) or not name.endswith(last):
+        return False
+    at, end = len(first), len(name) - len(last)
+    for part in inner:
+        found = name.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who is connected. `attributes` hold what filters may refer to as ``{name}``.
@@ -94,7 +110,12 @@ class Principal:
     certificate: tuple[tuple[str, str], ...] = ()
     api_keys: tuple[ApiKey, ...] = ()
     has_stored_keys: bool = False  # keys of the audit store are taken too
+    speaks_for: tuple[str, ...] = ()  # end users' names; * stands for any characters
     source: Source = Source("-", 1, 1)
+
+    def may_speak_for(self, end_user: str) -> bool:
+        """Whether it is to be believed when it names this end user."""
+        return any(_matches(pattern, end_user) for pattern in self.speaks_for)
 
 
 @dataclass(frozen=True, slots=True)

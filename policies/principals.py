@@ -11,7 +11,7 @@ from policies.outside import Outside
 from policies.yaml_nodes import Mapping as MappingNode
 from policies.yaml_nodes import Node, Scalar, Sequence
 
-KEYS = ("user", "tenant", "team", "roles", "attributes", "auth")
+KEYS = ("user", "tenant", "team", "roles", "attributes", "auth", "speaks_for")
 MAX_NAME_BYTES = 63  # NAMEDATALEN - 1: the server cuts longer names of users
 
 ATTRIBUTE_PATTERN = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -38,6 +38,7 @@ def read_principal(fields: Fields, node: Node, outside: Outside) -> Principal | 
         certificate=proof.certificate,
         api_keys=proof.api_keys,
         has_stored_keys=proof.has_stored_keys,
+        speaks_for=tuple(name for _, name in fields.parsed(entries.get("speaks_for"), "'speaks_for'", str)),
         source=node.source,
     )
     return principal if user else None

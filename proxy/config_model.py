@@ -49,6 +49,7 @@ class SqlText(StrEnum):
     """How much of a statement's text the audit records keep."""
 
     FULL = "full"
+    REDACTED = "redacted"
     DIGEST = "digest"
 
 
@@ -241,6 +242,7 @@ class Audit(_Keys):
     store: str | None = Field(default=None, repr=False)
     durability: Literal["grouped", "strict"] = "grouped"
     sql_text: SqlText = SqlText.FULL
+    parameters: bool = False
     retention_days: int | None = Field(default=90, ge=1, le=36_500)
     bus: Bus | None = None
     signing_key: str | None = None
@@ -259,6 +261,12 @@ class Audit(_Keys):
         if value is not None:
             check_for_store(value)
         return value
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Audit:
+        if self.parameters and self.sql_text is not SqlText.FULL:
+            raise ValueError("parameters are literals too: they are kept with `sql_text: full` only")
+        return self
 
 
 class Sessions(_Keys):

@@ -20,7 +20,7 @@ from policies.compile import Compiler
 from policies.limits import Loads
 from policies.model import PolicySet
 from proxy.allowances import Allowances
-from proxy.config import ClientCertificates, Config, ConfigError, SqlText, TlsMode
+from proxy.config import ClientCertificates, Config, ConfigError, TlsMode
 from proxy.dsn import Upstream
 from proxy.key_ring import KeyRing
 from proxy.lane_board import LaneBoard
@@ -100,7 +100,8 @@ class Worker:
             upstreams,
             self._estimates,
             self._pricing,
-            config.audit.sql_text is SqlText.FULL,
+            config.audit.sql_text,
+            config.audit.parameters,
             loads=loads or Loads(),
             allowances=allowances or Allowances(),
             keys=keys,

@@ -248,7 +248,8 @@ def run_pgwarden(
     pool: Mapping[str, Any] | None = None,
     **configuration: Any,
 ) -> Iterator[Pgwarden]:
-    """An instance with a shop and a store of its own. `configuration`: keys of pgwarden.yaml that replace ours.
+    """An instance with a shop and a store of its own. `configuration`: keys of pgwarden.yaml that replace ours, those
+    of `audit` one by one.
 
     `pool`: how the shop's clients share links to the server.
     """
@@ -257,7 +258,7 @@ def run_pgwarden(
     given = {
         "databases": {DATABASE: {"upstream": server.gateway_dsn(database)} | ({"pool": dict(pool)} if pool else {})},
         "policies": "policies",
-        "audit": {"directory": "journal", "store": store_dsn},
+        "audit": {"directory": "journal", "store": store_dsn} | configuration.pop("audit", {}),
     }
     instance = Pgwarden(folder, server, database, store_dsn, given | configuration)
     instance.policy_folder.mkdir()

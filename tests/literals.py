@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from random import Random
 
-from policies.compile.skeleton import INT4, INT8, NUMERIC, STRING, skeleton
+from policies.compile.skeleton import BLOCK_COMMENT, INT4, INT8, LINE_COMMENT, NUMERIC, STRING, skeleton
 
 # Values that some rule, type or function may take for something special, beside plain ones.
 VALUES = {
@@ -17,6 +17,11 @@ VALUES = {
         "'search_path'", "'work_mem'", "'is_superuser'", "'salaries'", "'shop.salaries'", "'customers'", "'orders'",
         "'pg_class'", "'16384'", "'101'", "'104'", "'YYYY-MM-DD'", "'2024-01-31'", "'7 days'", "'100000 years'",
         "'SELECT 1'", "'--'", "'/*'", "'\"'", "'UTC'", "'$.a'", "'en_US'", "'id'", "'email'", "'oid'", "'true'",
+    ),
+    LINE_COMMENT: ("--", "-- x", "--'", "-- ; SELECT 1 /*", "--{\"app\":\"dbt\"}", "--é€😀 'a' --b"),
+    BLOCK_COMMENT: (
+        "/**/", "/* x */", "/*'*/", "/*--*/", "/*\n*/", "/* é€😀 */", "/***/", "/* * / */", "/* ; 1 */", "/*$$*/",
+        "/*application='shop',traceparent='00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'*/",
     ),
 }  # fmt: skip
 

@@ -11,8 +11,9 @@ from typing import Final
 
 from policies.compile.cache import PlanCache
 from policies.compile.exchange import Exchange, exchange_of
+from policies.compile.margins import margins_of
 from policies.compile.shapes import Family, Scope, Shape
-from policies.compile.skeleton import INT4, INT8, NUMERIC, STRING, skeleton
+from policies.compile.skeleton import BLOCK_COMMENT, INT4, INT8, LINE_COMMENT, NUMERIC, STRING, skeleton
 from policies.decision import NO_EFFECT, Decision, Edit
 
 _DIGITS: Final = b"\x05"
@@ -23,6 +24,8 @@ _ODD: Final = {
     NUMERIC: ("0.0", "99999999999999999999", "0.5", "100.1"),
     STRING: ("''", "'%'", "'search_path'", "'ä€😀'", "'pg_class'", "','", "'now'", "'NaN'", "'1'", "'SELECT 1; --'"),
     _DIGITS: ("'0'", "'4294967295'", "'1259'"),
+    LINE_COMMENT: ("--", "--'\"$$ /* */; x", "--é€😀 SELECT 1;"),
+    BLOCK_COMMENT: ("/**/", "/*'*/", "/* \n-- ; \"ä€😀 $$ 'pg_class' SELECT 1; */"),
 }
 _UNLIKE: Final = {
     INT4: "1836{:06}",
@@ -30,6 +33,8 @@ _UNLIKE: Final = {
     NUMERIC: "7391.0583{:05}",
     STRING: "'qz {:04} \t\"xw'",
     _DIGITS: "'3183{:05}'",
+    LINE_COMMENT: "-- qy {:04} xv",
+    BLOCK_COMMENT: "/* qy {:04} xv */",
 }
 
 Decide = Callable[[str], Decision]
@@ -143,9 +148,8 @@ def make_shape(raw: bytes, offsets: list[int], decision: Decision, exchange: Exc
     """None when an edit touches a literal that is to be exchanged."""
     free = exchange.free
     bounds = [(offsets[2 * number], offsets[2 * number + 1]) for number in free]
-    statement = decision.plans[0].text.encode()
-    lead = raw.find(statement)
-    if lead < 0:
+    margins = margins_of(raw, offsets, decision.plans[0].text.encode())
+    if margins is None:
         return None
     edits = [(_byte(raw, edit.start), _byte(raw, edit.end), edit) for edit in decision.edits]
     placed: list[tuple[int, Edit]] = []
@@ -156,7 +160,6 @@ def make_shape(raw: bytes, offsets: list[int], decision: Decision, exchange: Exc
         placed.append((before, edit))
     gaps = _gaps(raw, bounds, edits, placed) if edits else None
     sizes = tuple(len(raw[start:end].decode()) for start, end in bounds)
-    margins = (lead, len(raw) - lead - len(statement))
     return Shape(decision, free, exchange.digits, gaps, margins, sizes, tuple(placed))
 
 

@@ -1,4 +1,4 @@
-"""Which literals of a statement may be exchanged for others of their class without another decision.
+"""Which literals of a statement may be exchanged for others of their class without another decision. Comments may.
 
 A list of places, by the statement's tree: operands of comparisons, lists behind IN, bounds of BETWEEN, values of INSERT
 and UPDATE, LIMIT and OFFSET. No rule reads the value of a literal there, only that one stands there and of which class
@@ -32,12 +32,14 @@ _TYPES: Final = frozenset(
 # Their setting may be named by a condition.
 _INSPECTED: Final = SETTING_READERS | SETTING_WRITERS | CHANNEL_FUNCTIONS
 _QUOTE, _MINUS = ord("'"), ord("-")
+_COMMENT: Final = b"-/"  # what one begins with, and no literal does
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """Numbers of literals, counted from 0 in the order of the text. `digits`: those of `free` that are strings, in a
-    statement where a string might be taken for a relation's name: they may only be exchanged for numbers in quotes.
+    """Numbers of literals and comments, counted from 0 in the order of the text; all comments are free. `digits`: those
+    of `free` that are strings, in a statement where a string might be taken for a relation's name: they may only be
+    exchanged for numbers in quotes.
     """
 
     free: tuple[int, ...]
@@ -45,7 +47,7 @@ class Exchange:
 
 
 def exchange_of(raw: bytes, offsets: list[int]) -> Exchange | None:
-    """`offsets`: start and end in bytes of each literal. None when none of them may be exchanged."""
+    """`offsets`: start and end in bytes of each literal and comment. None when none of them may be exchanged."""
     try:
         statements = parse(raw.decode())
     except ParseError:
@@ -53,15 +55,11 @@ def exchange_of(raw: bytes, offsets: list[int]) -> Exchange | None:
     if len(statements) != 1:
         return None
     kind, tree = statements[0].kind, statements[0].tree
-    if _is_inspected(tree) or "intoClause" in tree:
+    if "intoClause" in tree:
         return None
-    places = _Places()
-    places.statement(kind, tree)
-    numbers = {start: number for number, start in enumerate(offsets[::2])}
-    once = _standing_once(tree)
-    unsigned = {place for place in places.counts if raw[place] != _MINUS}
-    found = {_number_of(raw, numbers, place) for place in (places.found | unsigned) & once}
-    free = tuple(sorted(number for number in found if number is not None))
+    comments = {number for number, start in enumerate(offsets[::2]) if raw[start] in _COMMENT}
+    literals = set() if _is_inspected(tree) else _free_literals(raw, offsets, kind, tree)
+    free = tuple(sorted(comments | literals))
     if not free:
         return None
     if not _may_name_objects(tree):
@@ -70,6 +68,16 @@ def exchange_of(raw: bytes, offsets: list[int]) -> Exchange | None:
     digits = {number for number in strings if raw[offsets[2 * number] + 1 : offsets[2 * number + 1] - 1].isdigit()}
     free = tuple(number for number in free if number not in strings - digits)
     return Exchange(free, tuple(sorted(digits))) if free else None
+
+
+def _free_literals(raw: bytes, offsets: list[int], kind: str, tree: Tree) -> set[int]:
+    places = _Places()
+    places.statement(kind, tree)
+    numbers = {start: number for number, start in enumerate(offsets[::2])}
+    once = _standing_once(tree)
+    unsigned = {place for place in places.counts if raw[place] != _MINUS}
+    found = {_number_of(raw, numbers, place) for place in (places.found | unsigned) & once}
+    return {number for number in found if number is not None}
 
 
 def _is_inspected(tree: Tree) -> bool:

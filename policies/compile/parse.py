@@ -147,6 +147,25 @@ def _statement(entry: Tree, length: int) -> Statement:
     return Statement(kind, tree, start, start + stated if stated else length)
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One token or comment of a text, in bytes: `literal` as a Token has it, `is_comment`, or neither."""
+
+    start: int
+    end: int
+    literal: str
+    is_comment: bool
+
+
+def pieces_of(text: str) -> list[Piece]:
+    """All that the server's scanner finds in `text`, comments too. Raises ParseError."""
+    try:
+        tokens = postgast.scan(text).tokens
+    except postgast.PgQueryError as error:
+        raise ParseError(str(error)) from None
+    return [Piece(t.start, t.end, _LITERALS.get(t.token, ""), t.token in _COMMENTS) for t in tokens]
+
+
 def scan(text: str) -> list[Token]:
     """The tokens of `text` as the server's scanner cuts them. Raises ParseError."""
     encoded = text.encode()

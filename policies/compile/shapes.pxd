@@ -12,6 +12,7 @@ cdef class Entry:
     cdef public object decision
     cdef public object note
     cdef public bint is_used
+    cdef public bint is_spoken
 
 cdef class Known:
     cdef readonly Entry entry
@@ -25,13 +26,20 @@ cdef class Shape(Entry):
     cdef tuple _free
     cdef tuple _digits
     cdef list _gaps
+    cdef readonly tuple said
+    cdef Py_ssize_t _first
     cdef Py_ssize_t _lead
+    cdef Py_ssize_t _last
     cdef Py_ssize_t _trail
+    cdef bint _is_whole
     cdef tuple _sizes
     cdef tuple _edits
 
     @cython.locals(number=Py_ssize_t, start=Py_ssize_t, end=Py_ssize_t, statement=bytes)
     cpdef Known known(self, bytes raw, list offsets)
+
+    @cython.locals(start=Py_ssize_t, end=Py_ssize_t)
+    cdef bytes _statement(self, bytes raw, list offsets)
 
     @cython.locals(gaps=list, parts=list, gap=Py_ssize_t, number=Py_ssize_t, start=Py_ssize_t, end=Py_ssize_t)
     cdef bytes _filled(self, bytes raw, list offsets)

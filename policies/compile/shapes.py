@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from policies.compile.margins import TEXT, Margins
 from policies.compile.skeleton import Skeleton, skeleton
 from policies.decision import Decision, Edit, Plan
 
@@ -27,13 +28,14 @@ class Entry:
     """What is kept once for all hits of one text or shape.
 
     `note` is a free place for the proxy's own: what it makes of the decision goes when the entry goes. `is_used` is set
-    by every hit, for the cache to see.
+    by every hit, for the cache to see. `is_spoken`: each text has comments of its own around the statement.
     """
 
     def __init__(self, decision: Decision) -> None:
         self.decision = decision
         self.note: Any = None
         self.is_used = False
+        self.is_spoken = False
 
 
 class Known:
@@ -58,6 +60,14 @@ class Known:
     def is_shape(self) -> bool:
         return self._offsets is not None
 
+    def comments(self) -> list[bytes]:
+        """What this text says of itself where others of its shape say something else: `Shape.is_spoken`."""
+        offsets = self._offsets
+        if offsets is None:
+            return []
+        shape: Any = self.entry
+        return [self._raw[offsets[2 * number] : offsets[2 * number + 1]] for number in shape.said]
+
     def complete(self) -> Decision:
         """The decision of this very text, equal to what a compile gives."""
         if self._offsets is None:
@@ -68,12 +78,12 @@ class Known:
 
 
 class Shape(Entry):
-    """A decided statement with `free` literals (their numbers among all of the text's).
+    """A decided statement with `free` literals and comments (their numbers among all of the text's).
 
     `gaps`: the pieces of the edited text around them, None where nothing is edited; `digits`: those of the free ones
-    that may only be strings of digits; `lead`, `trail`: how many bytes of the text aren't the statement's. `edits` are
-    of the text with `sizes`, the lengths of its free literals in characters, each edit with the number of free literals
-    before it.
+    that may only be strings of digits; `margins`: where in the text the statement is. `edits` are of the text with
+    `sizes`, the lengths of its free literals in characters, each edit with the number of free literals before it.
+    `said`: the comments around the statement; `is_spoken`: there are any.
     """
 
     def __init__(
@@ -82,7 +92,7 @@ class Shape(Entry):
         free: tuple[int, ...],
         digits: tuple[int, ...],
         gaps: list[bytes] | None,
-        margins: tuple[int, int],
+        margins: Margins,
         sizes: tuple[int, ...],
         edits: tuple[tuple[int, Edit], ...],
     ) -> None:
@@ -92,7 +102,11 @@ class Shape(Entry):
         self._free = free
         self._digits = digits
         self._gaps = gaps
-        self._lead, self._trail = margins
+        self.said = margins.said
+        self.is_spoken = bool(margins.said)
+        self._first, self._lead = margins.first, margins.lead
+        self._last, self._trail = margins.last, margins.trail
+        self._is_whole = (self._first, self._lead, self._last, self._trail) == (TEXT, 0, TEXT, 0)
         self._sizes = sizes
         self._edits = edits
 
@@ -106,10 +120,16 @@ class Shape(Entry):
         for number in self._digits:
             if not raw[offsets[2 * number] + 1 : offsets[2 * number + 1] - 1].isdigit():
                 return None
-        statement = raw
-        if self._lead or self._trail:
-            statement = raw[self._lead : len(raw) - self._trail]
+        statement = raw if self._is_whole else self._statement(raw, offsets)
         return Known(self, self.decision, self._filled(raw, offsets), statement, raw, offsets)
+
+    def _statement(self, raw: bytes, offsets: list[int]) -> bytes:
+        start, end = self._lead, len(raw) - self._trail
+        if self._first >= 0:
+            start += offsets[2 * self._first + 1]
+        if self._last >= 0:
+            end = offsets[2 * self._last] - self._trail
+        return raw[start:end]
 
     def _filled(self, raw: bytes, offsets: list[int]) -> bytes:
         gaps = self._gaps
@@ -127,7 +147,7 @@ class Shape(Entry):
         """The whole Decision of a text of this shape."""
         old = self.decision
         own = raw.decode()
-        statement = raw[self._lead : len(raw) - self._trail].decode()
+        statement = self._statement(raw, offsets).decode()
         plans: tuple[Plan, ...] = (replace(old.plans[0], text=statement),)
         edits = self._moved(raw, offsets) if self._edits else ()
         sent = own if self._gaps is None else text.decode()

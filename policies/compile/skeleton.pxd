@@ -12,6 +12,16 @@ cdef class Skeleton:
                offsets=list, text="const unsigned char*", kinds="const unsigned char*")
 cpdef Skeleton skeleton(bytes raw)
 
+cdef bint _begins_comment(const unsigned char* text, Py_ssize_t at, Py_ssize_t size)
+
+@cython.locals(start=Py_ssize_t)
+cdef Py_ssize_t _end_of_line(const unsigned char* text, Py_ssize_t at, Py_ssize_t size)
+
+@cython.locals(byte=cython.uchar)
+cdef Py_ssize_t _end_of_block(const unsigned char* text, Py_ssize_t at, Py_ssize_t size)
+
+cdef bint _is_before_quote(const unsigned char* text, Py_ssize_t at, Py_ssize_t size)
+
 @cython.locals(kind=cython.uchar, kinds="const unsigned char*")
 cdef Py_ssize_t _end_of_word(const unsigned char* text, Py_ssize_t at, Py_ssize_t size)
 

@@ -1,9 +1,12 @@
-"""A text's skeleton: the text itself, with a mark in place of each plain literal. One pass, compiled where it can be.
+"""A text's skeleton: the text itself, with a mark in place of each plain literal and each comment. One pass, compiled
+where it can be.
 
-It answers only for what it reads as PostgreSQL's scanner certainly does, and gives None for the rest: comments, strings
-with a backslash, a quote or a prefix, numbers that aren't plain digits, dollar quotes, bytes beyond ASCII outside of
-strings. Two texts with one skeleton have the same tokens but for the values of their literals, class by class, so the
-grammar makes the same tree of them. It knows neither trees nor policies.
+It answers only for what it reads as PostgreSQL's scanner certainly does, and gives None for the rest: nested comments
+and those before a quote, strings with a backslash, a quote or a prefix, numbers that aren't plain digits, dollar
+quotes, bytes beyond ASCII outside of strings and comments. Two texts with one skeleton have the same tokens but for the
+values of their literals, class by class, so the grammar makes the same tree of them. Comments are exchanged like
+literals, as tools put another one into each text; the two kinds of them have a mark each, since what is put behind one
+kind is part of it. It knows neither trees nor policies.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ INT4: Final = b"\x01"
 INT8: Final = b"\x02"
 NUMERIC: Final = b"\x03"
 STRING: Final = b"\x04"
+LINE_COMMENT: Final = b"\x06"  # up to a line's or the text's end, without the blanks before that
+BLOCK_COMMENT: Final = b"\x07"
 
 _LONGEST_NUMBER: Final = 100  # the server takes far longer ones, and fails on the longest
 _GREATEST_INT4: Final = b"2147483647"
@@ -52,7 +57,7 @@ _KINDS: Final = bytes(_KIND_OF.get(byte, _OTHER) for byte in range(256))
 
 
 class Skeleton:
-    """`key`: the text with marks; `offsets`: start and end of each literal in bytes, one after the other."""
+    """`key`: the text with marks; `offsets`: start and end in bytes of each literal and comment, in their order."""
 
     def __init__(self, key: bytes, offsets: list[int]) -> None:
         self.key = key
@@ -60,7 +65,7 @@ class Skeleton:
 
 
 def skeleton(raw: bytes) -> Skeleton | None:
-    """None for a text that isn't plain, or has no literal."""
+    """None for a text that isn't plain, or has neither literal nor comment."""
     size = len(raw)
     if size > MAX_BYTES:
         return None
@@ -87,6 +92,16 @@ def skeleton(raw: bytes) -> Skeleton | None:
             offsets.append(start)
             offsets.append(at)
             done = at
+        elif (kind == 6 or kind == 7) and _begins_comment(text, at, size):
+            start = at
+            at = _end_of_line(text, start, size) if kind == 6 else _end_of_block(text, start, size)
+            if at == 0 or _is_before_quote(text, at, size):
+                return None
+            parts.append(raw[done:start])
+            parts.append(LINE_COMMENT if kind == 6 else BLOCK_COMMENT)
+            offsets.append(start)
+            offsets.append(at)
+            done = at
         else:
             at = _end_of_other(text, at, size, kind)
             if at == 0:
@@ -95,6 +110,49 @@ def skeleton(raw: bytes) -> Skeleton | None:
         return None
     parts.append(raw[done:])
     return Skeleton(b"".join(parts), offsets)
+
+
+def _begins_comment(text: bytes, at: int, size: int) -> bool:
+    """Two dashes, or a slash and a star; the server looks for them inside of operators too."""
+    return at + 1 < size and text[at + 1] == (45 if text[at] == 45 else 42)
+
+
+def _end_of_line(text: bytes, at: int, size: int) -> int:
+    """Behind the last visible byte of a comment that ends with its line; 0 where that isn't plain.
+
+    A statement's text is stripped of all that Python takes for blanks, so the last byte must be certain to stay.
+    """
+    start = at + 2
+    at = start
+    while at < size and text[at] != 10 and text[at] != 13:
+        if text[at] == 0:
+            return 0
+        at += 1
+    while at > start and (text[at - 1] == 32 or text[at - 1] == 9):
+        at -= 1
+    return at if 32 < text[at - 1] < 127 else 0
+
+
+def _end_of_block(text: bytes, at: int, size: int) -> int:
+    """Behind a comment in slashes and stars; 0 for one without an end or with another one inside."""
+    at += 2
+    while at + 1 < size:
+        byte = text[at]
+        if byte == 0:
+            return 0
+        if byte == 42 and text[at + 1] == 47:
+            return at + 2
+        if byte == 47 and text[at + 1] == 42:
+            return 0
+        at += 1
+    return 0
+
+
+def _is_before_quote(text: bytes, at: int, size: int) -> bool:
+    """Whether a string follows: behind another one and a line end, comments between or not, it is a part of that."""
+    while at < size and (text[at] == 32 or text[at] == 10 or text[at] == 13 or text[at] == 9):
+        at += 1
+    return at < size and text[at] == 39
 
 
 def _end_of_word(text: bytes, at: int, size: int) -> int:
@@ -174,10 +232,8 @@ def _end_of_other(text: bytes, at: int, size: int, kind: int) -> int:
     following = text[at + 1] if at + 1 < size else 0
     if kind == 5:
         return _end_of_name(text, at, size)
-    if kind == 6:
-        return 0 if following == 45 else at + 1  # a comment
-    if kind == 7:
-        return 0 if following == 42 else at + 1  # a comment
+    if kind == 6 or kind == 7:
+        return at + 1
     if kind == 8:
         return _end_of_parameter(text, at, size)
     if kind == 9:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,12 +14,14 @@ from audit.record import Record, ShadowDecision, Stage, Verdict
 from audit.tail import Tail
 from policies.catalog import Catalog, Namespace
 from policies.compile import Compiler
+from policies.compile.redaction import digest_of, redacted
 from policies.compile.shapes import Scope
 from policies.decision import Decision
 from policies.limits import Limit, Load, Loads
 from policies.model import EffectivePolicy, Principal
 from proxy.allowances import Allowances
 from proxy.clock import monotonic_us
+from proxy.config import SqlText
 from proxy.dsn import Upstream
 from proxy.key_ring import KeyRing
 from proxy.net.catalogs import Catalogs
@@ -37,7 +38,7 @@ from proxy.wire.scram import KnownKeys
 
 @dataclass(slots=True)
 class WorkerServices:
-    """`session.ports.Services` for one worker. `is_text_kept` false: records hold a digest of the text."""
+    """`session.ports.Services` for one worker. `sql_text`: what records keep of texts."""
 
     policies: PolicyHolder
     catalogs: Catalogs
@@ -47,7 +48,8 @@ class WorkerServices:
     upstreams: Mapping[str, Callable[[], Upstream]]
     estimates: Estimates
     pricing: Pricing
-    is_text_kept: bool = True
+    sql_text: SqlText = SqlText.FULL
+    keeps_parameters: bool = False
     pools: Mapping[str, AnyPool] = field(default_factory=dict)
     work_queues: Mapping[str, WorkQueue] = field(default_factory=dict)
     loads: Loads = field(default_factory=Loads)
@@ -134,10 +136,22 @@ class WorkerServices:
     def journal_position(self) -> int:
         return self.journal.position
 
+    @property
+    def is_text_kept(self) -> bool:
+        return self.sql_text is SqlText.FULL
+
+    @property
+    def is_shape_kept(self) -> bool:
+        return self.sql_text is SqlText.REDACTED
+
     def kept_text(self, sql: str) -> str:
-        if self.is_text_kept:
-            return sql
-        return "sha256:" + hashlib.sha256(sql.encode("utf-8", "replace")).hexdigest()
+        match self.sql_text:
+            case SqlText.FULL:
+                return sql
+            case SqlText.REDACTED:
+                return redacted(sql)
+            case SqlText.DIGEST:
+                return digest_of(sql)
 
     def kept_error(self, text: str) -> str:
         return text if self.is_text_kept else ""

@@ -10,6 +10,8 @@ cdef class Placed:
 
 cdef class Course:
     cdef readonly object decision
+    cdef readonly bint is_spoken
+    cdef public bytes kept
     cdef readonly int way
     cdef readonly object plan
     cdef readonly object verdict

@@ -44,10 +44,16 @@ class Placed:
 
 
 class Course:
-    """`way`: LONG, PLAIN, BEGIN or END. `most_rows` and `most_bytes`: the plan's limits, NO_LIMIT without."""
+    """`way`: LONG, PLAIN, BEGIN or END. `most_rows` and `most_bytes`: the plan's limits, NO_LIMIT without.
 
-    def __init__(self, decision: Decision) -> None:
+    `is_spoken`: each text that takes it has comments of its own. `kept`: what records keep of the text where all texts
+    of a shape have the same kept, once somebody has found it out.
+    """
+
+    def __init__(self, decision: Decision, is_spoken: bool = False) -> None:
         self.decision = decision
+        self.is_spoken = is_spoken
+        self.kept: bytes | None = None
         self.way = _way_of(decision)
         self.plan = decision.plans[0] if decision.plans else EMPTY_PLAN
         self.is_commit = self.plan.command == "commit"
@@ -88,8 +94,7 @@ def _way_of(decision: Decision) -> int:
     plan = decision.plans[0]
     if plan.effect != NO_EFFECT or plan.leaves not in _HARMLESS or plan.is_ddl or plan.is_tainting:
         return LONG
-    # A text's trace id is its own; other texts of its shape would bear it.
-    if plan.hidden_columns or plan.raw_columns or plan.check is not None or "traceparent" in plan.text:
+    if plan.hidden_columns or plan.raw_columns or plan.check is not None:
         return LONG
     limits = plan.limits
     timed = (limits.runtime_s, limits.concurrent, limits.statements_per_minute, limits.cost)

@@ -92,10 +92,12 @@ class Decider:
             raise RuntimeError("a refused decision reached the server's side")
         return self._open(sql, decision, decision.plans, decided.policy, decided.basis)
 
-    def open_one(self, prepared: Prepared, policy: EffectivePolicy) -> tuple[Decision, list[Account]]:
+    def open_one(
+        self, prepared: Prepared, policy: EffectivePolicy, parameters: tuple[str | None, ...] = ()
+    ) -> tuple[Decision, list[Account]]:
         """The same for an Execute; an empty query has no account."""
         decision = prepared.decision
-        return self._open(prepared.sql, decision, decision.plans[:1], policy, prepared.basis, prepared)
+        return self._open(prepared.sql, decision, decision.plans[:1], policy, prepared.basis, prepared, parameters)
 
     def open_cursor(self, portal: Portal, declared: Declared) -> tuple[Decision, list[Account]]:
         """The same for an Execute of a cursor that DECLARE opened."""
@@ -110,13 +112,16 @@ class Decider:
         policy: EffectivePolicy,
         basis: Basis,
         prepared: Prepared | None = None,
+        parameters: tuple[str | None, ...] = (),
     ) -> tuple[Decision, list[Account]]:
         names = self._c.sent.names
         if all(plan.effect is NO_EFFECT for plan in plans):
-            return decision, self._account(sql, decision, [Run(plan) for plan in plans], prepared)
+            return decision, self._account(
+                sql, decision, [Run(plan, parameters=parameters) for plan in plans], prepared
+            )
         runs: list[Run] = []
         for plan in plans:
-            run = self._run(plan, names, policy)
+            run = replace(self._run(plan, names, policy), parameters=parameters)
             if plan.effect.opens_cursor or plan.effect.prepares:
                 if (names.is_full or names.has_many_portals) and not policy.is_everything:
                     raise Denied(too_many_names())

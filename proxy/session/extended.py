@@ -11,6 +11,7 @@ from dataclasses import replace
 from audit.errors import JournalError
 from policies.decision import Decision, Plan, Refusal
 from policies.model import EffectivePolicy
+from proxy.session.bound_values import bound_values
 from proxy.session.conversation import Conversation
 from proxy.session.costs import ran_by
 from proxy.session.deciding import Decider, Denied, is_same_to_server
@@ -117,6 +118,8 @@ class Extended:
             return
         origin = c.origin_of_portal(message.portal)
         portal = Portal(message.portal, prepared, origin, message.result_formats)
+        if c.services.keeps_parameters:
+            portal.parameters = bound_values(frame, message, prepared.types)
         formats = bind_formats(message.result_formats, prepared.plan)
         is_same = formats == message.result_formats
         name = self._server_name(prepared)
@@ -322,7 +325,7 @@ class Extended:
                 return prepared.decision, [portal.account]
             if isinstance(declared, Declared) and prepared.declared is declared:
                 return self._decider.open_cursor(portal, declared)
-            return self._decider.open_one(prepared, policy)
+            return self._decider.open_one(prepared, policy, portal.parameters)
         except Denied as denied:
             self._refuse(prepared.sql, prepared.decision, denied.refusal, denied.answer, plan_units=denied.plan_units)
         except JournalError:

@@ -123,6 +123,7 @@ class Portal:
     statement: Prepared
     origin: Origin
     result_formats: tuple[int, ...] = ()
+    parameters: tuple[str | None, ...] = ()  # where records keep them
     is_executed: bool = False
     account: Account | None = None  # open while the portal is suspended
     awaited: int = 0  # Executes on their way
@@ -160,11 +161,15 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One statement on its way to the server: its plan, what it makes under a name, what it reads by one."""
+    """One statement on its way to the server: its plan, what it makes under a name, what it reads by one.
+
+    `parameters`: Bind's values, where records keep them.
+    """
 
     plan: Plan
     makes: Declared | None = None
     reads: Reading | None = None
+    parameters: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

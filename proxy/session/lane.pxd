@@ -35,6 +35,8 @@ cdef class Lane:
     cdef Tallies _tallies
     cdef object _count
     cdef bint _keeps_text
+    cdef bint _keeps_shape
+    cdef bint _keeps_parameters
     cdef Asked _asked
     cdef Answer _answer
     cdef int _turn
@@ -52,6 +54,7 @@ cdef class Lane:
     cdef long long _last_us
     cdef int _kind
     cdef Course _course
+    cdef Lines _base
     cdef Lines _lines
     cdef Known _known
     cdef Standing _stood
@@ -89,7 +92,10 @@ cdef class Lane:
     cdef bytes _named(self, bytes chunk)
 
     @cython.locals(lines=Lines, tail=Tail, statement_id=bytes)
-    cdef bint _begin(self, int kind, Course course, bytes text, long long begun) except -1
+    cdef bint _begin(self, int kind, Course course, bytes text, long long begun, Known known) except -1
+
+    @cython.locals(kept=bytes)
+    cdef bytes _kept_text(self, Course course, bytes text)
 
     cdef bint _lets_pass(self, Course course) except -1
 

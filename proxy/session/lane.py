@@ -74,6 +74,8 @@ class Lane:
         self._tallies = services.tallies
         self._count = services.count_plain
         self._keeps_text = services.is_text_kept
+        self._keeps_shape = services.is_shape_kept
+        self._keeps_parameters = services.keeps_parameters
         self._asked = Asked()
         self._answer = Answer()
         self._turn = _AWAY
@@ -91,7 +93,8 @@ class Lane:
     def _forget_statement(self) -> None:
         self._kind = OTHER
         self._course: Course | None = None
-        self._lines: Lines | None = None
+        self._base: Lines | None = None  # of the course
+        self._lines: Lines | None = None  # of the statement under way
         self._known: Known | None = None
         self._stood: Standing | None = None
         self._statement_id = b""
@@ -125,7 +128,7 @@ class Lane:
         if not is_sure and not self._enter():
             return None
         kind = self._asked.read(chunk)
-        if kind == OTHER:
+        if kind == OTHER or (kind != QUERY and self._keeps_parameters):
             return None
         loan = self._loan
         if loan is not None and loan.link is None:
@@ -178,7 +181,7 @@ class Lane:
         course = self._course_of(known)
         if course.way == LONG or (course.way != PLAIN and not self._may_control(course.way)):
             return None
-        if not self._begin(QUERY, course, known.statement, begun):
+        if not self._begin(QUERY, course, known.statement, begun, known):
             return None
         self._known = known
         if known.text == self._asked.text:
@@ -197,7 +200,7 @@ class Lane:
         # Without the client's own Describe nothing says which columns come.
         if course.way != PLAIN or (course.is_masked and not asked.is_described):
             return None
-        if not self._begin(PARSED, course, known.statement, begun):
+        if not self._begin(PARSED, course, known.statement, begun, known):
             return None
         self._known = known
         if known.text == asked.text:
@@ -222,23 +225,26 @@ class Lane:
         sent: bytes | None = chunk
         if self._loan is not None:
             sent = self._loan.bound(chunk, asked.statement, standing.prepared)
-        if sent is None or not self._begin(BOUND, course, standing.text, begun):
+        if sent is None or not self._begin(BOUND, course, standing.text, begun, None):
             return None
         self._stood = standing
         return sent
 
-    def _begin(self, kind: int, course: Course, text: bytes, begun: int) -> bool:
+    def _begin(self, kind: int, course: Course, text: bytes, begun: int, known: Known | None) -> bool:
         """The intent's record, and the lane is running. False: the journal takes nothing."""
-        lines = self._lines
+        lines = self._base
         if self._queueing is not None and self._lanes_seen != self._queueing.changes:
             lines = None
         if lines is None or course is not self._course:
             if self._queueing is not None and not self._lets_pass(course):
                 return False
             self._course = course
-            lines = self._lines = self._c.ledger.lines(course.decision, course.plan)
+            lines = self._base = self._c.ledger.lines(course.decision, course.plan)
+        if course.is_spoken and known is not None:
+            lines = self._c.ledger.spoken(lines, known.comments())
+        self._lines = lines
         if not self._keeps_text:
-            text = self._services.kept_text(text.decode("utf-8", "replace")).encode()
+            text = self._kept_text(course, text)
         allowance = self._allowance if course.may_run_code else None
         if allowance is not None and allowance.take(1) is not None:
             return False  # the long way asks again, and refuses
@@ -264,7 +270,7 @@ class Lane:
         """Whether it has no turn to wait for. Its lane is what the next records say."""
         assert self._queueing is not None
         self._lanes_seen = self._queueing.changes
-        self._lines = None
+        self._base = None
         return self._queueing.lets_pass(course.plan)
 
     def _has_turn(self, kind: int) -> bool:
@@ -274,6 +280,15 @@ class Lane:
             return standing is not None and self._lets_pass(standing.course)
         known = self._find(self._asked.text)
         return known is not None and self._lets_pass(self._course_of(known))
+
+    def _kept_text(self, course: Course, text: bytes) -> bytes:
+        """What a record keeps of a text that isn't kept whole."""
+        kept = course.kept
+        if kept is None:
+            kept = self._services.kept_text(text.decode("utf-8", "replace")).encode()
+            if self._keeps_shape:
+                course.kept = kept
+        return kept
 
     def _find(self, text: bytes) -> Known | None:
         """What is known of it; under the allow-everything policy only if nothing is changed."""
@@ -287,7 +302,7 @@ class Lane:
     def _course_of(self, known: Known) -> Course:
         course: Course | None = known.entry.note
         if course is None:
-            course = known.entry.note = Course(known.decision)
+            course = known.entry.note = Course(known.decision, known.entry.is_spoken)
         return course
 
     def _may_control(self, way: int) -> bool:

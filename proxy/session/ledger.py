@@ -14,15 +14,15 @@ from audit.errors import JournalError
 from audit.lines import Lines
 from audit.price_functions import price_of
 from audit.record import Record, Stage, Verdict
+from policies.compile.comments import comments_of
 from policies.decision import Decision, Plan, RawColumn, Refusal
 from policies.model import Principal
 from proxy.session.held import Account, Run, Shadowed, joined_texts
+from proxy.session.origin import Origin, origin_of
 from proxy.session.ports import Allowance, Measures, Services
 
 log = logging.getLogger("pgwarden.session")
 
-# sqlcommenter's form of W3C trace context; the id alone, so that nothing else of a comment gets into the field.
-_TRACE = re.compile(r"traceparent\s*=\s*'[0-9a-f]{2}-([0-9a-f]{32})-")
 _NOTHING: Final[dict[str, Any]] = {}
 _TAG_COUNT = re.compile(rb" (\d+)$")
 _PLANS: Final = 32  # whose templates a session keeps
@@ -61,8 +61,19 @@ class Identity:
             "session": self.session,
             "client_address": self.client_address,
             "application": self.application,
-            "workload": self.application,
         }
+
+    def origin_fields(self, origin: Origin) -> dict[str, Any]:
+        """What a statement's comments say; of an end user only where the principal is trusted to speak for that one."""
+        return {
+            "workload": origin.workload or self.application,
+            "trace_id": origin.trace_id,
+            "end_user": self._end_user(origin.end_user),
+        }
+
+    def _end_user(self, claimed: str) -> str:
+        principal = self.principal
+        return claimed if claimed and principal is not None and principal.may_speak_for(claimed) else ""
 
 
 class Ledger:
@@ -90,6 +101,11 @@ class Ledger:
         self._kept[id(plan)] = _Kept(plan, decision.policy_fingerprint, lines, self.lane)
         return lines
 
+    def spoken(self, lines: Lines, comments: list[bytes]) -> Lines:
+        """The templates for a statement with these comments."""
+        origin = origin_of([comment.decode("utf-8", "replace") for comment in comments])
+        return lines.spoken(**self._identity.origin_fields(origin))
+
     def open(
         self,
         decision: Decision,
@@ -103,7 +119,7 @@ class Ledger:
         """
         now = self._services.now_us()
         queued_us, self.queued_us = self.queued_us, None
-        if len(runs) == 1 and not shadows and not units and queued_us is None:
+        if len(runs) == 1 and not shadows and not units and queued_us is None and not runs[0].parameters:
             return [self._open_plain(decision, runs[0], now)]
         nothing = (None,) * len(runs)
         accounts, intents = [], []
@@ -138,10 +154,10 @@ class Ledger:
             shape=plans[0].shape if len(plans) == 1 else "",
             tables=tuple(sorted({table for plan in plans for table in plan.tables})),
             policy_version="" if decision is None else decision.policy_fingerprint,
-            trace_id=_trace_id(sql),
             raw_columns=_columns(raw for plan in plans for raw in plan.raw_columns),
             plan_units=plan_units,
             **self._identity.record_fields(),
+            **self._identity.origin_fields(origin_of(comments_of(sql))),
             **_shadow_fields(shadow),
         )
         self._try_append(intent)
@@ -183,6 +199,7 @@ class Ledger:
             sql_text=text,
             decision=verdict,
             sqlstate=sqlstate,
+            workload=self._identity.application,
             **self._identity.record_fields(),
         )
         self._try_append(event)
@@ -208,6 +225,7 @@ class Ledger:
             sql_text="the server reported what no statement stands for",
             sqlstate=sqlstate,
             server_error=self._services.kept_error(joined_texts("", server_error)),
+            workload=self._identity.application,
             **self._identity.record_fields(),
         )
         self._try_append(event)
@@ -229,9 +247,9 @@ class Ledger:
             "tables": plan.tables,
             "filtered_tables": plan.filtered_tables,
             "masked_columns": plan.masked_columns,
-            "trace_id": _trace_id(plan.text),
             "lane": self.lane,
             **self._identity.record_fields(),
+            **self._identity.origin_fields(origin_of(comments_of(decision.text or plan.text))),
         }
         raw_columns = _columns(plan.raw_columns) if plan.raw_columns else ()
         intent = Record(stage=Stage.INTENT, raw_columns=raw_columns, **common)
@@ -257,6 +275,7 @@ class Ledger:
             sql_text=self._services.kept_text(account.plan.text),
             plan_units=account.plan_units,
             queued_us=queued_us,
+            parameters=account.run.parameters,
             **_shadow_fields(shadow),
         )
 
@@ -312,11 +331,6 @@ def verdict_of(plan: Plan) -> Verdict:
     """What the records of a statement say of its plan."""
     is_changed = plan.is_rewritten or plan.column_masks or plan.masked_columns
     return Verdict.REWRITE if is_changed else Verdict.ALLOW
-
-
-def _trace_id(sql: str) -> str:
-    found = _TRACE.search(sql) if "traceparent" in sql else None
-    return found[1] if found else ""
 
 
 def _columns(raw: Iterable[RawColumn]) -> tuple[str, ...]:

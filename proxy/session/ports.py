@@ -282,7 +282,8 @@ class WorkLanes(Protocol):
 class Services(Protocol):
     """The world as one worker sees it. `now_us` is monotonic, `today` is UTC's.
 
-    `epoch` rises whenever policies, prices or a catalog change. `is_text_kept`: `kept_text` changes nothing.
+    `epoch` rises whenever policies, prices or a catalog change. `is_text_kept`: `kept_text` changes nothing;
+    `is_shape_kept`: it gives the same for all texts of a shape. `keeps_parameters`: records bear bind values.
     """
 
     @property
@@ -290,6 +291,12 @@ class Services(Protocol):
 
     @property
     def is_text_kept(self) -> bool: ...
+
+    @property
+    def is_shape_kept(self) -> bool: ...
+
+    @property
+    def keeps_parameters(self) -> bool: ...
 
     def now_us(self) -> int: ...
 

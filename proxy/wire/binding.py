@@ -61,6 +61,11 @@ def _read(frame: memoryview) -> BindHead:
     return BindHead(portal, statement, formats, at)
 
 
+def string_end(frame: memoryview, at: int) -> int:
+    """Behind the String at `at`. Raises ProtocolViolation for one without an end."""
+    return _string(frame, at)[1]
+
+
 def _string(frame: memoryview, at: int) -> tuple[bytes, int]:
     text, zero, _ = bytes(frame[at : at + _LONGEST_NAME]).partition(b"\0")
     if not zero:

@@ -120,6 +120,8 @@ class StageServices:
     ticks: int = 0
     ids: int = 0
     is_text_kept: bool = True
+    is_shape_kept: bool = False
+    keeps_parameters: bool = False
     is_timed_now: bool = False
     known: dict[tuple[str, int, Namespace], Scope] = field(default_factory=dict)
     _known_at: int = -1

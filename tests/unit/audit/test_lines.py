@@ -16,6 +16,7 @@ from audit.tariff import Tariff
 
 PRICES = price_list(0.0005, 0.05, 0.01, "USD")
 RECORD_ID = "0123456789abcdef" * 2
+ID = RECORD_ID.encode()
 STATEMENT_ID = "fedcba9876543210" * 2
 
 # Characters that no store can hold (NUL, halves of surrogate pairs) among others.
@@ -101,6 +102,44 @@ def test_outcomes_are_as_if_made_whole(
     )
     made = lines.outcome_body(RECORD_ID.encode(), statement_id.encode(), at, rows, bytes_out, duration_us, sqlstate)
     assert made == expected
+
+
+@given(
+    shared, later, later, prices, texts, texts, texts, raw_texts, numbers, st.booleans()
+)  # fmt: skip
+def test_what_a_statement_says_of_itself_stands_in_both_records(
+    fields: dict[str, Any],
+    more: dict[str, Any],
+    other: dict[str, Any],
+    prices: PriceList,
+    workload: str,
+    trace_id: str,
+    end_user: str,
+    text: bytes,
+    rows: int,
+    is_twice: bool,
+) -> None:
+    said = {"workload": workload, "trace_id": trace_id, "end_user": end_user}
+    intent, outcome = Record(stage=Stage.INTENT, **fields, **more), Record(stage=Stage.OUTCOME, **fields, **other)
+    base = Lines(intent, outcome, prices)
+    lines = (base.spoken("other", "", "somebody") if is_twice else base).spoken(**said)
+    expected = Lines(msgspec.structs.replace(intent, **said), msgspec.structs.replace(outcome, **said), prices)
+    assert (lines.intent, lines.outcome, lines.prices) == (expected.intent, expected.outcome, prices)
+    for one in (lines, base.spoken(**said)):
+        assert one.intent_body(ID, START_US, text) == expected.intent_body(ID, START_US, text)
+        made = one.outcome_body(ID, ID, START_US, rows, 5, 7, "")
+        assert made == expected.outcome_body(ID, ID, START_US, rows, 5, 7, "")
+        assert put(one, text, rows) in ((None, None), put(expected, text, rows))
+    assert base.intent_body(ID, START_US, text) == Lines(intent, outcome, prices).intent_body(ID, START_US, text)
+
+
+def put(lines: Lines, text: bytes, rows: int) -> tuple[bytes | None, bytes | None]:
+    """What it puts into a buffer; None where it leaves that to the other way."""
+    room = bytearray(1 << 18)
+    end = lines.put_intent(memoryview(room), 3, len(room) - 3, ID, START_US, text)
+    first = bytes(room[3:end]) if end > 0 else None
+    end = lines.put_outcome(memoryview(room), 3, len(room) - 3, ID, ID, START_US, rows, 5, 7)
+    return first, bytes(room[3:end]) if end > 0 else None
 
 
 @given(prices, st.integers(0, 2**62), st.integers(0, 2**62), st.integers(0, 10**9))

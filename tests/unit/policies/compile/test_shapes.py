@@ -101,6 +101,27 @@ ATTACKS = (
     "COPY customers (id) TO STDOUT (DELIMITER ',')", "PREPARE q AS SELECT id FROM customers WHERE id = 5",
     "DECLARE c CURSOR FOR SELECT id FROM customers WHERE id = 5", "FETCH 5 FROM c",
     "SELECT 1; SELECT 2", "SELECT id INTO TEMP x FROM customers WHERE id = 5", "NOTIFY c, 'x'",
+    "/* a */ SELECT id, email FROM customers WHERE id = 1 /* b */",
+    "/* a */\nSELECT id FROM customers WHERE email = 'x'; -- b",
+    "-- a\nSELECT id /* b */ FROM customers -- c\n WHERE balance / 2 > 1.5 /* d */ ; /* e */ -- f",
+    "SELECT id FROM customers -- a",
+    "SELECT id FROM customers /* a */",
+    "SELECT * FROM /* a */ customers /* b */ AS c /* c */ JOIN orders -- d\n USING (id) ORDER BY /* e */ 1 -- f",
+    "SELECT /* a */ email, count(*) /* b */ FROM customers GROUP /* c */ BY 1 -- d",
+    "SELECT id FROM customers WHERE NOT /* a */ id = 1 ORDER BY id NULLS /* b */ FIRST",
+    "WITH /* a */ c AS /* b */ (SELECT email FROM customers /* c */) SELECT * FROM c WHERE email = 'x' -- d",
+    "SELECT id FROM shop /* a */ . /* b */ customers TABLESAMPLE /* c */ bernoulli (10) -- d",
+    "SELECT set_config('work_mem', '64', false) /* a */",
+    "SELECT current_setting('work_mem') -- a",
+    "SELECT 'a' /* a */ , 'orders'::regclass -- b",
+    "DELETE FROM customers -- a",
+    "DELETE FROM customers /* a */ WHERE id = 1 /* b */",
+    "UPDATE customers SET name = 'x' /* a */ RETURNING id, email -- b",
+    "UPDATE customers SET tenant_id = 2 -- a",
+    "INSERT INTO customers (id, tenant_id) VALUES (1, 2) /* a */ RETURNING * /* b */",
+    "INSERT INTO orders (id, total) SELECT id, 5 FROM orders -- a",
+    "BEGIN /* a */", "/* a */ COMMIT; -- b", "SHOW /* a */ work_mem", "SET work_mem = '64' /* a */",
+    "/* a */; SELECT 1", "SELECT 1 /* a */ ; ; -- SELECT 1", "/* SELECT 1 */; SELECT 1",
     "SELECT dblink('x', 'SELECT 1')", "SELECT lo_import('x')", "SELECT pg_sleep(5)",
 )  # fmt: skip
 USERS = ("ada", "eve", "root")
@@ -146,6 +167,33 @@ class Pair:
     @property
     def shaped(self) -> int:
         return self.learning.cache.outcomes.shape
+
+
+SPOKEN = (
+    ("/* {} */ SELECT id, email FROM customers WHERE id = 1", 1),
+    ("SELECT id, email FROM customers WHERE id = $1 /*{}*/", 1),
+    ("-- {}\nSELECT count(*) FROM customers /* c */ WHERE email = 'x' /*{}*/", 2),
+    ("UPDATE customers SET name = 'x' WHERE id = 1 -- {}", 1),
+    ("SELECT id FROM orders WHERE id = 1 ; -- {}", 1),
+    ("/*{}*/ BEGIN /*{}*/", 2),
+)
+
+
+@pytest.mark.parametrize(("sql", "said"), SPOKEN)
+@pytest.mark.parametrize("user", ["eve", "root"])
+def test_a_text_is_known_whatever_its_comments_say(world: World, user: str, sql: str, said: int) -> None:
+    pair = Pair(world, user)
+    for number in range(6):
+        text = sql.replace("{}", f"trace {'x' * number} {number}")
+        assert not pair.differs(text)
+    scope = pair.learning.scope(pair._policy, pair._catalog, pair._namespace)
+    known = scope.find(sql.replace("{}", "never seen").encode())
+    assert known is not None
+    assert known.is_shape
+    assert known.entry.is_spoken
+    assert [comment for comment in known.comments() if b"never seen" in comment] == known.comments()
+    assert len(known.comments()) == said
+    assert known.complete() == pair.fresh(sql.replace("{}", "never seen"))
 
 
 @pytest.mark.parametrize("user", USERS)
