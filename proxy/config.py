@@ -49,6 +49,7 @@ from proxy.config_model import (
     reason_of,
 )
 from proxy.config_values import Address, UnixAddress
+from proxy.config_ways_out import AlarmTarget, Export
 from proxy.dsn import DsnError
 
 PREFIX: Final = "PGWARDEN_"
@@ -226,6 +227,10 @@ def _known_keys(path: Path_) -> list[str]:
             return list(Lane.model_fields)
         case ("databases", _, "lanes", "bulk"):
             return list(BulkLane.model_fields)
+        case ("audit", "export"):
+            return list(Export.model_fields)
+        case ("audit", "alarms", _):
+            return list(AlarmTarget.model_fields)
         case (section,) if section in _SECTIONS:
             return list(_SECTIONS[section].model_fields)
     return list(Config.model_fields)
@@ -254,7 +259,7 @@ def _anchored(config: Config, base: Path) -> Config:
             "tls": config.tls.model_copy(update=tls),
             "databases": databases,
             "policies": at(config.policies),
-            "audit": config.audit.model_copy(update=audit),
+            "audit": config.audit.model_copy(update=audit | _anchored_ways_out(config.audit, at)),
         }
     )
 
@@ -265,6 +270,14 @@ def _lanes_at(database: Database, at: Callable[[Path | None], Path | None]) -> L
         return None
     bulk = lanes.bulk.model_copy(update={"password_file": at(lanes.bulk.password_file)})
     return lanes.model_copy(update={"bulk": bulk})
+
+
+def _anchored_ways_out(audit: Audit, at: Callable[[Path | None], Path | None]) -> dict[str, Any]:
+    export = audit.export and audit.export.model_copy(update={"directory": at(audit.export.directory)})
+    alarms = tuple(
+        alarm.model_copy(update={"secret_file": at(alarm.secret_file), "ca": at(alarm.ca)}) for alarm in audit.alarms
+    )
+    return {"export": export, "alarms": alarms}
 
 
 def _checked(config: Config, text: _Yaml) -> Config:
@@ -279,6 +292,9 @@ def _checked(config: Config, text: _Yaml) -> Config:
             wanted.append((key, database.lanes.bulk.password_file))
     for name in _BUS_FILES if config.audit.bus is not None else ():
         wanted.append((("audit", "bus", name), getattr(config.audit.bus, name)))
+    for number, alarm in enumerate(config.audit.alarms):
+        place = ("audit", "alarms", str(number))
+        wanted += [((*place, "secret_file"), alarm.secret_file), ((*place, "ca"), alarm.ca)]
     missing = [(key, path) for key, path in wanted if path is not None and not path.is_file()]
     if missing:
         raise ConfigError([f"{text.place(k)}: {'.'.join(k)}: no such file: {path}" for k, path in missing])
@@ -310,6 +326,8 @@ def _read_yaml(file: Path) -> _Yaml:
 
 def _walk(node: yaml.Node, path: Path_, file: str, places: dict[Path_, Place], problems: list[str]) -> Any:
     """The node's value; fills in where each key stands and what is wrong with the keys."""
+    if isinstance(node, yaml.SequenceNode):
+        return [_walk(item, (*path, str(number)), file, places, problems) for number, item in enumerate(node.value)]
     if not isinstance(node, yaml.MappingNode):
         return _scalar(node)
     values: dict[str, Any] = {}
@@ -324,8 +342,6 @@ def _walk(node: yaml.Node, path: Path_, file: str, places: dict[Path_, Place], p
 
 
 def _scalar(node: yaml.Node) -> Any:
-    if isinstance(node, yaml.SequenceNode):
-        return [_scalar(item) for item in node.value]
     return yaml.safe_load(yaml.serialize(node)) if isinstance(node, yaml.ScalarNode) else str(node.value)
 
 

@@ -22,6 +22,7 @@ from proxy.config_values import (
     read_address,
     read_places,
 )
+from proxy.config_ways_out import AlarmTarget, Export
 from proxy.dsn import Upstream, check_for_store, parse_dsn
 
 DEFAULT_LISTEN: Final = "127.0.0.1:6432"
@@ -235,7 +236,7 @@ class Audit(_Keys):
     """`store` None means the embedded PostgreSQL, with a `bus` none at all. `retention_days` None keeps all records.
 
     `signing_key`: `env:NAME` or `file:PATH`; None: the key stands in `directory`. `journal_limit`: bytes of all
-    journals together, None as many as the disk holds.
+    journals together, None as many as the disk holds. `export` and `alarms`: where records go besides the store.
     """
 
     directory: Path = Path("var/journal")
@@ -247,6 +248,8 @@ class Audit(_Keys):
     bus: Bus | None = None
     signing_key: str | None = None
     journal_limit: Bytes | None = Field(default=None, ge=_LEAST_JOURNAL)
+    export: Export | None = None
+    alarms: tuple[AlarmTarget, ...] = ()
 
     @field_validator("signing_key")
     @classmethod
@@ -254,6 +257,12 @@ class Audit(_Keys):
         if value is not None and not re.fullmatch(r"(env|file):.+", value):
             raise ValueError("write env:NAME or file:PATH; the key itself has no place here")
         return value
+
+    @model_validator(mode="after")
+    def _is_exportable(self) -> Audit:
+        if self.export is not None and self.bus is not None and self.store is None:
+            raise ValueError("export reads from the store: name it, or configure export where the store is known")
+        return self
 
     @field_validator("store")
     @classmethod

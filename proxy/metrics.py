@@ -48,7 +48,12 @@ class Metrics(Collector):
         self.registry = registry
         self._tallies = tallies
         self._memory = memory
+        self._others: list[Callable[[], Iterable[Metric]]] = []
         registry.register(self)
+
+    def add(self, others: Callable[[], Iterable[Metric]]) -> None:
+        """More numbers, of who counts them himself."""
+        self._others.append(others)
 
     def collect(self) -> Iterable[Metric]:
         t = self._tallies()
@@ -75,6 +80,8 @@ class Metrics(Collector):
         yield _counts("policy_loads", "Policy loads by outcome", "outcome", loads)
         plans = {"exact": t.plan_exact, "shape": t.plan_shape, "miss": t.plan_miss}
         yield _counts("plan_cache", "Texts whose plan was known: exactly, by their shape, or not", "outcome", plans)
+        for others in self._others:
+            yield from others()
 
     def _of_memory(self) -> Iterable[Metric]:
         memory, shipping = self._memory(), self._memory().shipping

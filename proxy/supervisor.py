@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry
 
 from admin.app import Check, Version, make_app
 from admin.server import AdminServer
+from audit.record import Verdict
 from audit.store import Store
 from proxy.board import Board
 from proxy.build import build_kind, commit, package_version
@@ -48,6 +49,7 @@ from proxy.settings_text import settings_text
 from proxy.shipping import Shipping
 from proxy.tallies import Tallies
 from proxy.ways import BusWay, StoreWay
+from proxy.ways_out import WaysOut
 
 DRAIN_S: Final = 30.0
 _TRY_AGAIN_S: Final = 0.1
@@ -89,6 +91,7 @@ class Supervisor:
         self._places: Places | None = None
         self._crew: Crew | None = None
         self._shipping: Shipping | None = None
+        self._ways_out: WaysOut | None = None
         self._chronicle: Chronicle | None = None
         self._keys: KeyWatch | None = None
 
@@ -262,10 +265,16 @@ class Supervisor:
         shipping = Shipping(audit.directory, way, self._written, store_dsn, audit.retention_days)
         self._shipping = shipping
         self._stack.push_async_callback(shipping.stop)
+        self._ways_out = WaysOut(audit.directory, store_dsn, audit.export, audit.alarms)
+        self._stack.push_async_callback(self._ways_out.stop)
         self._chronicle = await Chronicle.open(audit.directory, signing_key=key)
         self._stack.push_async_callback(self._chronicle.close)
         await shipping.start(self._config.workers)
         shipping.take(OWN_JOURNAL)
+        if audit.export is not None:
+            text = f"all records go to daily files in {audit.export.directory} as {audit.export.format}"
+            self._chronicle.note("audit_export", text, Verdict.ALLOW)
+        self._ways_out.start()
 
     def _written(self, worker: int) -> int:
         """How far this one's journal has been written."""
@@ -290,6 +299,8 @@ class Supervisor:
     async def _start_admin(self) -> Address:
         wanted = self._config.admin.listen
         metrics = Metrics(CollectorRegistry(), self._tallies, self._memory)
+        if self._ways_out is not None:
+            metrics.add(self._ways_out.metrics)
         server = AdminServer(make_app(metrics.registry, self._checks, self._version, self._refresh))
         port = await server.start(wanted.host, wanted.port)
         self._stack.push_async_callback(server.stop)

@@ -1,6 +1,7 @@
 """Has the records of one sidecar go where they are wanted besides the store: daily files, syslog, webhooks.
 
-None of it holds up statements or shipping; what is wrong with it stands on /readyz, in the metrics and in the log.
+None of it holds up statements or shipping; what is wrong with it stands in the metrics and in the log: a receiver
+that is away makes no sidecar unready.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from audit.alarm_post import Post, Sender
 from audit.alarms import Alarms, Desk
@@ -28,18 +29,6 @@ from proxy.build import package_version
 from proxy.config_ways_out import AlarmTarget, Export
 
 log = logging.getLogger("pgwarden.supervisor")
-
-NOTHING: Final = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Receiver:
-    """How it stands with one receiver of alarms, for metrics. `name` holds no secret."""
-
-    name: str
-    sent: int
-    lost: int
-    waiting: int
 
 
 class WaysOut:
@@ -69,25 +58,27 @@ class WaysOut:
                 await self._alarms.finish()
         await self._store.close()
 
-    @property
-    def problems(self) -> dict[str, str]:
-        """By what is configured: why it doesn't work just now, or nothing."""
-        found: dict[str, str] = {}
+    def metrics(self) -> Iterable[Metric]:
+        """What is configured, counted. A receiver is named by its place, which holds no secret."""
         if self._exporter is not None:
-            found["export"] = self._exporter.problem or NOTHING
+            text = "Records written to daily files since the start"
+            yield CounterMetricFamily("pgwarden_exported_records", text, self._exporter.records)
+            text = "1 while records cannot be written to daily files"
+            yield GaugeMetricFamily("pgwarden_export_failed", text, self._exporter.problem is not None)
         if self._alarms is not None:
-            told = [f"{post.name}: {post.problem}" for post in self._alarms.posts if post.problem]
-            found["alarms"] = "; ".join([*told, *([self._alarms.problem] if self._alarms.problem else [])])
-        return found
+            yield from _of_alarms(self._alarms.posts)
 
-    @property
-    def receivers(self) -> list[Receiver]:
-        posts = [] if self._alarms is None else self._alarms.posts
-        return [Receiver(post.name, post.sent, post.lost, post.waiting) for post in posts]
 
-    @property
-    def exported_records(self) -> int:
-        return 0 if self._exporter is None else self._exporter.records
+def _of_alarms(posts: Sequence[Post]) -> Iterable[Metric]:
+    sent = CounterMetricFamily("pgwarden_alarms_sent", "Alarms that a receiver has taken", labels=["receiver"])
+    text = "Alarms that no receiver got: it refused them, or too many waited"
+    lost = CounterMetricFamily("pgwarden_alarms_lost", text, labels=["receiver"])
+    waiting = GaugeMetricFamily("pgwarden_alarms_waiting", "Alarms on their way to a receiver", labels=["receiver"])
+    for post in posts:
+        sent.add_metric([post.name], post.sent)
+        lost.add_metric([post.name], post.lost)
+        waiting.add_metric([post.name], post.waiting)
+    return sent, lost, waiting
 
 
 def _exporter(store: Store, export: Export) -> Exporter:

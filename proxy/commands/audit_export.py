@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
@@ -24,7 +24,6 @@ from audit.store_rows import ChainedRecord
 from proxy.commands.noted import note
 from proxy.commands.options import ConfigOption, read_config
 from proxy.commands.outcome import CommandError, clear_errors, print_error
-from proxy.config import Config
 from proxy.places import store_dsn
 
 _PAUSE_S: Final = 1.0
@@ -74,16 +73,18 @@ def export(
         )
         read = read_config(config)
         with store_dsn(read) as dsn, _opened(output, is_kept=follow) as stream:
-            asyncio.run(_export(read, dsn, filters, form, stream, is_following=follow))
+            sentence = _sentence(filters, form, output, is_following=follow)
+            with suppress(KeyboardInterrupt):  # as one ends what has no end
+                writer = _Writer(stream, form)
+                asyncio.run(_export(read.audit.directory, Store(dsn), sentence, filters, writer, is_following=follow))
 
 
 async def _export(
-    config: Config, dsn: str, filters: Filters, form: Form, stream: BinaryIO, *, is_following: bool
+    journal: Path, store: Store, sentence: str, filters: Filters, writer: _Writer, *, is_following: bool
 ) -> None:
-    store = Store(dsn)
     try:
-        await note(config.audit.directory, store, "audit_export", _sentence(filters, form, stream, is_following))
-        writer = _Writer(stream, form)
+        await note(journal, store, "audit_export", sentence)
+        writer.begin()
         if is_following:
             await _follow(StoreRecords(store), filters, writer)
         else:
@@ -100,7 +101,9 @@ class _Writer:
     def __init__(self, stream: BinaryIO, form: Form) -> None:
         self._stream = stream
         self._form = form
-        stream.write(header_of(form))
+
+    def begin(self) -> None:
+        self._stream.write(header_of(self._form))
 
     async def all(self, records: AsyncIterator[ChainedRecord]) -> None:
         async for one in records:
@@ -160,9 +163,9 @@ def _opened(path: Path | None, *, is_kept: bool) -> Iterator[BinaryIO]:
             own.unlink(missing_ok=True)
 
 
-def _sentence(filters: Filters, form: Form, stream: BinaryIO, is_following: bool) -> str:
+def _sentence(filters: Filters, form: Form, output: Path | None, *, is_following: bool) -> str:
     names = ("tenant", "user", "decision", "since", "until", "table", "column", "workload")
     given = [f"{name} {value}" for name in names if (value := getattr(filters, name)) is not None]
-    where = "standard output" if stream is sys.stdout.buffer else str(stream.name)
+    where = "standard output" if output is None else output
     what = f"records with {', '.join(given)}" if given else "all records"
     return f"{what} {'are followed' if is_following else 'go'} to {where} as {form}"
