@@ -24,6 +24,7 @@ from audit.store_rows import ChainedRecord
 from proxy.commands.noted import note
 from proxy.commands.options import ConfigOption, read_config
 from proxy.commands.outcome import CommandError, clear_errors, print_error
+from proxy.config import Audit
 from proxy.places import store_dsn
 
 _PAUSE_S: Final = 1.0
@@ -76,14 +77,14 @@ def export(
             sentence = _sentence(filters, form, output, is_following=follow)
             with suppress(KeyboardInterrupt):  # as one ends what has no end
                 writer = _Writer(stream, form)
-                asyncio.run(_export(read.audit.directory, Store(dsn), sentence, filters, writer, is_following=follow))
+                asyncio.run(_export(read.audit, Store(dsn), sentence, filters, writer, is_following=follow))
 
 
 async def _export(
-    journal: Path, store: Store, sentence: str, filters: Filters, writer: _Writer, *, is_following: bool
+    audit: Audit, store: Store, sentence: str, filters: Filters, writer: _Writer, *, is_following: bool
 ) -> None:
     try:
-        await note(journal, store, "audit_export", sentence)
+        await note(audit, store, "audit_export", sentence)
         writer.begin()
         if is_following:
             await _follow(StoreRecords(store), filters, writer)
