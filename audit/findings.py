@@ -49,6 +49,7 @@ class Report:
     journal_records: int
     store_records: int
     is_store_checked: bool
+    file_records: int | None = None  # where exported files were looked at, and nothing else
 
     @property
     def ok(self) -> bool:
@@ -62,9 +63,12 @@ class Report:
     def lines(self) -> list[str]:
         """The report for people: problems, notes, one line of sums."""
         stored = f", {self.store_records} in the store" if self.is_store_checked else "; the store was not checked"
+        looked_at = f"{self.journal_records} records in the journal{stored}"
+        if self.file_records is not None:
+            looked_at = f"{self.file_records} records in files"
         verdict = "everything holds" if self.ok else f"{len(self.problems)} problems"
         return [
             *(f"PROBLEM {problem}" for problem in self.problems),
             *(f"note: {note}" for note in self.notes),
-            f"{verdict}: {self.journal_records} records in the journal{stored}",
+            f"{verdict}: {looked_at}",
         ]

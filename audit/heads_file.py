@@ -63,7 +63,7 @@ def read_witnesses(data: bytes, place: str) -> Witnesses:
     for number, text in enumerate(data.splitlines(), 1):
         line = _line_of(text, f"{place}:{number}")
         if line.head is not None:
-            heads.append(Head(line.head.chain, line.head.checkpoint, f"the head in {place}:{number}"))
+            heads.append(Head(line.head.chain, line.head.checkpoint, f"the head in {place}"))
         if line.key is not None:
             entries[line.key.origin].append(line.key.entry)
         if line.seal is not None:
@@ -72,6 +72,21 @@ def read_witnesses(data: bytes, place: str) -> Witnesses:
         return Witnesses(heads, {origin: ring_of(own) for origin, own in entries.items()}, seals)
     except ValueError as error:
         raise CorruptJournalError(f"{place}: a public key isn't one") from error
+
+
+def is_witness(line: bytes) -> bool:
+    """Whether it is one of ours: a record's line begins with its fields."""
+    return line.lstrip().startswith((b'{"head":', b'{"key":', b'{"seal":'))
+
+
+def joined(files: Sequence[Witnesses]) -> Witnesses:
+    """Of several rings of one origin, the longest counts."""
+    rings: dict[str, Ring] = {}
+    for one in files:
+        for origin, ring in one.rings.items():
+            rings[origin] = max(rings.get(origin, ring), ring, key=lambda ring: len(ring.entries))
+    heads = [head for one in files for head in one.heads]
+    return Witnesses(heads, rings, [seal for one in files for seal in one.seals])
 
 
 def _line_of(text: bytes, place: str) -> _Line:

@@ -34,11 +34,15 @@ class HeadWalk:
                 self._heads[head.chain].append(head)
 
     def record(self, chained: ChainedRecord) -> None:
-        self.ends[chained.chain] = max(chained.sequence, self.ends.get(chained.chain, 0))
-        for head in self._heads.get(chained.chain, ()):
-            if head.checkpoint.records == chained.sequence and head.checkpoint.hash != chained.record.hash:
+        self.look(chained.chain, chained.sequence, chained.record.hash, chained.record.id)
+
+    def look(self, chain: str, number: int, own_hash: str, record_id: str = "") -> None:
+        """`own_hash`: hexadecimal."""
+        self.ends[chain] = max(number, self.ends.get(chain, 0))
+        for head in self._heads.get(chain, ()):
+            if head.checkpoint.records == number and head.checkpoint.hash != own_hash:
                 message = f"is not the one that was signed: {head.place} names {head.checkpoint.record_id}"
-                self._add(chained.chain, chained.sequence, message, chained.record.id)
+                self._add(chain, number, message, record_id)
 
     def end(self) -> None:
         for chain, heads in self._heads.items():

@@ -1,30 +1,32 @@
-"""`pgwarden audit query`, `export`, `verify` and `prove`."""
+"""`pgwarden audit query` and `prove`; the other commands about the audit are put beside them."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from audit.findings import Report
 from audit.proof import Proof, encode_proof
 from audit.prove import prove_record
 from audit.query import DEFAULT_LIMIT, Filters, as_csv, as_json_lines, as_table, parse_decision, parse_moment
 from audit.record import Record, Stage
 from audit.store import Store
 from audit.store_seals import StoreSeals
-from audit.verify import verify as verify_records
 from proxy.commands.audit_export import export
+from proxy.commands.audit_keys import heads, rotate_key
+from proxy.commands.audit_verify import verify
 from proxy.commands.options import ConfigOption, read_config
-from proxy.commands.outcome import ExitCode, clear_errors, print_out
+from proxy.commands.outcome import clear_errors, print_out
 from proxy.places import store_dsn
 
 app = typer.Typer(help="Ask the records, and check that nobody changed them.", no_args_is_help=True)
 app.command()(export)
+app.command()(verify)
+app.command()(heads)
+app.command(name="rotate-key")(rotate_key)
 
 
 @app.command()
@@ -88,31 +90,6 @@ def _formatted(records: list[Record], *, as_json: bool, as_csv_text: bool) -> st
 
 
 @app.command()
-def verify(
-    config: ConfigOption = None,
-    journal_only: Annotated[bool, typer.Option("--journal-only", help="Leave the store out.")] = False,
-) -> None:
-    """Checks every record's hash, chain and signature, in the journal and in the store, each against the other.
-
-    Ends with 0 only when everything holds, with 3 when a record was edited, removed, moved or cut off.
-
-    \b
-    Example:
-      pgwarden audit verify --config pgwarden.yaml
-    """
-    with clear_errors():
-        read = read_config(config)
-        if journal_only:
-            report = asyncio.run(_verify(read.audit.directory, None))
-        else:
-            with store_dsn(read) as dsn:
-                report = asyncio.run(_verify(read.audit.directory, dsn))
-    print_out("\n".join(report.lines()))
-    sys.stdout.flush()
-    raise typer.Exit(ExitCode.OK if report.ok else ExitCode.FINDINGS)
-
-
-@app.command()
 def prove(
     record: Annotated[str, typer.Argument(help="The record's id, as `audit query --json` shows it.")],
     config: ConfigOption = None,
@@ -142,12 +119,3 @@ async def _prove(dsn: str, record_id: str) -> Proof:
         return await prove_record(StoreSeals(store), record_id)
     finally:
         await store.close()
-
-
-async def _verify(journal: Path, dsn: str | None) -> Report:
-    store = Store(dsn) if dsn is not None else None
-    try:
-        return await verify_records(journal, store)
-    finally:
-        if store is not None:
-            await store.close()
