@@ -4,6 +4,11 @@
 cimport cython
 
 cdef bytes _HEADER
+cdef bytes _ID_HEADER
+cdef bytes _LATER_EMPTY
+cdef bytes _THIRD_EMPTY
+cdef bytes _NO_TEXTS
+cdef int _FIRST_COUNT, _SECOND_COUNT, _THIRD_COUNT
 cdef bytes _STATEMENT
 cdef bytes _HASHES
 cdef bytes _DENY
@@ -28,6 +33,7 @@ cdef class RowWriter:
     cdef dict _speakers
     cdef dict _decided
     cdef dict _endings
+    cdef dict _shadowed
     cdef dict _costs
     cdef readonly bytearray rows
     cdef readonly Py_ssize_t count
@@ -41,13 +47,19 @@ cdef class RowWriter:
 
     @cython.locals(
         is_intent=bint, is_plain=bint, statement_at=Py_ssize_t, at=cython.longlong, statement=bytes, rows=bytearray, head=bytearray,
-        speaker_at=Py_ssize_t, text_at=Py_ssize_t, text_end=Py_ssize_t, decided_end=Py_ssize_t, decided=bytes,
+        speaker_at=Py_ssize_t, trace_at=Py_ssize_t, text_end=Py_ssize_t, decided_end=Py_ssize_t, decided=bytes,
         cost_at=Py_ssize_t, currency_at=Py_ssize_t, hashes_at=Py_ssize_t,
     )
     cdef _add_plain(self, Py_ssize_t number, bytes record)
 
     @cython.locals(place=Py_ssize_t, index=Py_ssize_t, high=Py_ssize_t, low=Py_ssize_t, byte=Py_ssize_t)
     cdef _fill_head(self, bytearray head, Py_ssize_t number, bytes record, bytes statement, long long at)
+
+    @cython.locals(rows=bytearray, shadowed_at=Py_ssize_t, units_at=Py_ssize_t, end=Py_ssize_t)
+    cdef Py_ssize_t _put_later(self, bytes record, Py_ssize_t at, int count) except -1
+
+    @cython.locals(end=Py_ssize_t)
+    cdef Py_ssize_t _put_text_at(self, bytes record, Py_ssize_t at) except -1
 
     @cython.locals(size=Py_ssize_t, index=Py_ssize_t)
     cdef _put_text(self, bytes value)
@@ -75,6 +87,9 @@ cdef class RowWriter:
 
     @cython.locals(fields=bytes)
     cdef bytes _ending_fields(self, bytes part)
+
+    @cython.locals(fields=bytes)
+    cdef bytes _shadowed_fields(self, bytes part)
 
     @cython.locals(fields=bytes)
     cdef bytes _cost_fields(self, bytes part)

@@ -25,12 +25,16 @@ from audit.copy_fields import (
     timestamp_field,
 )
 from audit.errors import CorruptJournalError
-from audit.record import Record, Stage, Verdict, record_of
+from audit.record import Record, ShadowDecision, Stage, Verdict, record_of
 from audit.store_rows import COLUMNS, ChainedRecord
 
 _BODY_AT = 64  # of what `add` is given: two hashes stand before it
 _KEPT = 2048  # translations of one kind
-_HEADER = b"\xdc\x00\x1d\xd9\x20"  # as many fields as the first release had, and an id of 32 digits
+_HEADER = b"\xdc\x00"  # a list whose length's lower byte comes next
+_ID_HEADER = b"\xd9\x20"  # of 32 digits
+_FIRST_COUNT = 29  # fields that the first release had; later ones are left out while they say nothing
+_SECOND_COUNT = 34
+_THIRD_COUNT = 38
 _STATEMENT = b"\xd9\x20"  # a statement's id of 32 digits
 _HASHES = b"\xa0\xa0"  # empty, as the body has them
 _DENY = b"\xa4deny"
@@ -44,15 +48,18 @@ _EPOCH_US = EPOCH_US  # names of other modules have no types
 _NULL = NULL
 _SECOND = (text_field(""), NULL, texts_field(()), texts_field(()), NULL)
 _THIRD = (text_field(""), text_field(""), NULL, texts_field(()))
-_LATER = b"".join((*_SECOND, *_THIRD))
+_THIRD_EMPTY = b"".join(_THIRD)
+_LATER_EMPTY = b"".join(_SECOND) + _THIRD_EMPTY
+_NO_TEXTS = texts_field(())
 _EMPTY_INT8 = int8_field(0)
 _EMPTY_COST = cost_field(Decimal(0))
 
-_SPEAKER = msgspec.msgpack.Decoder(tuple[str, str, str, str, str, str, str, str, str, str])
+_SPEAKER = msgspec.msgpack.Decoder(tuple[str, str, str, str, str, str, str, str])
 _DECIDED = msgspec.msgpack.Decoder(
     tuple[Verdict | None, tuple[str, ...], str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 )
 _ENDING = msgspec.msgpack.Decoder(tuple[str, str])
+_SHADOWED = msgspec.msgpack.Decoder(tuple[ShadowDecision | None, tuple[str, ...], tuple[str, ...]])
 _COST = msgspec.msgpack.Decoder(Decimal)
 
 
@@ -76,10 +83,11 @@ class RowWriter:
         self._int8 = bytearray(_EMPTY_INT8)
         self._cost = bytearray(_EMPTY_COST)
         self._length = bytearray(4)
-        self._hashes = bytearray(2 * bytes_field(bytes(32)) + _LATER)
+        self._hashes = bytearray(2 * bytes_field(bytes(32)))
         self._speakers: dict[bytes, bytes] = {}
         self._decided: dict[bytes, bytes] = {}
         self._endings: dict[bytes, bytes] = {}
+        self._shadowed: dict[bytes, bytes] = {}
         self._costs: dict[bytes, bytes] = {}
         self.begin()
 
@@ -126,7 +134,9 @@ class RowWriter:
         is_intent = _has(record, _BODY_AT + 37, _INTENT)
         statement_at = _BODY_AT + (44 if is_intent else 45)
         is_plain = is_intent or _has(record, _BODY_AT + 37, _OUTCOME)
-        if not is_plain or not _has(record, _BODY_AT, _HEADER) or not _has(record, statement_at, _STATEMENT):
+        if not is_plain or not _has(record, _BODY_AT, _HEADER) or not _has(record, _BODY_AT + 3, _ID_HEADER):
+            raise OddBody
+        if not _has(record, statement_at, _STATEMENT):
             raise OddBody
         at = _number_at(record, statement_at + 35, 8)
         if record[statement_at + 34] != 0xCF or at >= _LATEST_US:
@@ -137,20 +147,22 @@ class RowWriter:
         self._fill_head(head, number, record, statement, at)
         rows += head
         speaker_at = statement_at + 43
-        text_at = _texts_end(record, speaker_at, 10)
-        text_end = _text_end(record, text_at)
+        trace_at = _texts_end(record, speaker_at, 8)
+        rows += self._speaker_fields(cut(record, speaker_at, trace_at))
+        # Trace id and text are each statement's own.
+        text_end = self._put_text_at(record, self._put_text_at(record, self._put_text_at(record, trace_at)))
         decided_end = _decided_end(record, text_end)
-        rows += self._speaker_fields(cut(record, speaker_at, text_at))
-        self._put_text(cut(record, _text_start(record, text_at), text_end))
         decided = cut(record, text_end, decided_end)
         rows += self._decided_fields(decided)
         cost_at = self._put_number(record, self._put_number(record, self._put_number(record, decided_end)))
         currency_at = self._put_cost(record, cost_at)
         hashes_at = _texts_end(record, currency_at, 2)
-        if len(record) != hashes_at + 2 or not _has(record, hashes_at, _HASHES):
+        if not _has(record, hashes_at, _HASHES):
             raise OddBody
         rows += self._ending_fields(cut(record, currency_at, hashes_at))
         self._put_hashes(record)
+        if self._put_later(record, hashes_at + 2, record[_BODY_AT + 2]) != len(record):
+            raise OddBody
         self._note(at, statement, is_intent and not _has(decided, 0, _DENY), not is_intent)
 
     def _fill_head(self, head: bytearray, number: int, record: bytes, statement: bytes, at: int) -> None:
@@ -170,6 +182,34 @@ class RowWriter:
                 raise OddBody
             head[place + index] = byte
         _put_int8(head, place + 36, at - _EPOCH_US)
+
+    def _put_later(self, record: bytes, at: int, count: int) -> int:
+        """The later releases' fields, as far as a record of so many fields has them; gives where they end."""
+        rows = self.rows
+        if count == _FIRST_COUNT:
+            rows += _LATER_EMPTY
+            return at
+        if count != _SECOND_COUNT and count != _THIRD_COUNT:
+            raise OddBody
+        shadowed_at = self._put_text_at(record, at)
+        units_at = shadowed_at + 1 if record[shadowed_at] == 0xC0 else _text_end(record, shadowed_at)
+        units_at = _list_end(record, _list_end(record, units_at))
+        rows += self._shadowed_fields(cut(record, shadowed_at, units_at))
+        end = self._put_number(record, units_at)
+        if count == _SECOND_COUNT:
+            rows += _THIRD_EMPTY
+            return end
+        end = self._put_number(record, self._put_text_at(record, self._put_text_at(record, end)))
+        if record[end] != 0x90:
+            raise OddBody  # parameters
+        rows += _NO_TEXTS
+        return end + 1
+
+    def _put_text_at(self, record: bytes, at: int) -> int:
+        """The field of the text at `at`; gives where it ends."""
+        end = _text_end(record, at)
+        self._put_text(cut(record, _text_start(record, at), end))
+        return end
 
     def _put_text(self, value: bytes) -> None:
         if not value.isascii():
@@ -222,7 +262,7 @@ class RowWriter:
         return at + 12
 
     def _put_hashes(self, record: bytes) -> None:
-        """Both hashes, and the later fields, which say nothing."""
+        """Both hashes."""
         hashes = self._hashes
         for index in range(32):
             hashes[4 + index] = record[index]
@@ -243,7 +283,7 @@ class RowWriter:
     def _speaker_fields(self, part: bytes) -> bytes:
         fields = self._speakers.get(part)
         if fields is None:
-            fields = b"".join(map(text_field, _SPEAKER.decode(b"\x9a" + part)))
+            fields = b"".join(map(text_field, _SPEAKER.decode(b"\x98" + part)))
             _keep(self._speakers, part, fields)
         return fields
 
@@ -260,6 +300,14 @@ class RowWriter:
         if fields is None:
             fields = b"".join(map(text_field, _ENDING.decode(b"\x92" + part)))
             _keep(self._endings, part, fields)
+        return fields
+
+    def _shadowed_fields(self, part: bytes) -> bytes:
+        fields = self._shadowed.get(part)
+        if fields is None:
+            decision, *lists = _SHADOWED.decode(b"\x93" + part)
+            fields = text_field(decision) + b"".join(map(texts_field, lists))
+            _keep(self._shadowed, part, fields)
         return fields
 
     def _cost_fields(self, part: bytes) -> bytes:

@@ -1,7 +1,8 @@
 """What a statement costs in a session, without sockets and without a server: `python -m tests.bench.session`.
 
 Plain cycles are played through a Session with a real compiler, journal, policy (a row filter and one masked column)
-and counters: simple, extended without and with a prepared statement, with one text and with new literals each time.
+and counters: simple, extended without and with a prepared statement, with one text and with new literals each time;
+"spoken" ones have a comment of sqlcommenter's with another trace id each.
 Figures are process time per statement; no test: it asserts nothing.
 """
 
@@ -21,6 +22,7 @@ from pathlib import Path
 from audit.journal import Journal
 from policies.catalog import Catalog, Column, Relation
 from policies.compile import Compiler
+from proxy.config import SqlText
 from proxy.dsn import parse_dsn
 from proxy.net.policies import PolicyHolder
 from proxy.net.pricing import Pricing, price_function
@@ -36,7 +38,7 @@ from tests.playbooks.stage import Play
 
 POLICY = """
 principals:
-  - {user: ada, tenant: acme, attributes: {bid: 1}, auth: {scram: "@ada@"}}
+  - {user: ada, tenant: acme, attributes: {bid: 1}, speaks_for: ["u1*"], auth: {scram: "@ada@"}}
 policies:
   - name: bench
     database: shop
@@ -92,7 +94,7 @@ def bound(name: bytes, value: bytes, *, describes: bool = True) -> bytes:
     return b"".join(map(encode, [*messages, m.Execute(b""), m.Sync()]))
 
 
-def opened(folder: Path, has_lane: bool = True) -> Session:
+def opened(folder: Path, has_lane: bool = True, sql_text: SqlText = SqlText.FULL) -> Session:
     (folder / "policies").mkdir()
     (folder / "policies" / "bench.yaml").write_text(policy_text(POLICY), "utf-8")
     catalogs = OneCatalog()
@@ -103,7 +105,17 @@ def opened(folder: Path, has_lane: bool = True) -> Session:
     journal = Journal.open(folder / "journal", 0)
     upstreams = {"shop": lambda: parse_dsn("postgresql://gate@127.0.0.1/shop")}
     pricing = Pricing(holder, time.time, price_function)
-    services = WorkerServices(holder, catalogs, Compiler(), journal, Tallies(), upstreams, None, pricing)  # type: ignore[arg-type]
+    services = WorkerServices(
+        holder,
+        catalogs,  # type: ignore[arg-type]
+        Compiler(),
+        journal,
+        Tallies(),
+        upstreams,
+        None,  # type: ignore[arg-type]
+        pricing,
+        sql_text,
+    )
     play = Play()
     play.session = Session(services, Rules(), "192.0.2.7", has_lane=has_lane)
     play.log_in(password="ada-secret")
@@ -155,6 +167,19 @@ def extended(index: int) -> Cycle:
     return said, PARSED + BOUND + DESCRIBED + ROW + END
 
 
+def _said(index: int) -> bytes:
+    return b"/*application='shop',route='%%2Forders',traceparent='00-%032x-00f067aa0ba902b7-01'*/" % (index + 1)
+
+
+def simple_spoken(index: int) -> Cycle:
+    return encode(m.Query((QUERY % index).encode() + _said(index))), SIMPLE_ANSWER
+
+
+def extended_spoken(index: int) -> Cycle:
+    said = encode(m.Parse(b"", PARAMETERIZED + _said(index), ())) + bound(b"", b"%d" % index)
+    return said, PARSED + BOUND + DESCRIBED + ROW + END
+
+
 def prepared(index: int) -> Cycle:
     return bound(b"p1", b"%d" % index), BOUND + DESCRIBED + ROW + END
 
@@ -164,6 +189,8 @@ KINDS: dict[str, Callable[[int], Cycle]] = {
     "simple, new literals": simple_new,
     "extended": extended,
     "prepared": prepared,
+    "simple, spoken": simple_spoken,
+    "extended, spoken": extended_spoken,
 }
 
 
@@ -180,7 +207,7 @@ def play_all(ends: Ends, make: Callable[[int], Cycle], rounds: int, first: int =
     begun = time.process_time_ns()
     for said, answer in cycles:
         sent = ends.client(said)
-        if make is extended and OURS in sent:
+        if make in (extended, extended_spoken) and OURS in sent:
             answer = PARSED + DESCRIBED_STATEMENT + answer[len(PARSED) :]
         ends.server(answer)
     return (time.process_time_ns() - begun) / 1000 / rounds
@@ -190,10 +217,11 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rounds", type=int, default=5000)
     options.add_argument("--long", action="store_true", help="without the lane")
+    options.add_argument("--sql-text", choices=[one.value for one in SqlText], default="full")
     options.add_argument("--profile", choices=sorted(KINDS), help="where the time of one kind goes")
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        ends = Ends(opened(Path(folder), not chosen.long))
+        ends = Ends(opened(Path(folder), not chosen.long, SqlText(chosen.sql_text)))
         _prepare(ends)
         if chosen.profile:
             profile(lambda: play_all(ends, KINDS[chosen.profile], chosen.rounds))

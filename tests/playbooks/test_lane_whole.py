@@ -14,6 +14,9 @@ import pytest
 from audit.journal import Journal
 from audit.record import Record, Stage, record_of
 from audit.segment import SegmentReader, segment_path, sequences_in
+from policies.compile.comments import comments_of
+from proxy.config import SqlText
+from proxy.session.origin import NOWHERE, origin_of
 from proxy.wire import messages as m
 from proxy.wire.codec import decode_backend, encode
 from proxy.wire.frames import FrameCutter
@@ -25,8 +28,8 @@ WARMING = 4  # texts of one shape until it is known
 class Whole:
     """A session over a journal of its own."""
 
-    def __init__(self, folder: Path, has_lane: bool) -> None:
-        self.ends = Ends(opened(folder, has_lane))
+    def __init__(self, folder: Path, has_lane: bool, sql_text: SqlText = SqlText.FULL) -> None:
+        self.ends = Ends(opened(folder, has_lane, sql_text))
         services: Any = self.ends.session._services
         self.services = services
         self.journal: Journal = services.journal
@@ -164,3 +167,50 @@ def positions(shown: bytes) -> list[bytes]:
         if isinstance(message, m.ErrorResponse):
             found.append(bytes(message.fields["P"]))
     return found
+
+
+SPOKEN = (
+    "/*application='a',traceparent='00-{trace:032x}-00f067aa0ba902b7-01'*/ SELECT abalance, filler"
+    " FROM pgbench_accounts WHERE aid = {number}",
+    "SELECT abalance, filler FROM pgbench_accounts WHERE aid = {number} -- user='u{trace}',application='b'",
+    "SELECT abalance, filler FROM pgbench_accounts /* {trace} */ WHERE aid = {number}"
+    ' /* {{"app": "dbt"}} */ ; -- {trace}',
+)
+
+
+@pytest.mark.parametrize("form", SPOKEN)
+@pytest.mark.parametrize("sql_text", list(SqlText))
+def test_each_record_says_what_its_own_text_says(tmp_path: Path, form: str, sql_text: SqlText) -> None:
+    pair = spoken_pair(tmp_path, sql_text)
+    texts = [form.format(trace=1000 + number, number=7 * number) for number in range(12)]
+    for one in pair:
+        for text in texts[:WARMING]:
+            one.exchange(encode(m.Query(text.encode())), SIMPLE_ANSWER)
+    lane = pair[0].ends.session.lane
+    assert lane is not None
+    for text in texts[WARMING:]:
+        said = encode(m.Query(text.encode()))
+        assert lane.client(said) is not None
+        pair[0].shown += lane.server(SIMPLE_ANSWER) or b""
+        pair[1].exchange(said, SIMPLE_ANSWER)
+    # An error is told by the long way, from what the lane has handed over.
+    for one in pair:
+        one.ends.client(encode(m.Query(texts[-1].encode())))
+        one.shown += one.ends.server(error_at(8))
+    compare(pair)
+    records = pair[0].records()
+    assert len(records) == 2 * (len(texts) + 1)
+    for number, text in enumerate(texts):
+        origin = origin_of(comments_of(text))
+        assert origin != NOWHERE
+        for record in records[2 * number : 2 * number + 2]:
+            end_user = origin.end_user if origin.end_user.startswith("u1") else ""
+            assert (record.workload, record.trace_id, record.end_user) == (origin.workload, origin.trace_id, end_user)
+    for one in pair:
+        one.journal.close()
+
+
+def spoken_pair(folder: Path, sql_text: SqlText) -> tuple[Whole, Whole]:
+    (folder / "short").mkdir()
+    (folder / "long").mkdir()
+    return Whole(folder / "short", True, sql_text), Whole(folder / "long", False, sql_text)

@@ -215,7 +215,11 @@ def test_a_pool_has_defaults(tmp_path: Path) -> None:
         ("workers: 65\n", "pgwarden.yaml:1:1: workers: expected auto or a number from 1 to 64"),
         ("\nworkers: 0\n", "pgwarden.yaml:2:1: workers: expected auto or a number from 1 to 64"),
         ("workers: true\n", "pgwarden.yaml:1:1: workers: expected auto or a number from 1 to 64"),
-        ("audit: {sql_text: redacted}\n", "pgwarden.yaml:1:9: audit.sql_text: Input should be 'full' or 'digest'"),
+        (
+            "audit: {sql_text: none}\n",
+            "pgwarden.yaml:1:9: audit.sql_text: Input should be 'full', 'redacted' or 'digest'",
+        ),
+        ("audit: {sql_text: digest, parameters: true}\n", "pgwarden.yaml:1:1: audit: parameters are literals too"),
         ("tls: {mode: require}\n", "pgwarden.yaml:1:1: tls: mode require needs certificate and key"),
         ("tls: {key: absent.key}\n", "pgwarden.yaml:1:7: tls.key: no such file"),
         ("databases: {}\n", "pgwarden.yaml:1:1: databases: name at least one database"),

@@ -537,3 +537,31 @@ def test_a_folder_without_principals_is_refused(tmp_path: Path, text: str) -> No
     (tmp_path / "p.yaml").write_text(text)
     with pytest.raises(PolicyFileError, match="nobody could log in"):
         load_folder(tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    ("patterns", "name", "is_believed"),
+    [
+        ("[]", "ana", False),
+        ("[ana]", "ana", True),
+        ("[ana]", "anna", False),
+        ('["*"]', "", True),
+        ('["*@acme.com", bob]', "ana@acme.com", True),
+        ('["*@acme.com", bob]', "ana@acme.com.evil", False),
+        ('["a*a"]', "a", False),
+        ('["a*b*c"]', "aXbYc", True),
+        ('["a*b*b"]', "ab", False),
+        ('["[a-z].?"]', "[a-z].?", True),
+        ('["[a-z].?"]', "b.x", False),
+    ],
+)
+def test_a_principal_may_speak_for_those_it_names(patterns: str, name: str, is_believed: bool) -> None:
+    found = load(f"principals: [{{user: metabase, speaks_for: {patterns}}}]")
+    assert found.principals["metabase"].may_speak_for(name) is is_believed
+
+
+@pytest.mark.parametrize("written", ["any", "{a: b}", "[[a]]", "[a, a]"])
+def test_whom_a_principal_speaks_for_is_a_list_of_names(written: str) -> None:
+    (problem,) = problems(f"principals: [{{user: metabase, speaks_for: {written}}}]")
+    assert "speaks_for" in problem
+    assert problem.startswith("a.yaml:1:")
