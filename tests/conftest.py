@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.fix_build", "tests.fix_servers", "tests.fix_pgwarden"]
+pytest_plugins = ["tests.fix_build", "tests.fix_servers", "tests.fix_pgwarden", "tests.fix_standby"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

