@@ -19,11 +19,15 @@ from starlette.routing import Route
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that must hold before clients should come. `reason` is empty while it holds."""
+    """One thing that must hold before clients should come; not `is_needed`: that somebody must look at, no more.
+
+    `reason` is empty while it holds.
+    """
 
     name: str
     is_ok: bool
     reason: str = ""
+    is_needed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,8 @@ def make_app(
 
 
 def _readiness(checks: Sequence[Check]) -> JSONResponse:
-    """200 when every check holds, else 503. No checks at all is not ready: nothing is known to work."""
-    is_ready = bool(checks) and all(check.is_ok for check in checks)
+    """200 when every check that is needed holds, else 503. No checks at all is not ready: nothing is known to work."""
+    is_ready = bool(checks) and all(check.is_ok for check in checks if check.is_needed)
     body = {
         "ready": is_ready,
         "checks": {check.name: "ok" if check.is_ok else check.reason or "failed" for check in checks},

@@ -45,6 +45,7 @@ class Sealer:
         self._last: Seal | None = None
         self._next = 1  # the first record that isn't sealed
         self._waiting_since: int | None = None
+        self.missing = ""  # which shipped records weren't there to be sealed, first and last of one run
 
     async def seal_due(self, shipped: ShippedPosition) -> None:
         """Raises SealError where the store doesn't hold what was shipped, StoreError or StoreUnreachableError."""
@@ -71,19 +72,27 @@ class Sealer:
             return
         self._last = await self._seals.last(self._chain)
         behind = 0 if self._last is None else self._last.last
-        # Months that were dropped before there were seals took their records along.
-        self._next = max(behind + 1, await self._seals.first_behind(self._chain, behind) or 1)
+        self._next = behind + 1
+        if await self._seals.has_dropped():  # months that went before there were seals took their records along
+            self._next = max(self._next, await self._seals.first_behind(self._chain, behind) or 1)
         self._is_begun = True
 
     async def _seal(self, last: int, shipped: ShippedPosition) -> None:
         first = self._next
         links = await self._seals.links(self._chain, first, last)
+        self._look_for_missing({link.number for link in links}, first, last)
         end = bytes.fromhex(shipped.hash) if last == shipped.records else None
         seal = await asyncio.to_thread(self._sealed, links, first, last, end)
         if not await self._seals.put(seal):
             self._is_begun = False
             raise SealError(f"records from {first} on of {self._chain} were sealed by somebody else meanwhile")
         self._last, self._next, self._waiting_since = seal, last + 1, None
+
+    def _look_for_missing(self, numbers: set[int], first: int, last: int) -> None:
+        """Damaged in the journal or deleted in the store: the others are sealed all the same, and these are told."""
+        lacking = [number for number in range(first, last + 1) if number not in numbers]
+        if lacking:
+            self.missing = f"the store lacks {len(lacking)} records of {self._chain}, the first is {lacking[0]}"
 
     def _sealed(self, links: list[Link], first: int, last: int, end: bytes | None) -> Seal:
         """In a thread, as tens of thousands of hashes take their time."""

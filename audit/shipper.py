@@ -200,7 +200,7 @@ class Shipper:
                 log.error("records can't be sealed: %s", error, extra={"fields": {"chain": self._chain}})
             self.seal_problem = str(error)
         else:
-            self.seal_problem = None
+            self.seal_problem = self._sealer.missing or None
 
     async def _keep_in_touch(self, shipped: int) -> None:
         """Without records to send, a lost store would go unnoticed: ask for a sign of life now and then."""

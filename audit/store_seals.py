@@ -55,6 +55,10 @@ class StoreSeals:
         async with self._store.connected("pgwarden_writer") as connection:
             return bool(await connection.fetchval(_OVERLAPS, chain, first, last))
 
+    async def has_dropped(self) -> bool:
+        """Whether retention has ever dropped a month."""
+        return await self._store.has_dropped()
+
     async def first_behind(self, chain: str, number: int) -> int | None:
         """The first record behind this one that the store holds."""
         async with self._store.connected("pgwarden_writer") as connection:

@@ -123,6 +123,7 @@ class State(_Message, frozen=True):
     position: int = 0
     is_journal_failed: bool = False
     wants_keys: bool = False  # a principal may log in by API keys of the store
+    signing_problem: str = ""
 
 
 Order = Begin | Listen | Report | Reload | Drain | Stop | Keys | KeysSeen | Question | Answer

@@ -26,6 +26,7 @@ class ShippingState:
     waiting_s: float = 0.0
     shipped_records: int = 0
     damaged_records: int = 0
+    seal_problems: int = 0  # of seals in the store and of checkpoints in journals
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,10 @@ class Metrics(Collector):
         yield _gauge("journal_lag_seconds", text, shipping.waiting_s)
         yield _count("shipped_records", "Records that the store, or the bus, has taken", shipping.shipped_records)
         yield _count("damaged_records", "Damaged records that were not shipped", shipping.damaged_records)
+        text = (
+            "Chains whose records in the store can't be sealed, as they aren't what was shipped, or for want of a key"
+        )
+        yield _gauge("seal_problems", text, shipping.seal_problems)
         text = "1 while records cannot be written and statements are refused"
         yield _gauge("journal_failed", text, memory.is_failed)
         name = f"{shipping.way}_reachable"

@@ -70,6 +70,11 @@ class Shipping:
         )
 
     @property
+    def seal_problems(self) -> list[str]:
+        """What isn't as it was shipped, or can't be signed: a reason for each chain."""
+        return [carrier.seal_problem for carrier in self._carriers() if carrier.seal_problem]
+
+    @property
     def is_reachable(self) -> bool:
         """Whether all that was asked last was answered (False before the first)."""
         carriers = self._carriers()

@@ -44,6 +44,7 @@ from proxy.metrics import Memory, Metrics
 from proxy.net.places import Places
 from proxy.places import STORE_DATABASE, embedded_directory, needs_embedded, needs_embedded_store, upstreams_of
 from proxy.quotas import Quotas
+from proxy.seal_watch import SealWatch
 from proxy.server_links import lane_count
 from proxy.settings_text import settings_text
 from proxy.shipping import Shipping
@@ -93,6 +94,7 @@ class Supervisor:
         self._shipping: Shipping | None = None
         self._ways_out: WaysOut | None = None
         self._chronicle: Chronicle | None = None
+        self._seal_watch: SealWatch | None = None
         self._keys: KeyWatch | None = None
 
     @property
@@ -271,6 +273,9 @@ class Supervisor:
         self._stack.push_async_callback(self._chronicle.close)
         await shipping.start(self._config.workers)
         shipping.take(OWN_JOURNAL)
+        self._seal_watch = SealWatch(self._seal_problems, self._chronicle)
+        watching = asyncio.create_task(self._seal_watch.run(), name="seals")
+        self._stack.callback(watching.cancel)
         if audit.export is not None:
             text = f"all records go to daily files in {audit.export.directory} as {audit.export.format}"
             self._chronicle.note("audit_export", text, Verdict.ALLOW)
@@ -287,7 +292,7 @@ class Supervisor:
         if crew is None or shipping is None:
             return Memory()
         is_failed = any(child.state.is_journal_failed for child in crew.children)
-        return Memory(shipping.state, is_failed)
+        return Memory(replace(shipping.state, seal_problems=len(self._seal_problems())), is_failed)
 
     def _tallies(self) -> Tallies:
         return Tallies() if self._crew is None else self._crew.tallies()
@@ -324,8 +329,14 @@ class Supervisor:
             _check("upstream", away, len(crew.children)),
             Check(shipping.state.way, not problem, problem),
             _check("journal", failed, len(crew.children)),
+            *(() if self._seal_watch is None else (self._seal_watch.check,)),
             Check("workers", not silent, "; ".join(f"worker {number}: {why}" for number, why in silent.items())),
         ]
+
+    def _seal_problems(self) -> list[str]:
+        stored = [] if self._shipping is None else self._shipping.seal_problems
+        children = [] if self._crew is None else self._crew.children
+        return [*stored, *(child.state.signing_problem for child in children if child.state.signing_problem)]
 
     def _version(self) -> Version:
         fingerprint = "" if self._crew is None else self._crew.children[0].state.fingerprint

@@ -218,6 +218,7 @@ class WorkerProcess:
             journal.position,
             journal.is_failed,
             worker.wants_keys,
+            journal.signing_problem,
         )
         self._channel.send(state)
 
