@@ -15,7 +15,15 @@ from policies.subjects import is_for
 def advise(policies: PolicySet) -> list[Problem]:
     """Warnings in order of file and line."""
     found = [problem for policy in policies.policies for problem in _of(policy, policies)]
-    return sorted([*found, *_unprotected_tags(policies)])
+    return sorted([*found, *_unprotected_tags(policies), *_keys_without_tiers(policies)])
+
+
+def _keys_without_tiers(policies: PolicySet) -> Iterator[Problem]:
+    """Keys are made of a tier; where none is defined, there can be none."""
+    for principal in policies.principals.values():
+        if principal.has_stored_keys and not policies.tiers:
+            message = f"user {principal.user!r} logs in by stored keys, but no tier is defined under 'tiers'"
+            yield Problem(principal.source, message, Severity.WARNING)
 
 
 def _unprotected_tags(policies: PolicySet) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ A bucket is one number, the moment at which it will be full again: a statement m
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -50,14 +50,19 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """A bucket that a statement takes from. `name` tells it from all others."""
+    """A bucket that a statement takes from. `name` tells it from all others; the rest is what its rate says."""
 
     rate: Rate
     of: str
+    name: str = field(init=False)
+    interval_ns: int = field(init=False)
+    depth_ns: int = field(init=False)
 
-    @property
-    def name(self) -> str:
-        return f"{self.rate.rule.name}\0{self.rate.subject}\0{self.of}"
+    def __post_init__(self) -> None:
+        """Once, as every statement asks for these."""
+        object.__setattr__(self, "name", f"{self.rate.rule.name}\0{self.rate.subject}\0{self.of}")
+        object.__setattr__(self, "interval_ns", self.rate.interval_ns)
+        object.__setattr__(self, "depth_ns", self.rate.depth_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +102,17 @@ class LocalBuckets:
     def give_back(self, charges: Sequence[Charge], statements: int) -> None:
         for charge in charges:
             if charge.name in self._due:
-                self._due[charge.name] -= statements * charge.rate.interval_ns
+                self._due[charge.name] -= statements * charge.interval_ns
 
 
 def next_due(due_ns: int, charge: Charge, statements: int, now_ns: int) -> int | Empty:
     """When a bucket that is due at `due_ns` will be full again if so many statements begin now."""
-    rate = charge.rate
-    if statements > rate.burst:
+    depth_ns = charge.depth_ns
+    if statements > charge.rate.burst:
         return Empty(charge, None)
     # Policies may have changed since: what a larger bucket owed is nothing that a smaller one can owe.
-    due_ns = min(max(due_ns, now_ns), now_ns + rate.depth_ns) + statements * rate.interval_ns
-    wait_ns = due_ns - now_ns - rate.depth_ns
+    due_ns = min(max(due_ns, now_ns), now_ns + depth_ns) + statements * charge.interval_ns
+    wait_ns = due_ns - now_ns - depth_ns
     return due_ns if wait_ns <= 0 else Empty(charge, wait_ns)
 
 

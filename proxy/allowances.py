@@ -17,7 +17,7 @@ from policies.model import PolicySet, Principal
 from policies.rates import Buckets, Charge, LocalBuckets, charges_of, too_fast
 from policies.tiers import Tier, TierName, Uses, month_of, no_room, unknown_tier, used_up
 from proxy.key_ring import KeyRing
-from proxy.quotas import Quotas
+from proxy.quotas import Quotas, Slot
 
 if TYPE_CHECKING:
     from proxy.session.ports import Allowance
@@ -79,57 +79,53 @@ class KeyAllowance:
         self._currency = currency
         self._day = -1
         self._month = date.min
-        self._at: int | None = None
+        self._slot: Slot | None = None
 
     def take(self, statements: int) -> Refused | None:
         now_s = self._now_s()
-        at = self._slot(now_s)
-        if at is None:
+        slot = self._slot_of(now_s)
+        if slot is None:
             return Limit.KEY_QUOTA, no_room(self._key)
-        refusal = self._begin(at, statements, int(now_s * _MICROSECONDS))
-        if refusal is not None:
-            return Limit.KEY_QUOTA, refusal
+        with slot.lock:
+            refusal = self._used_up(slot, statements) if self._tier.has_quota else None
+            if refusal is not None:
+                return Limit.KEY_QUOTA, refusal
+            slot.add(statements)
+            slot.touch(int(now_s * _MICROSECONDS))
         refused = self._rates.take(statements)
         if refused is not None:
-            self._return(at, statements)
+            self._return(slot, statements)
         return refused
 
     def give_back(self, statements: int) -> None:
-        if self._at is not None:
-            self._return(self._at, statements)
+        if self._slot is not None:
+            self._return(self._slot, statements)
         self._rates.give_back(statements)
 
     def spend(self, lines: Lines, plan_units: int | None, duration_us: int, bytes_out: int) -> None:
         units = (lines.outcome.plan_units or 0) if plan_units is None else plan_units
         cost_nano = int(tariff_of(lines.prices, units).cost(duration_us, bytes_out).scaleb(_COST_PLACES))
-        at = self._slot(self._now_s()) if cost_nano else None
-        if at is not None:
-            with self._quotas.locked(at):
-                self._quotas.spend(at, cost_nano)
+        slot = self._slot_of(self._now_s()) if cost_nano else None
+        if slot is not None:
+            with slot.lock:
+                slot.add(0, cost_nano)
 
-    def _begin(self, at: int, statements: int, now_us: int) -> Refusal | None:
-        quotas = self._quotas
-        with quotas.locked(at):
-            if self._tier.has_quota:
-                used = quotas.uses(at) + self._elsewhere(self._month)
-                refusal = used_up(self._tier, self._key, used, statements, self._month, self._currency)
-                if refusal is not None:
-                    return refusal
-            quotas.begin(at, statements, now_us)
-        return None
+    def _used_up(self, slot: Slot, statements: int) -> Refusal | None:
+        used = slot.uses + self._elsewhere(self._month)
+        return used_up(self._tier, self._key, used, statements, self._month, self._currency)
 
-    def _return(self, at: int, statements: int) -> None:
-        with self._quotas.locked(at):
-            self._quotas.begin(at, -statements, int(self._now_s() * _MICROSECONDS))
+    def _return(self, slot: Slot, statements: int) -> None:
+        with slot.lock:
+            slot.add(-statements)
 
-    def _slot(self, now_s: float) -> int | None:
+    def _slot_of(self, now_s: float) -> Slot | None:
         """That of the month of now."""
         day = int(now_s) // _DAY_S
         if day != self._day:
-            self._day, self._month, self._at = day, month_of(datetime.fromtimestamp(now_s, UTC).date()), None
-        if self._at is None or not self._quotas.holds(self._at, self._key, self._month):
-            self._at = self._quotas.slot(self._key, self._month)
-        return self._at
+            self._day, self._month, self._slot = day, month_of(datetime.fromtimestamp(now_s, UTC).date()), None
+        if self._slot is None or not self._slot.is_mine:
+            self._slot = self._quotas.slot(self._key, self._month)
+        return self._slot
 
 
 class Barred:

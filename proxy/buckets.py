@@ -42,7 +42,7 @@ class SharedBuckets:
                 key = self._key(charge.name)
                 at = next((place for place in _places(key) if (words[place], words[place + 1]) == key), None)
                 if at is not None:
-                    words[at + 2] -= statements * charge.rate.interval_ns
+                    words[at + 2] -= statements * charge.interval_ns
 
     def _let_go(self, found: Sequence[tuple[int, int]]) -> None:
         """What the first buckets gave goes back, as a later one has too little."""

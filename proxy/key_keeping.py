@@ -4,6 +4,7 @@ what was counted. While the store is away the last snapshot holds, also over a r
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ from proxy.quotas import Counted, Quotas
 
 SNAPSHOT_NAME: Final = "keys.json"
 _MICROSECONDS: Final = 1_000_000
+_CLOCKS_DIFFER_S: Final = 60.0
 
 log = logging.getLogger("pgwarden.keys")
 
@@ -30,14 +32,16 @@ Note = Callable[[str, str], object]
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """What the store said at `at_s`, seconds since 1970."""
+    """What the store said at `at_s`, seconds since 1970; when that was seen to be true last, the quotas' file says."""
 
     at_s: float
     entries: list[KeyEntry]
 
 
 class KeyKeeping:
-    """`tell` sends an order to all workers; `note` records an event by its name and one sentence."""
+    """`tell` sends an order to all workers; `note` records an event by its name and one sentence. `now_s` is the wall
+    clock, `steady_s` one that doesn't go back.
+    """
 
     def __init__(
         self,
@@ -47,6 +51,7 @@ class KeyKeeping:
         tell: Callable[[Order], None],
         note: Note,
         now_s: Callable[[], float],
+        steady_s: Callable[[], float],
     ) -> None:
         self._connections = store
         self._store = StoreKeys(store)
@@ -55,20 +60,25 @@ class KeyKeeping:
         self._tell = tell
         self._note = note
         self._now_s = now_s
+        self._steady_s = steady_s
         self._snapshot: Snapshot | None = None
         self._mark: Mark | None = None
-        self._read_at_s: float | None = None
+        self._age_at: tuple[float, float] | None = None  # how old what is known was at a monotonic moment
         self._elsewhere: Mapping[str, tuple[int, int]] = {}
         self._month = date.min
         self._told: dict[tuple[str, date], Uses] = {}
         self._at_start = {(one.id, one.month): one.uses for one in quotas.counted()}
         self._is_made_good = False
+        self._is_saved = False  # what is in the file is what was read last
         self.problem = "the store was not asked for API keys yet, or none is named"
 
     @property
     def age_s(self) -> float | None:
         """How long ago what the workers know was true; None: it never was."""
-        return None if self._read_at_s is None else max(0.0, self._now_s() - self._read_at_s)
+        if self._age_at is None:
+            return None
+        age_s, moment_s = self._age_at
+        return age_s + self._steady_s() - moment_s
 
     def restore(self) -> None:
         """What was read before the last end counts until the store answers."""
@@ -79,7 +89,12 @@ class KeyKeeping:
         except (OSError, msgspec.MsgspecError) as error:
             log.warning("the API keys of earlier can't be read: %s", type(error).__name__)
             return
-        self._read_at_s = self._snapshot.at_s
+        self._is_saved = True
+        age_s = self._now_s() - max(self._snapshot.at_s, self._quotas.confirmed_s)
+        if age_s < -_CLOCKS_DIFFER_S:
+            log.error("the API keys of earlier count only once the store answers: the clock has gone back")
+        else:
+            self._age_at = max(0.0, age_s), self._steady_s()
 
     def orders(self) -> list[Order]:
         """All that a worker has to know at its start."""
@@ -139,16 +154,16 @@ class KeyKeeping:
     async def _read(self) -> None:
         mark = await self._store.mark()
         if mark != self._mark:
-            self._take(await self._store.entries())
+            await self._take(await self._store.entries())
             self._mark = mark
         month = self._this_month()
         uses = await self._store.counted_elsewhere(self._quotas.counter, month)
         self._month, self._elsewhere = month, {use.id: (use.statements, use.cost_nano) for use in uses}
-        self._read_at_s = self._now_s()
-        if self._snapshot is not None:
-            self._snapshot = msgspec.structs.replace(self._snapshot, at_s=self._read_at_s)
+        self._age_at = 0.0, self._steady_s()
+        if self._is_saved:
+            self._quotas.confirmed_s = int(self._now_s())
 
-    def _take(self, entries: list[KeyEntry]) -> None:
+    async def _take(self, entries: list[KeyEntry]) -> None:
         before, self._snapshot = self._snapshot, Snapshot(self._now_s(), entries)
         self._tell(Keys([entry.key for entry in entries]))
         if before is None:
@@ -158,7 +173,7 @@ class KeyKeeping:
             known = {entry.key.id: entry for entry in before.entries}
             for entry in entries:
                 self._note_change(known.get(entry.key.id), entry)
-        self.save()
+        await self._save(self._snapshot)
 
     def _note_change(self, before: KeyEntry | None, entry: KeyEntry) -> None:
         key = entry.key
@@ -169,18 +184,15 @@ class KeyKeeping:
             text = f"API key {key.id} of user {key.user} was revoked by {entry.revoked_by}"
             self._note("key_revoked", f"{text}: {entry.reason}" if entry.reason else text)
 
-    def save(self) -> None:
+    async def _save(self, snapshot: Snapshot) -> None:
         """For the next start without a store; it holds hashes, no keys."""
-        if self._snapshot is None:
-            return
-        fresh = self._path.with_suffix(".new")
         try:
-            with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(msgspec.json.encode(self._snapshot))
-                os.fsync(file.fileno())
-            fresh.replace(self._path)
+            await asyncio.to_thread(_write, self._path, msgspec.json.encode(snapshot))
         except OSError as error:
             log.error("the API keys can't be kept for the next start: %s", error.strerror)
+            self._is_saved = False
+        else:
+            self._is_saved = True
 
     def _this_month(self) -> date:
         return month_of(datetime.fromtimestamp(self._now_s(), UTC).date())
@@ -189,3 +201,11 @@ class KeyKeeping:
 def _use_of(one: Counted) -> KeyUse:
     last_used = datetime.fromtimestamp(one.last_used_us / _MICROSECONDS, UTC)
     return KeyUse(one.id, one.month, one.uses.statements, one.uses.cost_nano, last_used)
+
+
+def _write(path: Path, data: bytes) -> None:
+    fresh = path.with_suffix(".new")
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(data)
+        os.fsync(file.fileno())
+    fresh.replace(path)

@@ -31,7 +31,8 @@ class KeyWatch:
         self._keeping = keeping
         self._refresh_s = wanted.refresh
         self._max_age_s = wanted.max_age
-        self._is_wanted = is_wanted
+        self._is_wanted_now = is_wanted
+        self._was_wanted = False
         self._is_migrated = is_migrated
         self._task: asyncio.Task[None] | None = None
         self._looked = asyncio.Event()
@@ -68,7 +69,6 @@ class KeyWatch:
         if self._looked.is_set():
             with suppress(AuditError, TimeoutError):
                 await asyncio.wait_for(self._keeping.count_rest(), _LAST_S)
-            self._keeping.save()
         await self._keeping.close()
 
     async def _run(self) -> None:
@@ -76,6 +76,11 @@ class KeyWatch:
             await asyncio.sleep(self._refresh_s)
             if self._is_wanted():
                 await self._look()
+
+    def _is_wanted(self) -> bool:
+        """Once wanted, always: sessions that logged in by keys may last after the policies have no use for any."""
+        self._was_wanted = self._was_wanted or self._is_wanted_now()
+        return self._was_wanted
 
     async def _look_now(self) -> None:
         while not self._is_migrated():

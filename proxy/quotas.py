@@ -12,7 +12,6 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -26,6 +25,7 @@ FILE_NAME: Final = "key-quotas"
 _MAGIC: Final = int.from_bytes(b"pgwquot1", "big")
 _HEADER: Final = struct.Struct("=q16s")  # in the machine's order: no other machine reads it
 _HEADER_WORDS: Final = 4
+_CONFIRMED: Final = 3
 _SLOTS: Final = 8192  # keys in use in a month
 _TRIES: Final = 64
 _ID_BYTES: Final = 16
@@ -49,6 +49,38 @@ class Counted:
     month: date
     uses: Uses
     last_used_us: int
+
+
+class Slot:
+    """One key's in one month, to be looked at and changed under its `lock`: one process at a time."""
+
+    __slots__ = ("_at", "_known_by", "_words", "lock")
+
+    def __init__(self, words: memoryview, at: int, known_by: tuple[int, int, int], lock: ByteLock) -> None:
+        self._words = words
+        self._at = at
+        self._known_by = known_by
+        self.lock = lock
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether it is still that of this key and month."""
+        words, at = self._words, self._at
+        return (words[at], words[at + 1], words[at + _MONTH]) == self._known_by
+
+    @property
+    def uses(self) -> Uses:
+        return Uses(self._words[self._at + _STATEMENTS], self._words[self._at + _COST])
+
+    def add(self, statements: int, cost_nano: int = 0) -> None:
+        if statements:
+            self._words[self._at + _STATEMENTS] += statements
+        if cost_nano:
+            self._words[self._at + _COST] += cost_nano
+
+    def touch(self, now_us: int) -> None:
+        """It is used now."""
+        self._words[self._at + _LAST] = now_us
 
 
 class Quotas:
@@ -79,6 +111,15 @@ class Quotas:
         """Raises OSError."""
         return cls(os.open(directory / FILE_NAME, os.O_RDWR | os.O_CLOEXEC))
 
+    @property
+    def confirmed_s(self) -> int:
+        """When the keys that are kept beside it were true last, seconds since 1970; 0: unknown."""
+        return self._words[_CONFIRMED]
+
+    @confirmed_s.setter
+    def confirmed_s(self, at_s: int) -> None:
+        self._words[_CONFIRMED] = at_s
+
     def close(self) -> None:
         self._words.release()
         self._map.close()
@@ -88,27 +129,28 @@ class Quotas:
         """All that stands there."""
         words = self._words
         for at in range(_HEADER_WORDS, len(words), _SLOT_WORDS):
-            if words[at]:
+            if words[at] > 0 and 1 <= words[at + _MONTH] % 100 <= 12:
                 yield self._counted_at(at)
 
     def add(self, key: str, month: date, uses: Uses) -> None:
         """What is known to be lacking. A file without room lacks it further."""
-        at = self.slot(key, month)
-        if at is not None:
-            with self.locked(at):
-                self._words[at + _STATEMENTS] += uses.statements
-                self._words[at + _COST] += uses.cost_nano
+        slot = self.slot(key, month)
+        if slot is not None:
+            with slot.lock:
+                slot.add(uses.statements, uses.cost_nano)
 
-    # slots: `at` is a slot's first word
+    def slot(self, key: str, month: date) -> Slot | None:
+        """The slot of a key in a month; it is made where there is none. None: there is no room.
 
-    def slot(self, key: str, month: date) -> int | None:
-        """The slot of a key in a month; it is made where there is none. None: there is no room."""
+        Raises ValueError for a text that no key's id can be.
+        """
         first, second = _words_of(key)
         number = month.year * 100 + month.month
         with self._making:
-            return self._slot(first, second, number)
+            at = self._place(first, second, number)
+        return None if at is None else Slot(self._words, at, (first, second, number), ByteLock(self._file, at))
 
-    def _slot(self, first: int, second: int, month: int) -> int | None:
+    def _place(self, first: int, second: int, month: int) -> int | None:
         words, free = self._words, None
         start = zlib.crc32(struct.pack("=qqq", first, second, month))
         for step in range(_TRIES):
@@ -126,32 +168,12 @@ class Quotas:
                 words[free + word] = value
         return free
 
-    def locked(self, at: int) -> AbstractContextManager[None]:
-        """One process at a time, for a few microseconds."""
-        return ByteLock(self._file, at)
-
-    def holds(self, at: int, key: str, month: date) -> bool:
-        """Whether the slot is still that of this key and month."""
-        found = self._words[at], self._words[at + 1], self._words[at + _MONTH]
-        return found == (*_words_of(key), month.year * 100 + month.month)
-
-    def uses(self, at: int) -> Uses:
-        return Uses(self._words[at + _STATEMENTS], self._words[at + _COST])
-
-    def begin(self, at: int, statements: int, now_us: int) -> None:
-        """Under the lock."""
-        self._words[at + _STATEMENTS] += statements
-        self._words[at + _LAST] = now_us
-
-    def spend(self, at: int, cost_nano: int) -> None:
-        """Under the lock."""
-        self._words[at + _COST] += cost_nano
-
     def _counted_at(self, at: int) -> Counted:
         words = self._words
         key = b"".join(words[at + word].to_bytes(_WORD_BYTES, "big") for word in range(2)).rstrip(b"\0")
         year, month = divmod(words[at + _MONTH], 100)
-        return Counted(key.decode("ascii", "replace"), date(year, month, 1), self.uses(at), words[at + _LAST])
+        uses = Uses(words[at + _STATEMENTS], words[at + _COST])
+        return Counted(key.decode("ascii", "replace"), date(year, month, 1), uses, words[at + _LAST])
 
 
 def _is_sound(path: Path) -> bool:

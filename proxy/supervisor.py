@@ -247,7 +247,8 @@ class Supervisor:
         shipping, directory = self._shipping, self._config.audit.directory
         quotas = await asyncio.to_thread(Quotas.prepare, directory)
         self._stack.callback(quotas.close)
-        keeping = KeyKeeping(Store(store_dsn), quotas, directory, crew.tell, self.chronicle.note, time.time)
+        note = self.chronicle.note
+        keeping = KeyKeeping(Store(store_dsn), quotas, directory, crew.tell, note, time.time, time.monotonic)
         keys = KeyWatch(keeping, self._config.keys, lambda: crew.wants_keys, lambda: shipping.is_store_ready)
         self._stack.push_async_callback(keys.stop)
         keys.start()

@@ -75,6 +75,7 @@ class Worker:
     ) -> None:
         self._config = config
         self._neighbours = neighbours
+        self._keys = keys
         self._upstreams = upstreams
         self._journal = journal
         self._tallies = tallies
@@ -132,6 +133,17 @@ class Worker:
         """Whether a principal may log in by API keys of the store."""
         policies = self._policies.loaded
         return policies is not None and any(one.has_stored_keys for one in policies.principals.values())
+
+    def end_without_keys(self) -> None:
+        """Ends the sessions that logged in by keys of the store which are no good any more."""
+        self.listener.end_without_keys(self._flaw_of)
+
+    def _flaw_of(self, key: str, user: str) -> str:
+        policies = self._policies.loaded
+        principal = None if policies is None else policies.principals.get(user)
+        if self._keys is None or principal is None or not principal.has_stored_keys:
+            return "is of no use any more"
+        return self._keys.flaw_of(key, user)
 
     @property
     def tallies(self) -> Tallies:

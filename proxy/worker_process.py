@@ -183,7 +183,7 @@ class WorkerProcess:
                 self._ring.confirm(age_s)
                 self._ring.set_elsewhere(date.fromisoformat(month), elsewhere)
                 if self._worker is not None and self._worker.is_started:
-                    self._worker.listener.end_without_keys(self._ring.flaw_of)
+                    self._worker.end_without_keys()
 
     async def _answer(self, number: int, about: CancelKnown | CatalogChanged) -> None:
         try:

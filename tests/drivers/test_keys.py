@@ -220,7 +220,7 @@ def test_while_the_store_is_away_known_keys_count_for_a_while(local: Any) -> Non
     instance = local()
     made = make_key(instance)
     logged_in(instance, made.text).close()
-    instance.stop()
+    instance.kill()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         away = f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/none"
         instance.configuration["audit"] = instance.configuration["audit"] | {"store": away}
@@ -232,7 +232,8 @@ def test_while_the_store_is_away_known_keys_count_for_a_while(local: Any) -> Non
         kept = instance.folder / "journal" / "keys.json"
         snapshot = json.loads(kept.read_bytes())
         assert made.text not in kept.read_text()
-        kept.write_text(json.dumps(snapshot | {"at_s": snapshot["at_s"] - 7200}))
+        kept.write_text(json.dumps(snapshot | {"at_s": time.time() - 7200}))
+        kept.with_name("key-quotas").unlink()
         instance.start(is_ready=False)
         with pytest.raises(psycopg.OperationalError, match="the API key of user .ci. can't be checked now"):
             connect(instance, made.text)

@@ -10,7 +10,7 @@ import pytest
 
 from policies.model import ApiKey, Principal
 from proxy.session.phase import Phase
-from proxy.session.ports import Channel, CloseLinks, ConnectUpstream, Rules
+from proxy.session.ports import Channel, CloseLinks, ConnectUpstream, KeyFound, Rules
 from proxy.wire import messages as m
 from proxy.wire.scram import ScramClient
 from tests.playbooks.stage import ADA, PASSWORD, READY, VERIFIER, Play, StageServices, kinds, policy_of, sqlstates
@@ -30,6 +30,7 @@ PRINCIPALS = {
     "robot": Principal("robot", certificate=(("CN", "robot"),)),
     "both": Principal("both", certificate=(("CN", "both"),), scram=VERIFIER),
     "ci": Principal("ci", api_keys=(key("a"), key("b", TODAY), key("c", TODAY + datetime.timedelta(1)))),
+    "robot2": Principal("robot2", api_keys=(key("a"),), has_stored_keys=True),
     "locked": Principal("locked", certificate=(("CN", "locked"),), api_keys=(key("a"),)),
 }
 
@@ -188,6 +189,71 @@ def test_another_message_in_place_of_a_password(message: m.Message) -> None:
 def test_a_password_with_a_nul_is_no_password() -> None:
     play = begin("ci", Channel()).client_raw(b"p\0\0\0\x0ba-key\0x")
     assert sqlstates(play.client_hears()) == ["08P01"]
+
+
+# keys of the store
+
+STORED = {
+    ("robot2", hashlib.sha256(text.encode()).hexdigest()): KeyFound(name, flaw)
+    for text, name, flaw in [
+        ("good", "pgw_aaaaaaaa", ""),
+        ("lost", "pgw_bbbbbbbb", "has been revoked"),
+        ("old", "", "can't be checked now"),
+    ]
+}
+WRONG = 'password authentication failed for user "robot2"'
+
+
+@pytest.mark.parametrize(
+    ("password", "told", "record"),
+    [
+        (b"good", "", "login by API key pgw_aaaaaaaa"),
+        (b"a-key", "", "login by API key a"),
+        (b"lost", 'API key pgw_bbbbbbbb of user "robot2" has been revoked', "API key pgw_bbbbbbbb has been revoked"),
+        (
+            b"old",
+            'the API key of user "robot2" can\'t be checked now',
+            "login failed: the API key can't be checked now",
+        ),
+        (b"other", WRONG, "login failed: unknown API key"),
+        (b"pgw_aaaaaaaa", WRONG, "login failed: unknown API key"),
+    ],
+)
+def test_a_key_of_the_store(password: bytes, told: str, record: str) -> None:
+    play = begin("robot2", Channel())
+    play.services.stored_keys = STORED
+    assert play.client_hears() == [m.AuthenticationCleartextPassword()]
+    play.client(m.PasswordMessage(password))
+    heard = play.client_hears()
+    assert [x.fields["M"].decode() for x in heard if isinstance(x, m.ErrorResponse)] == ([told] if told else [])
+    if not told:
+        play.session.upstream_connected()
+        play.server(m.AuthenticationOk(), READY)
+    assert [text for text, _ in records(play)] == [record if record.startswith("login") else f"login failed: {record}"]
+
+
+def test_a_session_ends_with_the_key_that_it_logged_in_by() -> None:
+    play = begin("robot2", Channel())
+    play.services.stored_keys = STORED
+    play.client(m.PasswordMessage(b"good"))
+    play.session.upstream_connected()
+    play.server(m.AuthenticationOk(), READY)
+    play.client_hears()
+    asked: list[tuple[str, str]] = []
+    assert not play.session.end_without_key(lambda key, user: str(asked.append((key, user)) or ""))
+    assert asked == [("pgw_aaaaaaaa", "robot2")]
+    assert play.session.end_without_key(lambda key, user: "has been revoked")
+    play.collect()
+    (answer,) = play.client_hears()
+    assert sqlstates([answer]) == ["57P01"]
+    assert play.session.phase is Phase.ENDED
+    assert records(play)[-1] == ("the session ends: API key pgw_aaaaaaaa has been revoked", "57P01")
+    assert not play.session.end_without_key(lambda key, user: "has been revoked")
+
+
+def test_a_session_without_a_key_of_the_store_has_none_to_lose() -> None:
+    play = Play(StageServices()).open()
+    assert not play.session.end_without_key(lambda key, user: "is unknown")
 
 
 # after the login
