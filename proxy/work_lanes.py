@@ -38,7 +38,7 @@ _FREE: Final = frozenset(
         "unlisten",
     }
 )
-_PLANNED: Final = frozenset({"select", "insert", "update", "delete", "merge"})
+_PLANNED: Final = frozenset({"declare", "delete", "insert", "merge", "prepare", "select", "update"})
 
 
 class WorkLane(StrEnum):

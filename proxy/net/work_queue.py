@@ -1,6 +1,6 @@
 """Who runs in the workload lanes of one database, and who waits for a turn there: one worker's part of it.
 
-First come, first served, over all workers; who has a transaction open goes first, as others may wait for its locks. It
+First come, first served, over all workers; whose transaction may hold locks that others wait for has a head start. It
 must not know what is run, nor why it belongs to its lane.
 """
 
@@ -17,7 +17,7 @@ from proxy.tallies import Tallies
 from proxy.work_lanes import BulkWay, Shapes, Signs, WorkLane
 
 _LOOK_S: Final = 0.005  # so often a worker looks for places that others have left, while somebody waits
-_URGENT: Final = -(1 << 60)  # a rank before every moment's
+_HEAD_START_US: Final = 10_000_000  # of who may hold locks; who has waited longer still comes first
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +121,9 @@ class WorkQueue:
         return _refused(lane, message, "Try again later, or ask for less at once.")
 
     def wait(self, waiter: Waiter, lane: WorkLane, *, is_urgent: bool) -> None:
-        """`is_urgent`: it has a transaction open."""
+        """`is_urgent`: its transaction has run something, and others may wait for its locks."""
         queue, now = self._queues[lane], self._now_us()
-        rank = now + _URGENT if is_urgent else now
+        rank = now - _HEAD_START_US if is_urgent else now
         queue.waiters[waiter] = _Waiting(now, rank)
         self._tallies.count_waiting(lane, +1)
         queue.show(now)

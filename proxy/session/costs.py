@@ -14,7 +14,7 @@ from policies.decision import Decision, Refusal
 from policies.limits import Limit, not_estimated, too_costly
 from policies.model import Limits
 from proxy.session.conversation import Conversation, Wait
-from proxy.session.held import Declared, Portal, Prepared, Run
+from proxy.session.held import Declared, Held, Portal, Prepared, Run
 from proxy.session.ports import CostQuery, Estimate, EstimateCost
 
 _MOST_UNITS = (1 << 63) - 1  # what a record holds
@@ -94,6 +94,15 @@ def ran_by(prepared: Prepared) -> Ran:
     if prepared.declared is not None:
         return _declared(prepared.declared)
     return Ran(prepared.decision.text, 0, prepared.types)
+
+
+def ran_of(held: Held) -> Ran:
+    """What reading from it runs."""
+    match held:
+        case Portal(statement=prepared) | (Prepared() as prepared):
+            return ran_by(prepared)
+        case declared:
+            return _declared(declared)
 
 
 def rans_of(decision: Decision, count: int, prepared: Prepared | None) -> list[Ran]:

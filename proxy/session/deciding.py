@@ -16,7 +16,7 @@ from policies.model import EffectivePolicy
 from proxy.session.admission import Admission
 from proxy.session.conversation import Conversation, SessionEnds, Wait
 from proxy.session.costs import Costs, Ran, rans_of
-from proxy.session.held import Account, Basis, Declared, Held, Origin, Portal, Prepared, Reading, Run, Shadowed
+from proxy.session.held import Account, Basis, Declared, Held, Origin, Portal, Prepared, Reading, Run, Shadowed, plan_of
 from proxy.session.names import Names
 from proxy.session.queueing import CANCELLED
 from proxy.session.refusals import (
@@ -161,6 +161,7 @@ class Decider:
         queueing = self._c.queueing
         refusal = None if queueing is None else queueing.refusal(zip(runs, rans, strict=True))
         if refusal is not None:
+            self._c.estimates.clear()
             raise Denied(refusal, cancelled() if refusal.sqlstate == CANCELLED.sqlstate else b"")
 
     def _admitted(
@@ -206,17 +207,17 @@ class Decider:
         else:
             return Run(plan)
         if policy.is_everything:
-            return Run(plan) if held is None else Run(_with_read(plan, _plan_of(held)), reads=None)
+            return Run(plan) if held is None else Run(_with_read(plan, plan_of(held)), reads=None)
         self.require_certain(held, confirmed)
         if held is None:
             answer = missing_cursor(name) if is_portal else missing_for(True, name)
             raise Denied(missing_refusal(not is_portal, name), answer)
         self._require_readable(plan.command, held, name, policy)
-        return Run(_with_read(plan, _plan_of(held)), reads=Reading(name, held, is_portal))
+        return Run(_with_read(plan, plan_of(held)), reads=Reading(name, held, is_portal))
 
     def _require_readable(self, command: str, held: Held, name: bytes, policy: EffectivePolicy) -> None:
         """MOVE gives no rows, so it may go through what the stream masks."""
-        plan = _plan_of(held)
+        plan = plan_of(held)
         is_portal = command != "execute"
         is_foreign = isinstance(held, Prepared) and plan.command not in _PREPARABLE
         if (plan.column_masks or plan.copy_masks or plan.hidden_columns or is_foreign) and command != "move":
@@ -290,10 +291,6 @@ def is_same_to_server(old: Prepared, decided: Decided, decision: Decision) -> bo
     # A table made anew may have other column numbers behind equal names: masks need a new description.
     is_same_catalog = decided.basis.catalog_version == old.basis.catalog_version
     return is_same_catalog or not any(plan.column_masks for plan in decision.plans)
-
-
-def _plan_of(held: Held) -> Plan:
-    return held.statement.plan if isinstance(held, Portal) else held.plan
 
 
 def _origin_of(held: Held) -> Origin:

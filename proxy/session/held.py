@@ -150,6 +150,11 @@ class Portal:
 Held = Portal | Declared | Prepared
 
 
+def plan_of(held: Held) -> Plan:
+    """Of what stands there."""
+    return held.statement.plan if isinstance(held, Portal) else held.plan
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """FETCH and EXECUTE run what stands under a name. `held` is what stood there when they were decided."""

@@ -26,6 +26,7 @@ cdef class Lane:
     cdef object _handover
     cdef object _queueing
     cdef long long _lanes_seen
+    cdef bint _takes_place
     cdef Loan _loan
     cdef object _services
     cdef object _now_us
@@ -99,8 +100,9 @@ cdef class Lane:
 
     cdef bint _lets_pass(self, Course course) except -1
 
-    @cython.locals(standing=Standing, known=Known)
+    @cython.locals(standing=Standing, known=Known, course=Course)
     cdef bint _has_turn(self, int kind) except -1
+    cdef bint _has_place(self) except -1
 
     @cython.locals(scope=Scope, known=Known)
     cdef Known _find(self, bytes text)

@@ -65,6 +65,7 @@ class Lane:
         self._loan = None if self._c.lending is None else Loan(self._c, self._c.lending)
         self._queueing = self._c.queueing
         self._lanes_seen = 0  # `Queueing.changes` when a statement's workload lane was looked at last
+        self._takes_place = False  # there
         services = self._c.services
         self._services = services
         self._now_us = services.now_us
@@ -240,6 +241,8 @@ class Lane:
                 return False
             self._course = course
             lines = self._base = self._c.ledger.lines(course.decision, course.plan)
+        if self._takes_place and not self._has_place():
+            return False
         if course.is_spoken and known is not None:
             lines = self._c.ledger.spoken(lines, known.comments())
         self._lines = lines
@@ -271,15 +274,24 @@ class Lane:
         assert self._queueing is not None
         self._lanes_seen = self._queueing.changes
         self._base = None
-        return self._queueing.lets_pass(course.plan)
+        is_let: bool = self._queueing.lets_pass(course.plan)
+        self._takes_place = is_let and self._queueing.takes_place
+        return is_let
 
     def _has_turn(self, kind: int) -> bool:
         """The same for what was asked, where that is known."""
         if kind == BOUND:
             standing = self._standing.get(self._asked.statement)
-            return standing is not None and self._lets_pass(standing.course)
-        known = self._find(self._asked.text)
-        return known is not None and self._lets_pass(self._course_of(known))
+            course = None if standing is None else standing.course
+        else:
+            known = self._find(self._asked.text)
+            course = None if known is None else self._course_of(known)
+        return course is not None and self._lets_pass(course) and self._has_place()
+
+    def _has_place(self) -> bool:
+        """Whether it may run now, as far as a limited lane is concerned; it holds its place then."""
+        queueing = self._queueing
+        return not self._takes_place or queueing is None or queueing.enter_quietly()
 
     def _kept_text(self, course: Course, text: bytes) -> bytes:
         """What a record keeps of a text that isn't kept whole."""
@@ -435,6 +447,7 @@ class Lane:
         self._record(rows, bytes_out, duration_us)
         if self._queueing is not None:
             self._queueing.ran(course.plan, rows)
+            self._queueing.leave()
         allowance, lines = self._allowance, self._lines
         if allowance is not None and lines is not None and allowance.counts_cost:
             allowance.spend(lines, None, duration_us, bytes_out)

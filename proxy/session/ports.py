@@ -129,7 +129,7 @@ class EstimateCost:
 class QueueForLane:
     """Have this session wait for a place in a workload lane, then call `turn_came` or `turn_refused`.
 
-    `is_urgent`: it has a transaction open, and goes first.
+    `is_urgent`: its transaction has run something, and may hold locks.
     """
 
     lane: WorkLane

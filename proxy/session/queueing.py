@@ -7,16 +7,18 @@ client waits meanwhile; nothing was sent to the server. It must not know who els
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from policies.compile.reading import only_reads
 from policies.decision import NO_EFFECT, NOTHING_LEFT, Plan, Refusal
 from proxy.session.conversation import Conversation, Wait
-from proxy.session.costs import Ran
-from proxy.session.held import Portal, Run
+from proxy.session.costs import Ran, ran_of
+from proxy.session.held import Held, Run, plan_of
 from proxy.session.ports import CostQuery, Estimate, EstimateCost, QueueForLane, WorkLanes
 from proxy.work_lanes import BulkWay, WorkLane, is_free, is_planned
 
-CANCELLED = Refusal("57014", "pgwarden/lanes", "canceling statement due to user request")
+_IDLE: Final = b"I"
+CANCELLED: Final = Refusal("57014", "pgwarden/lanes", "canceling statement due to user request")
 
 
 class Queueing:
@@ -28,9 +30,11 @@ class Queueing:
         self._held: WorkLane | None = None
         self._refused: Refusal | None = None
         self._since_us = 0
+        self._has_worked = False  # the transaction that is open has run something, and may hold locks
         self._known_as: tuple[str, str] | None = None
         self._is_bulk_client = False
         self.is_waiting = False
+        self.takes_place = False
         if lanes.signs.rows is not None:
             conversation.ledger.ran = self.ran
 
@@ -42,10 +46,17 @@ class Queueing:
         if refused is not None:
             return refused
         lane = self._lane_of_all(runs)
-        self._c.ledger.lane = "" if lane is None else lane.value
+        self._note(lane)
         if lane is None or not self._lanes.is_limited(lane) or self._held in (lane, WorkLane.BULK):
-            return None
-        return self._queue(lane)
+            refusal = None
+        else:
+            refusal = self._queue(lane)
+        self._has_worked = self._c.status != _IDLE and (self._has_worked or lane is not None)
+        return refusal
+
+    def _note(self, lane: WorkLane | None) -> None:
+        """The next records are of this lane."""
+        self._c.ledger.lane = "" if lane is None else lane.value
 
     def _queue(self, lane: WorkLane) -> Refusal | None:
         if self.is_waiting:
@@ -59,7 +70,8 @@ class Queueing:
         c = self._c
         self.is_waiting = True
         self._since_us = c.services.now_us()
-        c.outbox.commands.append(QueueForLane(lane, is_urgent=c.status != b"I"))
+        is_urgent = self._has_worked and c.status != _IDLE
+        c.outbox.commands.append(QueueForLane(lane, is_urgent=is_urgent))
         raise Wait
 
     def turn_came(self, lane: WorkLane) -> None:
@@ -89,13 +101,26 @@ class Queueing:
         return self._lanes.shapes.changes
 
     def lets_pass(self, plan: Plan) -> bool:
-        """Whether such a statement has no turn to wait for, as far as that is known without asking anybody."""
+        """Whether such a statement is an everyday one, as far as that is known without asking anybody.
+
+        `takes_place` says then whether each of them has to `enter_quietly`.
+        """
         lane = None
         if not is_free(plan):
             lane = self._known_lane(plan)
-            if lane is not WorkLane.INTERACTIVE or self._lanes.is_limited(lane):
+            if lane is not WorkLane.INTERACTIVE:
                 return False
-        self._c.ledger.lane = "" if lane is None else lane.value
+        self._note(lane)
+        self.takes_place = lane is not None and self._lanes.is_limited(lane)
+        self._has_worked = self._c.status != _IDLE and (self._has_worked or lane is not None)
+        return True
+
+    def enter_quietly(self) -> bool:
+        """Whether there is a place for an everyday statement; it is held until `leave`."""
+        if self._held is None:
+            if not self._lanes.enter(WorkLane.INTERACTIVE):
+                return False
+            self._held = WorkLane.INTERACTIVE
         return True
 
     def ran(self, plan: Plan, rows: int) -> None:
@@ -115,12 +140,22 @@ class Queueing:
     def _lane_of(self, run: Run, ran: Ran) -> WorkLane | None:
         if is_free(run.plan):
             return None
-        plan = _read_by(run)
+        held = self._read_by(run)
+        plan = run.plan if held is None else plan_of(held)
         found = self._known_lane(plan)
         if found is None:
-            self._learn(plan, ran)
+            self._learn(plan, ran if held is None else ran_of(held))
             found = self._known_lane(plan)
         return found
+
+    def _read_by(self, run: Run) -> Held | None:
+        """FETCH and EXECUTE are as much work as what they run."""
+        if run.reads is not None:
+            return run.reads.held
+        effect, names = run.plan.effect, self._c.sent.names
+        if effect.reads_cursor:
+            return names.portal(effect.reads_cursor.encode())
+        return names.statement(effect.executes.encode()) if effect.executes else None
 
     def _known_lane(self, plan: Plan) -> WorkLane | None:
         """None: the planner has to be asked."""
@@ -177,14 +212,6 @@ class Queueing:
         if c.lending is None or c.lending.link is None or not c.lending.link.is_elsewhere or c.queue:
             return False
         return self._lanes.bulk_way() is not BulkWay.REPLICA
-
-
-def _read_by(run: Run) -> Plan:
-    """FETCH and EXECUTE are as much work as what they run."""
-    if run.reads is None:
-        return run.plan
-    held = run.reads.held
-    return held.statement.plan if isinstance(held, Portal) else held.plan
 
 
 def _may_go_elsewhere(plan: Plan) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from audit.record import Stage, Verdict
-from policies.decision import Refusal
+from policies.decision import Effect, Refusal
 from proxy.session.ports import BorrowServer, Estimate, EstimateCost, QueueForLane, ReturnServer
 from proxy.session.shared_link import LinkKind
 from proxy.wire import messages as m
@@ -110,7 +110,7 @@ def test_nothing_is_sent_while_the_client_waits_and_the_record_says_how_long() -
     assert places.held == []
 
 
-def test_whoever_has_a_transaction_open_is_urgent_and_may_always_end_it() -> None:
+def test_a_transaction_that_may_hold_locks_is_urgent() -> None:
     places = Places()
     play = play_with(places, begin=allow("begin", command="begin")).client(m.Query(b"begin"))
     assert places.held == []
@@ -118,7 +118,13 @@ def test_whoever_has_a_transaction_open_is_urgent_and_may_always_end_it() -> Non
     places.is_free = False
     play.told()
     play.client(SELECT)
+    assert queued(play) == [QueueForLane(BULK, is_urgent=False)]  # it holds no locks yet
+    grant(play, places).server(HEAD, DONE, IN_BLOCK)
+    play.client(SELECT)
     assert queued(play) == [QueueForLane(BULK, is_urgent=True)]
+    grant(play, places).server(HEAD, DONE, READY)
+    play.client(SELECT)
+    assert queued(play) == [QueueForLane(BULK, is_urgent=False)]
 
 
 def test_control_is_in_no_lane() -> None:
@@ -199,13 +205,42 @@ def test_the_lane_takes_what_has_no_turn_to_wait_for() -> None:
     assert {record.lane for record in play.services.records if record.stage is not Stage.EVENT} == {"interactive"}
 
 
-def test_the_lane_takes_nothing_that_is_limited() -> None:
-    for places in (Places(), Places(Signs(users=("somebody",)), limited=(INTERACTIVE,))):
-        play = play_with(places)
-        for _ in range(3):
-            play.client(SELECT).server(*ANSWER)
-        assert play.taken == 0
-        assert places.held == []
+def test_the_lane_takes_no_bulk_work() -> None:
+    places = Places()
+    play = play_with(places)
+    for _ in range(3):
+        play.client(SELECT).server(*ANSWER)
+    assert play.taken == 0
+    assert places.held == []
+
+
+def test_the_lane_takes_everyday_work_that_has_a_place() -> None:
+    places = Places(Signs(users=("somebody",)), limited=(INTERACTIVE,))
+    play = play_with(places).client(SELECT).server(*ANSWER)
+    play.client(SELECT)
+    assert (play.taken, places.held) == (1, [INTERACTIVE])
+    play.server(*ANSWER)
+    assert places.held == []
+    places.is_free = False
+    play.told()
+    play.server_hears()
+    play.client(SELECT)
+    assert (play.taken, queued(play)) == (1, [QueueForLane(INTERACTIVE)])
+    grant(play, places, INTERACTIVE)
+    assert play.server_hears() == [SELECT]
+    play.server(*ANSWER)
+    assert places.held == []
+
+
+def test_what_the_lane_hands_over_leaves_its_place_later() -> None:
+    places = Places(Signs(users=("somebody",)), limited=(INTERACTIVE,))
+    play = play_with(places).client(SELECT).server(*ANSWER)
+    play.client(SELECT).server(HEAD)  # half an answer is nothing for the lane
+    assert places.held == [INTERACTIVE]
+    play.server(DONE, READY)
+    assert places.held == []
+    play.client(SELECT).session.client_lost()
+    assert places.held == []
 
 
 def test_an_application_that_changes_its_name_changes_its_lane() -> None:
@@ -264,6 +299,23 @@ def test_rows_that_came_make_the_next_one_bulk() -> None:
     assert lanes == ["interactive", "bulk"]
 
 
+@pytest.mark.parametrize("command", ["fetch", "execute"])
+def test_what_reads_by_name_is_as_much_work_as_what_it_reads(command: str) -> None:
+    places = Places(Signs(cost=100.0))
+    made = {"fetch": Effect(opens_cursor="c"), "execute": Effect(prepares="c")}[command]
+    read = {"fetch": Effect(reads_cursor="c"), "execute": Effect(executes="c")}[command]
+    kind = {"fetch": "declare", "execute": "prepare"}[command]
+    decisions = {"make": allow("make", command=kind, shape="s", effect=made)}
+    decisions["read"] = allow("read", command=command, effect=read)
+    services = StageServices(decisions, lanes=places)
+    services.estimates["make"] = Estimate(500.0)
+    play = Play(services).open().client(m.Query(b"begin")).server(m.CommandComplete(b"BEGIN"), IN_BLOCK)
+    play.client(m.Query(b"make")).server(m.CommandComplete(b"OK"), IN_BLOCK)
+    assert places.held == []
+    play.client(m.Query(b"read"))
+    assert places.held == [BULK]
+
+
 # links that sessions share
 
 
@@ -305,6 +357,21 @@ def test_a_refusal_needs_no_link_either(messages: tuple[m.Message, ...]) -> None
     places.is_free = True
     play.client(SELECT)
     assert len(borrowed(play)) == 1
+
+
+def test_everyday_work_takes_its_place_before_its_link() -> None:
+    places = Places(Signs(users=("somebody",)), limited=(INTERACTIVE,))
+    play = pooled_with(places)
+    link = link_of(1, {}).shared
+    for taken in (0, 1):
+        play.client(SELECT)
+        assert places.held == [INTERACTIVE]
+        play.lend(link).server(*ANSWER)
+        assert (places.held, play.taken) == ([], taken)
+    places.is_free = False
+    play.told()
+    play.client(SELECT)
+    assert [type(command) for command in play.told()] == [QueueForLane]
 
 
 def test_a_cancel_while_the_link_is_awaited_leaves_the_place() -> None:

@@ -87,6 +87,18 @@ async def test_turns_come_in_order_over_all_workers_and_urgent_ones_first(board:
     town.close()
 
 
+async def test_who_has_waited_long_comes_before_what_is_urgent(board: LaneBoard) -> None:
+    town = Town(board)
+    assert town.queues[0].enter(BULK)
+    town.wait("patient")
+    town.now_us += 11_000_000
+    town.wait("urgent", 1, is_urgent=True)
+    town.queues[0].leave(BULK)
+    await settled()
+    assert town.served == ["patient"]
+    town.close()
+
+
 async def test_an_unlimited_lane_is_never_in_the_way(board: LaneBoard) -> None:
     town = Town(board)
     assert not town.queues[0].is_limited(INTERACTIVE)
