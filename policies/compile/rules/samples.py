@@ -45,10 +45,18 @@ def splice_sample(draft: Draft, target: Target, start: int, end: int) -> None:
     sample = draft.tokens[method - 1]
     if sample.word != "tablesample":
         raise draft.refuse("0A000", "pgwarden/splice", "this statement can't be rewritten safely", at=sample.start)
-    alias = draft.text[end : sample.start].decode().strip() or f"AS {quote(target.name)}"
+    alias = _words(draft, end, method - 1) or f"AS {quote(target.name)}"
     last = _end_of(draft, method)
     draft.splices.append(Splice(start, sample.start, f" ({head} "))
     draft.splices.append(Splice(last, last, f" {tail}) {alias} " if tail else f") {alias} "))
+
+
+def _words(draft: Draft, start: int, index: int) -> str:
+    """The tokens from byte `start` up to this one; comments between them are left out."""
+    first = index
+    while first and draft.tokens[first - 1].start >= start:
+        first -= 1
+    return " ".join(draft.text[token.start : token.end].decode() for token in draft.tokens[first:index])
 
 
 def _end_of(draft: Draft, method: int) -> int:

@@ -9,6 +9,7 @@ import pytest
 from policies.catalog import Namespace
 from policies.compile import Compiler, admission
 from policies.compile.exchange import Exchange
+from policies.compile.parse import ParseError, pieces_of
 from policies.compile.skeleton import skeleton
 from policies.decision import Decision
 from tests.compile_world import World
@@ -216,3 +217,34 @@ def test_without_the_list_of_places_such_statements_come_about(world: World, mon
     pair = Pair(world, "ada")
     found = {sql for sql in ATTACKS for text in [sql, *variants(sql)] if pair.differs(text)}
     assert len(found) > 5, found
+
+
+def commented(sql: str, random: Random) -> str:
+    """The text with comments before some of its words, and around it."""
+    raw = sql.encode()
+    try:
+        words = [piece for piece in pieces_of(sql) if not piece.is_comment]
+    except ParseError:
+        return sql
+    places = sorted(random.sample([word.start for word in words], min(len(words), random.randint(1, 4))))
+    parts: list[bytes] = []
+    done = 0
+    for place in places:
+        parts += (raw[done:place], random.choice((b"/* a */", b" -- a\n", b"\n--a\r ", b"/**/", b" /*\na*/ ")))
+        done = place
+    return b"".join((*parts, raw[done:])).decode() + random.choice(("", "", " -- a", "/* a */", "; -- a"))
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_comments_anywhere_change_no_decision_but_its_texts(world: World, user: str) -> None:
+    pair = Pair(world, user)
+    random = Random(user)
+    for sql in ATTACKS:
+        text = commented(sql, random)
+        texts = random.sample(made := variants(text), min(len(made), 12))
+        assert not [one for one in [text, *texts] if pair.differs(one)], text
+        bare, said = pair.fresh(sql), pair.fresh(text)
+        assert (bare.refusal is None) == (said.refusal is None), text
+        if bare.refusal is None:
+            assert [one.replacement for one in bare.edits] == [one.replacement for one in said.edits], text
+    assert pair.shaped > 200
