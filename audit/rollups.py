@@ -12,7 +12,7 @@ from audit.costs_question import HOURS_KEPT_DAYS
 from audit.errors import AuditError
 from audit.store_costs import StoreCosts
 
-PAUSE_S: Final = 15.0
+PAUSE_S: Final = 5.0
 MOST_RECORDS: Final = 20_000  # in one transaction
 _DROP_EVERY: Final = timedelta(hours=1)
 

@@ -173,6 +173,7 @@ class Decision:
     edits: tuple[Edit, ...] = ()
     policy_fingerprint: str = ""
     catalog_version: int = 0
+    search_path: tuple[str, ...] = ()  # under which its names were looked up
 
     @property
     def verdict(self) -> str:

@@ -31,6 +31,7 @@ from proxy.net.listener import Listener
 from proxy.net.names_file import FILE_NAME, NamesFileError
 from proxy.net.neighbours import Neighbours
 from proxy.net.places import Door
+from proxy.net.plan_weights import PlanWeights
 from proxy.net.policies import PolicyHolder
 from proxy.net.pricing import Pricing, price_function
 from proxy.net.services import WorkerServices, policy_load_event
@@ -86,6 +87,7 @@ class Worker:
             config.policies, environment, upstreams, self._catalogs.all, self._policies_loaded, now_s, epoch
         )
         self._estimates = Estimates(upstreams, tallies.count_estimate, time.monotonic)
+        self._weights = PlanWeights(self._estimates.make, epoch)
         self._pricing = Pricing(self._policies, now_s, price_function)
         known_keys = KnownKeys()
         board = lanes or LaneBoard.make(1, lane_count(config))
@@ -101,6 +103,7 @@ class Worker:
             upstreams,
             self._estimates,
             self._pricing,
+            self._weights,
             config.audit.sql_text,
             config.audit.parameters,
             loads=loads or Loads(),
@@ -171,6 +174,7 @@ class Worker:
         )
         self._start_task(self._policies.watch(), "policies")
         self._start_task(self._pricing.run(), "prices")
+        self._start_task(self._weights.run(), "estimates for prices")
         for name in self._upstreams:
             self._start_task(self._catalogs.keep_reading(name), f"catalog of {name}")
         for name in self._servers.replicated:

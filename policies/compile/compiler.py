@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from policies.catalog import Catalog, Namespace
 from policies.compile.admission import learn
@@ -57,6 +58,9 @@ class Compiler:
         return self.cache.scope(policy, catalog, namespace)
 
     def _decide(self, sql: str, policy: EffectivePolicy, catalog: Catalog, namespace: Namespace) -> Decision:
+        return replace(self._compiled(sql, policy, catalog, namespace), search_path=namespace.search_path)
+
+    def _compiled(self, sql: str, policy: EffectivePolicy, catalog: Catalog, namespace: Namespace) -> Decision:
         with deep_recursion():
             if policy.is_everything:
                 return decide_everything(sql, policy, catalog.version)

@@ -151,7 +151,7 @@ class Shape(Entry):
         plans: tuple[Plan, ...] = (replace(old.plans[0], text=statement),)
         edits = self._moved(raw, offsets) if self._edits else ()
         sent = own if self._gaps is None else text.decode()
-        return Decision(sent, plans, None, edits, old.policy_fingerprint, old.catalog_version)
+        return Decision(sent, plans, None, edits, old.policy_fingerprint, old.catalog_version, old.search_path)
 
     def _moved(self, raw: bytes, offsets: list[int]) -> tuple[Edit, ...]:
         """The edits at their places in this text."""

@@ -59,7 +59,7 @@ def overview(found: Overview, dimension: Dimension, name: str, question: Questio
     pieces.extend(_course(found.course, question))
     pieces.extend(_parts(of, lines) for of, lines in found.parts.items() if any(line.name for line in lines))
     if found.costliest:
-        pieces.append(_costliest_table(found.costliest))
+        pieces.extend(_costliest(found.costliest))
     return _printed(*pieces)
 
 
@@ -129,14 +129,12 @@ def _parts(dimension: Dimension, lines: Sequence[Line]) -> Table:
     return table
 
 
-def _costliest_table(statements: Iterable[Costliest]) -> Table:
-    table = _table("costliest statements")
-    for name in ("at", "user", "cost", "shape", "statement"):
-        table.add_column(name, no_wrap=name != "statement")
+def _costliest(statements: Iterable[Costliest]) -> Iterable[Text]:
+    yield Text("costliest statements", style="bold")
     for one in statements:
-        cost = money(one.cost, one.currency)
-        table.add_row(f"{one.at:%Y-%m-%d %H:%M:%S}", _safe(one.user), cost, one.shape[:12], _text(one))
-    return table
+        who = " ".join(_safe(part) for part in (one.user, one.workload) if part)
+        yield Text(f"{one.at:%Y-%m-%d %H:%M:%S}  {money(one.cost, one.currency)}  {who}  {one.shape}")
+        yield Text(f"  {_text(one)}")
 
 
 def _cause(cause: Cause, currency: str) -> Text:
@@ -178,5 +176,5 @@ def _printed(*pieces: RenderableType) -> str:
     into = io.StringIO()
     console = Console(file=into, width=width, highlight=False, markup=False, emoji=False, color_system=None)
     for piece in pieces:
-        console.print(piece)
+        console.print(piece, soft_wrap=isinstance(piece, Text))
     return "\n".join(line.rstrip() for line in into.getvalue().splitlines()) + "\n"

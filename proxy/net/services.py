@@ -16,7 +16,7 @@ from policies.catalog import Catalog, Namespace
 from policies.compile import Compiler
 from policies.compile.redaction import digest_of, redacted
 from policies.compile.shapes import Scope
-from policies.decision import Decision
+from policies.decision import Decision, Plan
 from policies.limits import Limit, Load, Loads
 from policies.model import EffectivePolicy, Principal
 from proxy.allowances import Allowances
@@ -26,6 +26,7 @@ from proxy.dsn import Upstream
 from proxy.key_ring import KeyRing
 from proxy.net.catalogs import Catalogs
 from proxy.net.estimates import Estimates
+from proxy.net.plan_weights import PlanWeights
 from proxy.net.policies import PolicyHolder
 from proxy.net.pool import AnyPool
 from proxy.net.pricing import Pricing
@@ -48,6 +49,7 @@ class WorkerServices:
     upstreams: Mapping[str, Callable[[], Upstream]]
     estimates: Estimates
     pricing: Pricing
+    weights: PlanWeights
     sql_text: SqlText = SqlText.FULL
     keeps_parameters: bool = False
     pools: Mapping[str, AnyPool] = field(default_factory=dict)
@@ -102,6 +104,11 @@ class WorkerServices:
 
     def prices(self, database: str) -> PriceList:
         return self.pricing.of(database)
+
+    def plan_units(self, database: str, decision: Decision, plan: Plan) -> int | None:
+        if not self.pricing.of(database).per_million_plan_units:
+            return None
+        return self.weights.of(database, decision, plan)
 
     def is_timed(self, user: str, database: str) -> bool:
         return self.policies.is_timed(user, database)

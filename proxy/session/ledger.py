@@ -36,6 +36,7 @@ class _Kept:
     fingerprint: str
     lines: Lines
     lane: str
+    plan_units: int | None
 
 
 @dataclass(slots=True)
@@ -92,14 +93,19 @@ class Ledger:
         """The templates of this session's records of a plan. They hold for this identity and these prices alone."""
         self._look_at_identity()
         kept = self._kept.get(id(plan))
-        is_kept = kept is not None and kept.fingerprint == decision.policy_fingerprint and kept.lane == self.lane
-        if kept is not None and is_kept and kept.lines.prices is self._services.prices(self._identity.database):
+        units = self._services.plan_units(self._identity.database, decision, plan)
+        if kept is not None and self._holds(kept, decision, units):
             return kept.lines
         if len(self._kept) >= _PLANS:
             self._kept.clear()
-        lines = self._make_lines(decision, plan)
-        self._kept[id(plan)] = _Kept(plan, decision.policy_fingerprint, lines, self.lane)
+        lines = self._make_lines(decision, plan, units)
+        self._kept[id(plan)] = _Kept(plan, decision.policy_fingerprint, lines, self.lane, units)
         return lines
+
+    def _holds(self, kept: _Kept, decision: Decision, units: int | None) -> bool:
+        is_same = kept.fingerprint == decision.policy_fingerprint and kept.lane == self.lane
+        prices = self._services.prices(self._identity.database)
+        return is_same and kept.plan_units == units and kept.lines.prices is prices
 
     def spoken(self, lines: Lines, comments: list[bytes]) -> Lines:
         """The templates for a statement with these comments."""
@@ -238,7 +244,7 @@ class Ledger:
             self._kept.clear()
             self._changes += 1
 
-    def _make_lines(self, decision: Decision, plan: Plan) -> Lines:
+    def _make_lines(self, decision: Decision, plan: Plan, units: int | None) -> Lines:
         common: dict[str, Any] = {
             "shape": plan.shape,
             "decision": verdict_of(plan),
@@ -253,7 +259,8 @@ class Ledger:
         }
         raw_columns = _columns(plan.raw_columns) if plan.raw_columns else ()
         intent = Record(stage=Stage.INTENT, raw_columns=raw_columns, **common)
-        return Lines(intent, Record(stage=Stage.OUTCOME, **common), self._services.prices(self._identity.database))
+        outcome = Record(stage=Stage.OUTCOME, plan_units=units, **common)
+        return Lines(intent, outcome, self._services.prices(self._identity.database))
 
     def _account(
         self, decision: Decision, run: Run, now: int, statement_id: str, plan_units: int | None = None
@@ -314,7 +321,7 @@ class Ledger:
             **self._identity.record_fields(),
         )
         units = account.plan_units if account.plan_units is not None else template.plan_units
-        return msgspec.structs.replace(outcome, cost=price_of(prices, outcome, units or 0))
+        return msgspec.structs.replace(outcome, cost=price_of(prices, outcome, units or 0), plan_units=units)
 
     def _try_append(self, record: Record) -> None:
         # What already happened can't be stopped any more; the next statement can, and will be.

@@ -16,7 +16,7 @@ from audit.record import Record, ShadowDecision, Verdict
 from audit.tail import Tail
 from policies.catalog import Catalog, Namespace
 from policies.compile.shapes import Scope
-from policies.decision import Decision, Refusal
+from policies.decision import Decision, Plan, Refusal
 from policies.limits import Limit, Load
 from policies.model import EffectivePolicy, Principal
 from proxy.session.epoch import Epoch
@@ -332,6 +332,9 @@ class Services(Protocol):
 
     def prices(self, database: str) -> PriceList:
         """Those of now; the same object until `epoch` rises."""
+
+    def plan_units(self, database: str, decision: Decision, plan: Plan) -> int | None:
+        """The planner's estimate, where prices ask for one and it is known; `epoch` rises when it gets known."""
 
     def is_timed(self, user: str, database: str) -> bool:
         """Whether `effective` can change with the hour."""

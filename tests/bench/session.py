@@ -114,6 +114,7 @@ def opened(folder: Path, has_lane: bool = True, sql_text: SqlText = SqlText.FULL
         upstreams,
         None,  # type: ignore[arg-type]
         pricing,
+        None,  # type: ignore[arg-type]
         sql_text,
     )
     play = Play()

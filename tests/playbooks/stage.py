@@ -115,6 +115,7 @@ class StageServices:
     stored_keys: dict[tuple[str, str], KeyFound] = field(default_factory=dict)
     pool: Pooling | None = None
     lanes: WorkLanes | None = None
+    known_units: int | None = None
     price_list: PriceList = field(default_factory=PriceList)
     reached: list[Limit] = field(default_factory=list)
     ticks: int = 0
@@ -193,6 +194,9 @@ class StageServices:
 
     def prices(self, database: str) -> PriceList:
         return self.price_list
+
+    def plan_units(self, database: str, decision: Decision, plan: Plan) -> int | None:
+        return self.known_units
 
     def decide(self, sql: str, policy: EffectivePolicy, catalog: Catalog, namespace: Namespace) -> Decision:
         self.paths.append(namespace.search_path)
