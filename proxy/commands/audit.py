@@ -17,6 +17,7 @@ from audit.store import Store
 from audit.store_seals import StoreSeals
 from proxy.commands.audit_export import export
 from proxy.commands.audit_keys import heads, rotate_key
+from proxy.commands.audit_reconcile import reconcile_command
 from proxy.commands.audit_verify import verify
 from proxy.commands.options import ConfigOption, read_config
 from proxy.commands.outcome import clear_errors, print_out
@@ -27,6 +28,7 @@ app.command()(export)
 app.command()(verify)
 app.command()(heads)
 app.command(name="rotate-key")(rotate_key)
+app.command("reconcile")(reconcile_command)
 
 
 @app.command()

@@ -6,6 +6,7 @@ import getpass
 import os
 import socket
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import Any
 
 from audit.errors import AuditError
@@ -34,8 +35,12 @@ async def note(audit: Audit, store: Store, shape: str, text: str, **fields: Any)
     if not is_noted:
         raise CommandError(f"{shape} can't be recorded in {journal}, so it isn't done")
     with suppress(AuditError, OSError):
-        with closing(Shipper(journal, COMMANDS, store, written_position=lambda: 0, signing_key=key)) as shipper:
-            await shipper.ship_available()
+        await _ship(journal, store, key)
+
+
+async def _ship(journal: Path, store: Store, key: bytes | None) -> None:
+    with closing(Shipper(journal, COMMANDS, store, written_position=lambda: 0, signing_key=key)) as shipper:
+        await shipper.ship_available()
 
 
 def _login() -> str:
