@@ -17,7 +17,10 @@ _LONGEST_TEXT: Final = 2_000
 _AT: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 _PLAIN: Final = ("tenant", "team", "user", "end_user", "database", "client_address", "application", "workload")
 # Events that say nothing of the kind "somebody should look": all that went as it should.
-_CALM: Final = frozenset({"start", "stop", "reload", "audit_export", "server_report"})
+_CALM: Final = frozenset(
+    {"start", "stop", "reload", "audit_export", "server_report", "budgets_back", "keys_read", "key_created"}
+    | {"key_revoked", "key_session_ended"}
+)
 
 
 class Choice(StrEnum):
