@@ -67,6 +67,7 @@ def _with(text: str, **changes: Any) -> Maker:
 RESULTS = {
     MASKED: Result((ID, EMAIL), ((b"1", b"a@x"), (b"2", None))),
     PLAIN: Result((ID,), ((b"1",), (b"2",)), b"SELECT 2"),
+    SPOKEN: Result((ID,), ((b"3",),)),
     CAPPED: Result((ID,), ((b"1",), (b"2",)), b"SELECT 2"),
     WRITE: Result((), (), b"UPDATE 7"),
     FAILING: Result((ID,), ((b"1",),), fails="22012"),
