@@ -7,9 +7,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from audit.lines import Lines
+from audit.price_functions import price_of
 from audit.tariff import tariff_of
 from policies.decision import Refusal
 from policies.limits import Limit
@@ -20,7 +24,7 @@ from proxy.key_ring import KeyRing
 from proxy.quotas import Quotas, Slot
 
 if TYPE_CHECKING:
-    from proxy.session.ports import Allowance
+    from proxy.session.ports import Allowance, Spent
 
 _DAY_S: Final = 86_400
 _COST_PLACES: Final = 9
@@ -48,7 +52,7 @@ class RateAllowance:
     def give_back(self, statements: int) -> None:
         self._buckets.give_back(self._charges, statements)
 
-    def spend(self, lines: Lines, plan_units: int | None, duration_us: int, bytes_out: int) -> None:
+    def spend(self, lines: Lines, measured: Spent) -> None:
         """Nothing: buckets count statements."""
 
 
@@ -102,9 +106,8 @@ class KeyAllowance:
             self._return(self._slot, statements)
         self._rates.give_back(statements)
 
-    def spend(self, lines: Lines, plan_units: int | None, duration_us: int, bytes_out: int) -> None:
-        units = (lines.outcome.plan_units or 0) if plan_units is None else plan_units
-        cost_nano = int(tariff_of(lines.prices, units).cost(duration_us, bytes_out).scaleb(_COST_PLACES))
+    def spend(self, lines: Lines, measured: Spent) -> None:
+        cost_nano = int(_cost(lines, measured).scaleb(_COST_PLACES))
         slot = self._slot_of(self._now_s()) if cost_nano else None
         if slot is not None:
             with slot.lock:
@@ -142,7 +145,7 @@ class Barred:
     def give_back(self, statements: int) -> None:
         """Nothing was taken."""
 
-    def spend(self, lines: Lines, plan_units: int | None, duration_us: int, bytes_out: int) -> None:
+    def spend(self, lines: Lines, measured: Spent) -> None:
         """Nothing began."""
 
 
@@ -185,3 +188,18 @@ class Allowances:
         return KeyAllowance(
             key_id, tier, quotas, rates, lambda month: ring.elsewhere(key_id, month), self._now_s, currency
         )
+
+
+def _cost(lines: Lines, measured: Spent) -> Decimal:
+    """As the outcome's record bears it."""
+    units = lines.outcome.plan_units if measured.plan_units is None else measured.plan_units
+    if lines.prices.function is None:
+        return tariff_of(lines.prices, units or 0).cost(measured.duration_us, measured.bytes_out)
+    outcome = msgspec.structs.replace(
+        lines.outcome,
+        rows=measured.rows,
+        bytes_out=measured.bytes_out,
+        duration_us=measured.duration_us,
+        sqlstate=measured.sqlstate,
+    )
+    return price_of(lines.prices, outcome, units or 0)

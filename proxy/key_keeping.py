@@ -179,10 +179,10 @@ class KeyKeeping:
         key = entry.key
         if before is None:
             text = f"API key {key.id} of user {key.user}, tier {key.tier}, owner {entry.owner or 'nobody'}"
-            self._note("key_created", f"{text}, was made by {entry.created_by} at {entry.created_at:%Y-%m-%d %H:%M:%S}")
+            self._note("key_learned", f"{text}, was made by {entry.created_by} at {entry.created_at:%Y-%m-%d %H:%M:%S}")
         if key.is_revoked and not (before is not None and before.key.is_revoked):
             text = f"API key {key.id} of user {key.user} was revoked by {entry.revoked_by}"
-            self._note("key_revoked", f"{text}: {entry.reason}" if entry.reason else text)
+            self._note("key_revocation_learned", f"{text}: {entry.reason}" if entry.reason else text)
 
     async def _save(self, snapshot: Snapshot) -> None:
         """For the next start without a store; it holds hashes, no keys."""

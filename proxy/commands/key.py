@@ -24,6 +24,7 @@ from policies.fields import closest
 from policies.load import load_folder
 from policies.model import PolicySet
 from policies.tiers import NANO, Tier, TierName, month_of
+from proxy.commands.noted import note
 from proxy.commands.options import ConfigOption, read_config
 from proxy.commands.outcome import CommandError, clear_errors, print_out
 from proxy.commands.snapshots import database_names
@@ -64,7 +65,7 @@ def create(
     with clear_errors():
         read = read_config(config)
         _check(wanted, load_folder(read.policies, os.environ, database_names(read)))
-        made = _asked(read, lambda keys: _make(keys, wanted))
+        made = _asked(read, lambda store: _make(read, store, wanted))
     if as_json:
         print_out(json.dumps(made))
     else:
@@ -90,7 +91,7 @@ def list_keys(
     with clear_errors():
         read = read_config(config)
         policies = load_folder(read.policies, os.environ, database_names(read))
-        entries, uses = _asked(read, lambda keys: keys.listed(month_of(now.date())))
+        entries, uses = _asked(read, lambda store: StoreKeys(store).listed(month_of(now.date())))
     rows = [_row(entry, uses.get(entry.key.id), policies, now) for entry in entries if user in (None, entry.key.user)]
     shown = [row for row in rows if is_all or row["state"] == "active"]
     if as_json:
@@ -116,7 +117,8 @@ def revoke(
         raise typer.BadParameter("this is no key's id; an id looks like pgw_k3x9a2bq")
     why = _shown_text(reason, "--reason")
     with clear_errors():
-        was_in_force = _asked(read_config(config), lambda keys: keys.revoke(key_id, _who(), why))
+        read = read_config(config)
+        was_in_force = _asked(read, lambda store: _revoke(read, store, key_id, why))
         if was_in_force is None:
             raise CommandError(f"there is no API key {key_id}")
     print_out(f"{key_id} is revoked" if was_in_force else f"{key_id} was revoked before")
@@ -144,10 +146,14 @@ def _check(wanted: _Wanted, policies: PolicySet) -> None:
         raise CommandError(f"tier {wanted.tier.value!r} isn't defined under 'tiers' of the policies (defined: {known})")
 
 
-async def _make(keys: StoreKeys, wanted: _Wanted) -> dict[str, str | None]:
+async def _make(config: Config, store: Store, wanted: _Wanted) -> dict[str, str | None]:
+    """Recorded first: a key that nobody has recorded isn't made."""
     for _ in range(_TRIES):
         new = make_key(os.urandom)
-        if await keys.make(
+        owner = f", owner {wanted.owner}" if wanted.owner else ""
+        text = f"API key {new.id} is made for user {wanted.user}, tier {wanted.tier}{owner}"
+        await note(config.audit, store, "key_created", text)
+        if await StoreKeys(store).make(
             new, user=wanted.user, tier=wanted.tier, owner=wanted.owner, by=_who(), expires_at=wanted.expires_at
         ):
             expires = None if wanted.expires_at is None else wanted.expires_at.isoformat(timespec="minutes")
@@ -155,12 +161,20 @@ async def _make(keys: StoreKeys, wanted: _Wanted) -> dict[str, str | None]:
     raise CommandError("no free id was found; try again")
 
 
-def _asked(config: Config, ask: Callable[[StoreKeys], Awaitable[Result]]) -> Result:
+async def _revoke(config: Config, store: Store, key_id: str, reason: str) -> bool | None:
+    """What can't be recorded is done all the same: a key that was lost can't wait."""
+    was_in_force = await StoreKeys(store).revoke(key_id, _who(), reason)
+    if was_in_force:
+        await note(config.audit, store, "key_revoked", f"API key {key_id} is revoked: {reason or 'no reason given'}")
+    return was_in_force
+
+
+def _asked(config: Config, ask: Callable[[Store], Awaitable[Result]]) -> Result:
     async def run(dsn: str) -> Result:
         store = Store(dsn)
         try:
             await store.migrate()
-            return await ask(StoreKeys(store))
+            return await ask(store)
         finally:
             await store.close()
 
@@ -209,7 +223,7 @@ def _print_table(rows: list[Mapping[str, Any]]) -> None:
     for row in rows:
         dates = (_short(row["created_at"]), _short(row["expires_at"]), _short(row["last_used"], to=16))
         statements = _of(f"{row['statements']:,}", row["statements_per_month"])
-        cost = _of(f"{row['cost']:.2f}", row["cost_per_month"]) + f" {row['currency']}"
+        cost = _of(f"{row['cost']:,.2f}", row["cost_per_month"], ",.2f") + f" {row['currency']}"
         texts = (row["id"], row["user"], row["tier"], row["owner"] or "-", *dates, statements, cost, row["state"])
         table.add_row(*(_plain(text) for text in texts))
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table)
@@ -220,8 +234,8 @@ def _plain(text: str) -> str:
     return text.replace("[", r"\[")
 
 
-def _of(used: str, most: float | None) -> str:
-    return used if most is None else f"{used} of {most:,}"
+def _of(used: str, most: float | None, form: str = ",") -> str:
+    return used if most is None else f"{used} of {most:{form}}"
 
 
 def _short(moment: str | None, to: int = 10) -> str:

@@ -22,7 +22,7 @@ from proxy.session.epoch import Epoch
 from proxy.session.handover import Given, Handover, oids_of
 from proxy.session.loan import Loan
 from proxy.session.opened import OpenSession
-from proxy.session.ports import Allowance
+from proxy.session.ports import Allowance, Spent
 from proxy.session.shared_link import LinkKind, SharedLink
 from proxy.session.standing import Standing, standing_of
 from proxy.wire.cycles import BOUND, OTHER, PARSED, QUERY, Answer, Asked
@@ -450,7 +450,7 @@ class Lane:
             self._queueing.leave()
         allowance, lines = self._allowance, self._lines
         if allowance is not None and lines is not None and allowance.counts_cost:
-            allowance.spend(lines, None, duration_us, bytes_out)
+            allowance.spend(lines, Spent(rows, bytes_out, duration_us))
         tallies = self._tallies
         if tallies is None:
             self._count(course.verdict, self._added_us, duration_us, rows, bytes_out, masked_cells)

@@ -19,7 +19,7 @@ from policies.decision import Decision, Plan, RawColumn, Refusal
 from policies.model import Principal
 from proxy.session.held import Account, Run, Shadowed, joined_texts
 from proxy.session.origin import Origin, origin_of
-from proxy.session.ports import Allowance, Measures, Services
+from proxy.session.ports import Allowance, Measures, Services, Spent
 
 log = logging.getLogger("pgwarden.session")
 
@@ -193,7 +193,8 @@ class Ledger:
             self._try_append(self._outcome(account, rows, duration_us, sqlstate))
         allowance = self._identity.allowance
         if allowance is not None and allowance.counts_cost:
-            allowance.spend(account.lines, account.plan_units, duration_us, account.bytes_out)
+            spent = Spent(rows, account.bytes_out, duration_us, sqlstate, account.plan_units)
+            allowance.spend(account.lines, spent)
         verdict = Verdict.DENY if account.broken_rule else account.verdict
         self._services.count_statement(Measures(verdict, duration_us, rows, account.bytes_out, account.masked_cells))
 

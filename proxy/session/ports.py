@@ -239,6 +239,17 @@ class KeyFound:
     flaw: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a statement's cost is made of. `plan_units` None: those of its templates."""
+
+    rows: int
+    bytes_out: int
+    duration_us: int
+    sqlstate: str = ""
+    plan_units: int | None = None
+
+
 class Allowance(Protocol):
     """What a session's principal and API key may begin, together with all their other sessions."""
 
@@ -252,8 +263,8 @@ class Allowance(Protocol):
     def give_back(self, statements: int) -> None:
         """They didn't run after all."""
 
-    def spend(self, lines: Lines, plan_units: int | None, duration_us: int, bytes_out: int) -> None:
-        """One has ended. `lines` price it; `plan_units` None: by what the lines say."""
+    def spend(self, lines: Lines, measured: Spent) -> None:
+        """One has ended. `lines` price it."""
 
 
 class WorkLanes(Protocol):

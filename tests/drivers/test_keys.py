@@ -128,11 +128,13 @@ def test_a_key_is_made_used_revoked_and_all_of_it_recorded(local: Any) -> None:
     assert "data [team]" in instance.run("key", "list", "--all").stdout
     assert "pgw_" not in instance.run("key", "list").stdout
     assert instance.run("key", "revoke", made["key"]).stdout == f"{made['id']} was revoked before\n"
-    shapes = {"key_created", "key_revoked", "key_session_ended"}
+    shapes = {"key_created", "key_revoked", "key_learned", "key_revocation_learned", "key_session_ended"}
     events = until(lambda: _all_of(instance.records("stage = 'event'"), shapes), "the events")
     texts = {record["shape"]: record["sql_text"] for record in events if record["shape"] in shapes}
-    assert "owner data [team], was made by" in texts["key_created"]
-    assert texts["key_revoked"].endswith(": lost")
+    assert texts["key_created"].endswith("is made for user ci, tier enterprise, owner data [team]")
+    assert "owner data [team], was made by" in texts["key_learned"]
+    assert texts["key_revoked"] == f"API key {made['id']} is revoked: lost"
+    assert texts["key_revocation_learned"].endswith(": lost")
     logins = [record["sql_text"] for record in instance.records("shape = 'login'")]
     assert f"login by API key {made['id']}" in logins
     assert f"login failed: API key {made['id']} has been revoked" in logins

@@ -10,6 +10,7 @@ from audit.lines import Lines
 from audit.record import Stage, Verdict
 from policies.decision import Decision, Plan, Refusal
 from policies.limits import Limit
+from proxy.session.ports import Spent
 from proxy.wire import messages as m
 from tests.playbooks.stage import (
     DONE,
@@ -40,7 +41,7 @@ class Purse:
 
     left: int
     counts_cost: bool = True
-    spent: list[tuple[int, int]] = field(default_factory=list)
+    spent: list[Spent] = field(default_factory=list)
 
     def take(self, statements: int) -> tuple[Limit, Refusal] | None:
         if statements > self.left:
@@ -51,8 +52,8 @@ class Purse:
     def give_back(self, statements: int) -> None:
         self.left += statements
 
-    def spend(self, lines: Lines, plan_units: int | None, duration_us: int, bytes_out: int) -> None:
-        self.spent.append((duration_us, bytes_out))
+    def spend(self, lines: Lines, measured: Spent) -> None:
+        self.spent.append(measured)
 
 
 def play_with(purse: Purse, **decisions: object) -> Play:

@@ -17,13 +17,14 @@ from audit.cost import price_list
 from audit.lines import Lines
 from audit.record import Record, Stage
 from policies.limits import Limit
-from policies.model import PolicySet, Prices, Principal, RuleId, Source
+from policies.model import PolicySet, Principal, RuleId, Source
+from policies.prices import PriceBook
 from policies.rates import LocalBuckets, Rate, RateSubject
 from policies.tiers import Tier, TierName, Uses, next_month
 from proxy.allowances import Allowances
 from proxy.key_ring import KeyRing
 from proxy.quotas import FILE_NAME, Quotas
-from proxy.session.ports import Allowance
+from proxy.session.ports import Allowance, Spent
 
 ROOT = Path(__file__).parents[2]
 NOVEMBER, DECEMBER = date(2026, 11, 1), date(2026, 12, 1)
@@ -94,7 +95,7 @@ def allowance(quotas: Quotas, tier: Tier | None, clock: list[float], elsewhere: 
     ring.set_elsewhere(NOVEMBER, {KEY: (elsewhere, 0)})
     made = Allowances(LocalBuckets(), ring, quotas, lambda: int(clock[0] * 1e9), lambda: clock[0])
     tiers = {} if tier is None else {TierName.PRO: tier}
-    policies = PolicySet({}, (), {}, Prices(), "f", tiers=tiers)
+    policies = PolicySet({}, (), {}, PriceBook(), "f", tiers=tiers)
     found = made.of(policies, Principal("ci"), KEY)
     assert found is not None
     return found
@@ -126,13 +127,23 @@ def test_the_last_statement_of_a_month_and_the_first_of_the_next(quotas: Quotas)
 def test_a_cost_that_is_reached_stops_the_next_statement(quotas: Quotas) -> None:
     one = allowance(quotas, Tier(TierName.PRO, RULE, cost_per_month=Decimal("0.5")), [END_OF_NOVEMBER_S - 9])
     assert one.take(1) is None
-    one.spend(lines(1), None, 499_999, 0)
+    one.spend(lines(1), Spent(1, 0, 499_999))
     assert one.take(1) is None
-    one.spend(lines(1), 0, 2, 0)
+    one.spend(lines(1), Spent(1, 0, 2, "", 0))
     refused = one.take(1)
     assert refused is not None
     assert refused[1].message == f"API key {KEY} has used up its 0.5 USD of 2026-11"
     assert used(quotas)[KEY, NOVEMBER] == Uses(2, 500_001_000)
+
+
+def test_an_operators_own_price_counts_as_it_is_recorded(quotas: Quotas) -> None:
+    one = allowance(quotas, Tier(TierName.PRO, RULE), [END_OF_NOVEMBER_S - 9])
+    prices = price_list(1, function=lambda measured: Decimal(measured.rows) if not measured.sqlstate else Decimal(0))
+    priced = Lines(Record(stage=Stage.INTENT), Record(stage=Stage.OUTCOME), prices)
+    assert one.take(2) is None
+    one.spend(priced, Spent(3, 10, 500))
+    one.spend(priced, Spent(4, 10, 500, "57014"))
+    assert used(quotas)[KEY, NOVEMBER] == Uses(2, 3 * 10**9)
 
 
 def test_what_a_tiers_rate_refuses_is_not_counted(quotas: Quotas) -> None:

@@ -158,7 +158,7 @@ async def test_each_change_is_an_event_once_also_over_a_restart(store: Store, si
     await StoreKeys(store).revoke(old.id, "me", "lost")
     await again.keeping.look()
     await again.keeping.look()
-    assert [shape for shape, _ in again.events] == ["key_created", "key_revoked"]
+    assert [shape for shape, _ in again.events] == ["key_learned", "key_revocation_learned"]
     assert again.events[0][1].startswith(f"API key {new.id} of user etl, tier pro, owner data, was made by me at 2")
     assert again.events[1][1] == f"API key {old.id} of user ci was revoked by me: lost"
     told = [order for order in again.orders if isinstance(order, Keys)]
