@@ -7,8 +7,10 @@ write.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from audit.errors import JournalError
@@ -26,7 +28,13 @@ class ActiveSegment:
         self.header = header
         self.size = size
         self.file = _make_file(self.path, header, size)
-        self.mapping = mmap.mmap(self.file, size)
+        try:
+            self.mapping = mmap.mmap(self.file, size)
+        except OSError as error:
+            with suppress(OSError):
+                os.close(self.file)
+                self.path.unlink(missing_ok=True)
+            raise JournalError(f"no memory for the journal: {error.strerror}") from error
 
     def unmap(self) -> None:
         """Ends writing. The kernel keeps the written pages."""
@@ -55,14 +63,21 @@ def _make_file(path: Path, header: SegmentHeader, size: int) -> int:
     try:
         file = os.open(own, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         _allocate(file, size)
-        os.pwrite(file, header_bytes(header), 0)
+        _put_header(file, header_bytes(header))
         os.rename(own, path)
     except OSError as error:
-        if file >= 0:
-            os.close(file)
-        own.unlink(missing_ok=True)
+        with suppress(OSError):  # the first error says what is wrong; recovery clears away what stays
+            if file >= 0:
+                os.close(file)
+            own.unlink(missing_ok=True)
         raise JournalError(f"no room for the journal: {error.strerror}") from error
     return file
+
+
+def _put_header(file: int, header: bytes) -> None:
+    """A segment with half a header would be damaged from its beginning."""
+    if os.pwrite(file, header, 0) != len(header):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _allocate(file: int, size: int) -> None:

@@ -116,11 +116,12 @@ class Journal:
         """
         key = SigningKey(directory, signing_key)
         try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_folder(directory)
+            _make_folder(worker_directory(directory, worker))
             key.signer()
             journal = cls(directory, worker, durability, segment_bytes, clock, ids or Ids(clock), key)
             journal._limit_bytes = limit_bytes
-            journal._recover()
+            journal._recover_or_leave()
         except OSError as error:
             raise JournalError(f"the journal folder can't be used: {error.strerror}") from error
         return journal
@@ -213,6 +214,14 @@ class Journal:
             raise JournalError("the journal is closed")
         if self._disk_error is not None:
             raise JournalError(f"the journal's disk has failed: {self._disk_error.strerror}")
+
+    def _recover_or_leave(self) -> None:
+        """Without the folder's lock when that fails: whoever tries again mustn't meet it."""
+        try:
+            self._recover()
+        except BaseException:
+            os.close(self._directory_lock)
+            raise
 
     def _recover(self) -> None:
         leftovers = recover(self.directory)
@@ -341,9 +350,14 @@ def _unsigned(worker: int, state: ChainState, now: int) -> Checkpoint:
     )
 
 
+def _make_folder(directory: Path) -> None:
+    """It must outlive a power cut as what is synced in it does; an earlier start may have been cut off before."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sync_directory(directory.parent)
+
+
 def _lock_directory(directory: Path) -> int:
     """Takes the folder for this process alone: two sidecars in one folder would write two chains into one."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = os.open(directory / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -66,6 +66,9 @@ def _survey_segment(directory: Path, sequence: int, survey: _Survey) -> None:
     try:
         reader = SegmentReader(path)
     except CorruptJournalError as error:
+        if _is_blank(path):
+            path.unlink()  # made just before the power went: neither its header nor a record had reached the disk
+            return
         survey.notes.append(f"segment {sequence}: {error}; it is left as it is")
         survey.state = replace(survey.state, next_sequence=sequence + 1)
         return
@@ -77,9 +80,19 @@ def _survey_segment(directory: Path, sequence: int, survey: _Survey) -> None:
         survey.state = replace(survey.state, next_sequence=sequence, position=reader.header.base)
 
 
+def _is_blank(path: Path) -> bool:
+    with open(path, "rb") as stream:
+        return not any(chunk.strip(b"\0") for chunk in iter(lambda: stream.read(1 << 20), b""))
+
+
 def _walk(reader: SegmentReader, survey: _Survey) -> None:
     """Follows one segment's records and keeps the intents that wait for an outcome."""
     header = reader.header
+    if (
+        0 < survey.state.records < header.records_before
+    ):  # the end of one was lost, and the beginning of the next wasn't
+        lost = f"{survey.state.records + 1} to {header.records_before}"
+        survey.notes.append(f"segment {header.sequence}: records {lost} before it are missing")
     end, last_hash, record_id, count = HEADER_BYTES, header.prev_hash, survey.state.record_id, 0
     for frame in reader.frames():
         head = head_of(frame.body)

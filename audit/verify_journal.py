@@ -14,7 +14,7 @@ from audit.checkpoints import read_checkpoints
 from audit.errors import CorruptJournalError
 from audit.findings import Findings
 from audit.record import NO_HASH, head_of
-from audit.segment import HEADER_BYTES, End, Frame, SegmentReader, segment_path, sequences_in
+from audit.segment import HEADER_BYTES, End, Frame, SegmentHeader, SegmentReader, segment_path, sequences_in
 from audit.shipped import ShippedPosition, read_shipped
 from audit.signing import Checkpoint, is_signature_true
 from audit.trust import KeysInTurn
@@ -49,6 +49,7 @@ class _Walk:
     number: int = 0
     record_id: str = ""
     missing_in_store: list[tuple[int, str]] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)  # segments since the last readable one
 
     def fault(self, message: str, number: int | None = None, record_id: str = "") -> None:
         self.findings.add(self.name, self.number if number is None else number, record_id, message)
@@ -86,15 +87,28 @@ def verify_journal(
         except FileNotFoundError:  # shipped and deleted since we looked
             continue
         except CorruptJournalError as error:
-            walk.fault(f"and those behind it can't be read: segment {sequence}: {error}", walk.number + 1)
-            walk.hash = None
+            walk.unreadable.append(f"segment {sequence}: {error}")
             continue
         with reader:
+            _judge_unreadable(walk, reader.header)
             _check_start(walk, reader, is_first=index == 0)
             end = _walk_frames(walk, reader)
             _check_rest(walk, reader, end, is_last=index == len(sequences) - 1, is_live=is_live)
+    _judge_unreadable(walk, None)
     _check_end(walk, is_live)
     return walk.number
+
+
+def _judge_unreadable(walk: _Walk, header: SegmentHeader | None) -> None:
+    """Where the chain goes on as if they weren't there, they never held a record of it: a power cut made them so."""
+    is_none_missing = header is not None and (header.records_before, header.prev_hash) == (walk.number, walk.hash)
+    for segment in walk.unreadable:
+        if is_none_missing:
+            walk.findings.notes.append(f"{walk.name}: {segment}; the chain goes on without it")
+        else:
+            walk.fault(f"and those behind it can't be read: {segment}", walk.number + 1)
+            walk.hash = None
+    walk.unreadable.clear()
 
 
 def _first_record(directory: Path) -> int:
