@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-import nats
 import nats.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext
@@ -190,19 +189,26 @@ class Bus:
         async def closed() -> None:
             lost.set()
 
-        return await nats.connect(
-            servers=[server],
-            name=self._name,
-            allow_reconnect=False,
-            connect_timeout=_CONNECT_S,
-            ping_interval=_PING_S,
-            error_cb=_ignore,
-            closed_cb=closed,
-            disconnected_cb=closed,
-            tls=_tls(self.settings, server),
-            user=self.settings.user,
-            password=_password(self.settings),
-        )
+        client = Client()
+        try:
+            await client.connect(
+                servers=[server],
+                name=self._name,
+                allow_reconnect=False,
+                connect_timeout=_CONNECT_S,
+                ping_interval=_PING_S,
+                error_cb=_ignore,
+                closed_cb=closed,
+                disconnected_cb=closed,
+                tls=_tls(self.settings, server),
+                user=self.settings.user,
+                password=_password(self.settings),
+            )
+        except BaseException:
+            with suppress(*_LOST):
+                await client.close()  # a server that was reached and has refused us
+            raise
+        return client
 
 
 async def _all(tasks: Sequence[asyncio.Task[int]]) -> list[int | BaseException]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -52,15 +53,23 @@ class Inbox:
         assert self._subscription is not None, "connect comes first"
         try:
             async with self._bus.answered():
-                try:
-                    messages = await self._subscription.fetch(count, timeout=wait_s)
-                except nats.errors.TimeoutError:
-                    messages = []
-                    await self._bus.stream.consumer_info(self._bus.settings.stream, CONSUMER)  # or is the bus away?
+                messages = await self._fetched(self._subscription, count, wait_s)
         except BaseException:
             self._subscription = None
             raise
         return [_delivery(message) for message in messages]
+
+    async def _fetched(self, subscription: JetStreamContext.PullSubscription, count: int, wait_s: float) -> list[Msg]:
+        try:
+            return await subscription.fetch(count, timeout=wait_s)
+        except nats.errors.TimeoutError:
+            await self._bus.stream.consumer_info(self._bus.settings.stream, CONSUMER)  # or is the bus away?
+            return []
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise nats.errors.ConnectionClosedError from None  # so a lost connection is told to who waits for messages
 
     async def waiting(self) -> int:
         """How many messages nobody has acknowledged yet."""

@@ -24,12 +24,12 @@ class BusNotes(msgspec.Struct, frozen=True, kw_only=True):
     seals: tuple[Seal, ...] = ()
 
 
-def read_notes(directory: Path, shipped: ShippedPosition) -> BusNotes:
-    """Without notes, or with unreadable ones, sealing goes on from where shipping has come to."""
+def read_notes(directory: Path) -> BusNotes | None:
+    """None if there are none, or unreadable ones: then sealing begins where shipping has come to."""
     try:
         return msgspec.json.decode((directory / FILE_NAME).read_bytes(), type=BusNotes)
     except (FileNotFoundError, msgspec.MsgspecError):
-        return BusNotes(sealed=shipped)
+        return None
 
 
 def write_notes(directory: Path, notes: BusNotes) -> None:

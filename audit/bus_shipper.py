@@ -69,6 +69,7 @@ class BusShipper:
         self._longest_backoff_s = longest_backoff_s
         self._random = random
         self._writers: dict[str, RowWriter] = {}
+        self._is_stopping = False
         self.shipped_records = 0
         self.new_records = 0
         self.refused_messages = 0
@@ -88,9 +89,9 @@ class BusShipper:
         return self._bus.is_reachable
 
     async def run(self) -> None:
-        """Ships for ever. A bus or a store that is away or refuses is tried again, ever less often, with jitter."""
+        """Ships until it is to stop. A bus or store that is away or refuses is tried again, less and less often."""
         failures = 0
-        while True:
+        while not self._is_stopping:
             try:
                 await self._store.ping()  # while it is away, nothing is taken that another shipper could store
                 await self._ship_all()
@@ -100,6 +101,10 @@ class BusShipper:
                 await asyncio.sleep(self._backoff_s(failures))
                 continue
             failures, self.last_error = 0, None
+
+    def request_stop(self) -> None:
+        """`run` returns after the round that is under way."""
+        self._is_stopping = True
 
     async def ship_once(self) -> int:
         """Takes what is there, waiting a moment for it, and stores it; how many records that were."""
@@ -118,7 +123,7 @@ class BusShipper:
         self.waiting_messages = await self._inbox.waiting()
 
     async def _ship_all(self) -> None:
-        while await self.ship_once():
+        while not self._is_stopping and await self.ship_once():
             pass
         await self.look()
 

@@ -12,7 +12,6 @@ import hashlib
 import logging
 import random as random_module
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -31,6 +30,7 @@ from audit.run_sealer import RunSealer
 from audit.run_writer import NumberedRecord, RunWriter, cut_up
 from audit.seal import Seal
 from audit.sealer import LONGEST_US, MOST_RECORDS
+from audit.settling import Settling
 from audit.shipped import ShippedPosition, read_shipped, write_shipped
 from audit.signing_key import load_or_make_signer
 
@@ -83,14 +83,16 @@ class Publisher:
         self._reader = BatchReader(self._directory, self._chain, self._writer)
         self._held = HeldSegments(self._directory)
         self._sure = read_shipped(self._directory)  # settled: only this is noted
-        notes = read_notes(self._directory, self._sure)
+        found = read_notes(self._directory)
+        self._has_notes = found is not None
+        notes = found or BusNotes(sealed=self._sure)
         self._seals: dict[Seal, float | None] = dict.fromkeys(notes.seals)  # when each was acknowledged
         self._sealer = RunSealer(
             self._chain, self._signer, clock, notes.sealed, most_records=seal_records, longest_us=seal_us
         )
         # What isn't sealed yet must be read again, though it needn't be sent again.
         self._position = min(self._sure, notes.sealed, key=_records)
-        self._settling: deque[tuple[float, ShippedPosition]] = deque()
+        self._settling = Settling(settle_s)
         self._noted = self._sure
         self._noted_at = self._asked_at = self._monotonic()
         self.shipped_records = 0
@@ -183,7 +185,8 @@ class Publisher:
         if batch.damaged and batch.position.records > self._sure.records:
             self._tell_damage(batch)
         self._position = batch.position
-        self._settle()
+        if batch.position.records > self._sure.records:
+            self._settling.put(self._monotonic(), batch.position)
         self.shipped_records += len(unsent)
         sealing = self._sealer.due(self._position)
         if sealing is not None:
@@ -259,30 +262,25 @@ class Publisher:
     async def _note_seals(self) -> None:
         notes = BusNotes(sealed=self._sealer.position, seals=tuple(self._seals))
         await asyncio.to_thread(write_notes, self._directory, notes)
-
-    def _settle(self) -> None:
-        """Remembers when what was acknowledged last was, and moves on what is old enough."""
-        now = self._monotonic()
-        if self._position.records > self._sure.records and (
-            not self._settling or now - self._settling[-1][0] >= _NOTE_S
-        ):
-            self._settling.append((now, self._position))
-        while self._settling and now - self._settling[0][0] >= self._settle_s:
-            self._sure = max(self._sure, self._settling.popleft()[1], key=_records)
+        self._has_notes = True
 
     async def _note(self) -> None:
         """Notes the settled position, durably, and only then lets go of what lies before it."""
         self._noted_at = self._monotonic()
-        self._settle()
+        self._sure = self._settling.settled(self._noted_at) or self._sure
         settled = [at for at in self._seals.values() if at is not None and self._noted_at - at >= self._settle_s]
         if settled:
             self._seals = {seal: at for seal, at in self._seals.items() if at is None or at not in settled}
             await self._note_seals()
-        if self._sure != self._noted or settled:
+        if self._sure == self._noted and not settled:
+            return
+        if not self._has_notes:  # where sealing began must be known when shipping has gone on
+            await self._note_seals()
+        if self._sure != self._noted:
             await asyncio.to_thread(write_shipped, self._directory, self._sure)
             self._noted = self._sure
-            needed = min(self._sure, self._sealer.position, key=_records)
-            await asyncio.to_thread(self._held.delete_before, needed.sequence)
+        needed = min(self._sure, self._sealer.position, key=_records)
+        await asyncio.to_thread(self._held.delete_before, needed.sequence)
 
     async def _keep_in_touch(self) -> None:
         """Without records to send, a lost bus would go unnoticed: ask for a sign of life now and then."""

@@ -17,6 +17,7 @@ from proxy.commands.outcome import print_out
 # By name: the module and what in it is the command, in the order of the help.
 _COMMANDS: Final = {
     "serve": ("proxy.commands.serve", "serve"),
+    "shipper": ("proxy.commands.shipper", "shipper"),
     "demo": ("proxy.commands.demo", "demo"),
     "check": ("proxy.commands.check", "check"),
     "test": ("proxy.commands.policy_tests", "run_tests"),
@@ -41,6 +42,7 @@ _HELP: Final = """A PostgreSQL sidecar: filters rows, blocks and masks columns, 
       pgwarden api-key --id ci                          a key for a program, and its hash for the policies
       pgwarden key create -c FILE --user ci --tier pro  a key in the store, with quotas, that can be revoked at once
       pgwarden serve --config pgwarden.yaml             stand before your databases
+      pgwarden shipper --config pgwarden.yaml           carry a fleet's records from the bus to the store
       pgwarden explain -c FILE --user ada --sql '...'   what would ada get, and by which rules?
       pgwarden diff -c FILE policies/ next/             what would these policies change for what was asked?
       pgwarden schema > policies.schema.json            lets your editor check policies as you type

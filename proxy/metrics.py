@@ -64,15 +64,15 @@ class Metrics(Collector):
         yield _histogram("statement_seconds", text, TOTAL_US, t.total_buckets, t.total_us)
         text = "Deciding and recording a statement before it goes upstream"
         yield _histogram("added_seconds", text, ADDED_US, t.added_buckets, t.added_us)
-        yield _count("rows", "Rows sent to clients", t.rows)
-        yield _count("sent_bytes", "Bytes sent to clients", t.sent_bytes)
-        yield _count("masked_cells", "Cells masked in the stream", t.masked_cells)
+        yield count_metric("rows", "Rows sent to clients", t.rows)
+        yield count_metric("sent_bytes", "Bytes sent to clients", t.sent_bytes)
+        yield count_metric("masked_cells", "Cells masked in the stream", t.masked_cells)
         yield _counts("limits_reached", "Statements that a limit stopped or cut", "limit", t.limits)
         text = "What policies in shadow mode would have decided"
         yield _counts("shadow_decisions", text, "decision", t.shadow_decisions)
-        yield _count("raw_uses", "Masked columns whose real values a statement compared", t.raw_uses)
+        yield count_metric("raw_uses", "Masked columns whose real values a statement compared", t.raw_uses)
         yield _counts("estimates", "Costs asked of the planner", "outcome", t.estimates)
-        yield _gauge("sessions", "Sessions open now", t.sessions)
+        yield gauge_metric("sessions", "Sessions open now", t.sessions)
         yield from _of_pools(t)
         yield from _of_lanes(t)
         yield _counts("logins", "Logins by outcome", "outcome", {"ok": t.logins_ok, "failed": t.logins_failed})
@@ -87,29 +87,29 @@ class Metrics(Collector):
     def _of_memory(self) -> Iterable[Metric]:
         memory, shipping = self._memory(), self._memory().shipping
         text = "Bytes in the journal that the store, or the bus, does not have yet"
-        yield _gauge("journal_lag_bytes", text, shipping.lag_bytes)
+        yield gauge_metric("journal_lag_bytes", text, shipping.lag_bytes)
         text = "How long the oldest record has been waiting to be shipped"
-        yield _gauge("journal_lag_seconds", text, shipping.waiting_s)
-        yield _count("shipped_records", "Records that the store, or the bus, has taken", shipping.shipped_records)
-        yield _count("damaged_records", "Damaged records that were not shipped", shipping.damaged_records)
+        yield gauge_metric("journal_lag_seconds", text, shipping.waiting_s)
+        yield count_metric("shipped_records", "Records that the store, or the bus, has taken", shipping.shipped_records)
+        yield count_metric("damaged_records", "Damaged records that were not shipped", shipping.damaged_records)
         text = (
             "Chains whose records in the store can't be sealed, as they aren't what was shipped, or for want of a key"
         )
-        yield _gauge("seal_problems", text, shipping.seal_problems)
+        yield gauge_metric("seal_problems", text, shipping.seal_problems)
         text = "1 while records cannot be written and statements are refused"
-        yield _gauge("journal_failed", text, memory.is_failed)
+        yield gauge_metric("journal_failed", text, memory.is_failed)
         name = f"{shipping.way}_reachable"
         text = f"1 while {'the audit store' if shipping.way == 'store' else 'the bus'} answers"
-        yield _gauge(name, text, shipping.is_reachable)
+        yield gauge_metric(name, text, shipping.is_reachable)
 
 
 def _of_pools(t: Tallies) -> Iterable[Metric]:
-    yield _gauge("pool_links_busy", "Server links of pools that sessions have", t.pool_busy)
-    yield _gauge("pool_links_idle", "Server links of pools that nobody has", t.pool_idle)
-    yield _gauge("pool_waiting", "Sessions that wait for a server link", t.pool_waiting)
-    yield _count("pool_lent", "Server links lent by pools", t.pool_lent)
-    yield _count("pool_waits", "Server links that sessions had to wait for", t.pool_waits)
-    yield _count("pool_wait_seconds", "Time that sessions waited for server links", t.pool_waited_us / 1e6)
+    yield gauge_metric("pool_links_busy", "Server links of pools that sessions have", t.pool_busy)
+    yield gauge_metric("pool_links_idle", "Server links of pools that nobody has", t.pool_idle)
+    yield gauge_metric("pool_waiting", "Sessions that wait for a server link", t.pool_waiting)
+    yield count_metric("pool_lent", "Server links lent by pools", t.pool_lent)
+    yield count_metric("pool_waits", "Server links that sessions had to wait for", t.pool_waits)
+    yield count_metric("pool_wait_seconds", "Time that sessions waited for server links", t.pool_waited_us / 1e6)
     yield _counts("pool_pins", "Server links that sessions took for themselves", "reason", t.pool_pins)
 
 
@@ -127,10 +127,10 @@ def _of_lanes(t: Tallies) -> Iterable[Metric]:
         "bulk": (t.bulk_waits, t.bulk_waited_us),
     }
     yield _histograms("lane_wait_seconds", "Waiting for a place in a limited workload lane", "lane", WAIT_US, waits)
-    yield _count("lane_elsewhere", "Bulk statements sent to the lane's own server", t.bulk_elsewhere)
+    yield count_metric("lane_elsewhere", "Bulk statements sent to the lane's own server", t.bulk_elsewhere)
 
 
-def _count(name: str, text: str, value: float) -> Metric:
+def count_metric(name: str, text: str, value: float) -> Metric:
     return CounterMetricFamily(f"pgwarden_{name}", text, value)
 
 
@@ -141,7 +141,7 @@ def _counts(name: str, text: str, label: str, values: Mapping[str, int]) -> Metr
     return family
 
 
-def _gauge(name: str, text: str, value: float) -> Metric:
+def gauge_metric(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(f"pgwarden_{name}", text, value)
 
 
