@@ -185,38 +185,43 @@ class Bus:
 
     async def _connect_to(self, server: str) -> Client:
         lost = self._lost
+        told: list[Exception] = []  # what went wrong reaches whoever asked; left out, NATS would log it
 
         async def closed() -> None:
             lost.set()
 
+        async def failed(error: Exception) -> None:
+            told[:] = [error]
+
         client = Client()
         try:
-            await client.connect(
-                servers=[server],
-                name=self._name,
-                allow_reconnect=False,
-                connect_timeout=_CONNECT_S,
-                ping_interval=_PING_S,
-                error_cb=_ignore,
-                closed_cb=closed,
-                disconnected_cb=closed,
-                tls=_tls(self.settings, server),
-                user=self.settings.user,
-                password=_password(self.settings),
-            )
-        except BaseException:
+            async with asyncio.timeout(2 * _CONNECT_S):
+                await client.connect(
+                    servers=[server],
+                    name=self._name,
+                    allow_reconnect=False,
+                    max_reconnect_attempts=1,  # left out, NATS tries for minutes before it says anything
+                    reconnect_time_wait=0,
+                    connect_timeout=_CONNECT_S,
+                    ping_interval=_PING_S,
+                    error_cb=failed,
+                    closed_cb=closed,
+                    disconnected_cb=closed,
+                    tls=_tls(self.settings, server),
+                    user=self.settings.user,
+                    password=_password(self.settings),
+                )
+        except BaseException as error:
             with suppress(*_LOST):
                 await client.close()  # a server that was reached and has refused us
+            if isinstance(error, nats.errors.NoServersError) and told:
+                raise told[0] from None
             raise
         return client
 
 
 async def _all(tasks: Sequence[asyncio.Task[int]]) -> list[int | BaseException]:
     return await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _ignore(_: Exception) -> None:
-    """What goes wrong reaches whoever asked; NATS would log it once more, with its place in NATS."""
 
 
 def _tls(settings: BusSettings, server: str) -> ssl.SSLContext | None:

@@ -100,7 +100,7 @@ def test_nothing_is_lost_and_nothing_is_there_twice(
     nats_server.kill()
     for sidecar in sidecars:
         ask(sidecar, texts_of("without a bus"))
-    until(lambda: "bus can't be reached" in sidecars[0].readiness()[1]["bus"], str(sidecars[0].readiness()))
+    until(lambda: "bus can't be reached" in sidecars[0].readiness()[1]["bus"], "the sidecar's complaint")
     until(lambda: "bytes of records wait in the journal" in sidecars[0].readiness()[1]["bus"], "what waits")
     assert sidecars[0].metric("pgwarden_journal_lag_bytes") > 0
     until(lambda: "bus can't be reached" in first.readiness()["bus"], "the shipper's complaint")
