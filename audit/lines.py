@@ -91,6 +91,11 @@ class Lines:
         self._settle()
         return self._outcome
 
+    @property
+    def workload(self) -> str:
+        """What both records say, without making any."""
+        return self._intent.workload if self._said is None else self._said[0]
+
     def spoken(self, workload: str, trace_id: str, end_user: str) -> Lines:
         """The same templates for a statement that says this of itself. Cheap: it is made for each of them."""
         try:

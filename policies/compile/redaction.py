@@ -10,7 +10,7 @@ import hashlib
 from itertools import pairwise
 from typing import Final
 
-from policies.compile.parse import ParseError, Piece, pieces_of
+from policies.compile.parse import ParseError, Piece, parse, pieces_of
 
 _LITERAL: Final = "?"
 _SETTING: Final = (b"set", b"alter", b"create")
@@ -38,6 +38,17 @@ def redacted(sql: str) -> str:
     for before, piece in pairwise(words):
         parts += (" " if piece.start > before.end else "", _word(raw, piece, hidden))
     return "".join(parts)
+
+
+def is_redacted(sql: str) -> bool:
+    """Whether this is what `redacted` gives, with a literal missing: no statement that could be run."""
+    if _LITERAL not in sql or redacted(sql) != sql:
+        return False
+    try:
+        parse(sql)
+    except ParseError:
+        return True
+    return False  # an operator of that name
 
 
 def _word(raw: bytes, piece: Piece, hidden: set[int]) -> str:

@@ -20,6 +20,7 @@ from audit.record import Record, Stage, at_datetime
 from audit.store import Store
 from policies.catalog import Catalog, Namespace
 from policies.compile import Compiler
+from policies.compile.redaction import is_redacted
 from policies.difference import NO_SUCH_USER, Differences, Exposure, changes, exposure
 from policies.load import load_folder
 from policies.model import Circumstances, PolicySet
@@ -111,9 +112,9 @@ def _asked(file: Path | None, config: Config, since: str, user: str | None, limi
     now = datetime.now(UTC)
     asked = _from_file(file, now) if file is not None else _from_store(config, since, now, user, limit)
     found = [each for each in asked if user in (None, each.user)]
-    kept = [each for each in found if not each.sql.startswith(_DIGEST)]
+    kept = [each for each in found if not each.sql.startswith(_DIGEST) and not is_redacted(each.sql)]
     if len(kept) < len(found):
-        print_error(f"{len(found) - len(kept)} records hold no text, only its digest: left out")
+        print_error(f"{len(found) - len(kept)} records hold no whole text, only its digest or a redacted one: left out")
     return kept
 
 

@@ -103,6 +103,7 @@ def test_a_folder_with_errors_says_where(asked: Pgwarden, tmp_path: Path) -> Non
 def test_digests_and_unknown_databases_are_left_out_aloud(asked: Pgwarden, tmp_path: Path) -> None:
     rows = [
         {"user": "ada", "database": "shop", "sql_text": "sha256:00"},
+        {"user": "ada", "database": "shop", "sql_text": "SELECT name FROM shop.customers WHERE id = ?"},
         {"user": "ada", "database": "else\x1b[31mwhere", "sql_text": "SELECT 1"},
         {"user": "ada", "database": "shop", "sql_text": "SELECT 1", "stage": "outcome"},
     ]
@@ -110,7 +111,7 @@ def test_digests_and_unknown_databases_are_left_out_aloud(asked: Pgwarden, tmp_p
     folder = str(asked.policy_folder)
     result = asked.run("diff", folder, folder, *config_of(asked), "--statements", str(tmp_path / "asked.jsonl"))
     assert (result.returncode, result.stdout) == (0, "0 statements, 0 as before\n")
-    assert "1 records hold no text" in result.stderr
+    assert "2 records hold no whole text" in result.stderr
     assert "else\\x1b[31mwhere" in result.stderr
 
 

@@ -124,6 +124,7 @@ def test_what_a_statement_says_of_itself_stands_in_both_records(
     base = Lines(intent, outcome, prices)
     lines = (base.spoken("other", "", "somebody") if is_twice else base).spoken(**said)
     expected = Lines(msgspec.structs.replace(intent, **said), msgspec.structs.replace(outcome, **said), prices)
+    assert (base.workload, lines.workload) == (intent.workload, workload)
     assert (lines.intent, lines.outcome, lines.prices) == (expected.intent, expected.outcome, prices)
     for one in (lines, base.spoken(**said)):
         assert one.intent_body(ID, START_US, text) == expected.intent_body(ID, START_US, text)

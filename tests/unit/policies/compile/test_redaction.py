@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.compile.redaction import digest_of, redacted
+from policies.compile.redaction import digest_of, is_redacted, redacted
 from policies.compile.shape import shape_of
 from tests.benign.cases import TOOLS, cases_of
 from tests.literals import with_literals
@@ -70,3 +70,18 @@ def test_texts_of_one_shape_are_kept_alike() -> None:
             assert redacted(other) == kept
         if not kept.startswith("sha256:"):
             assert not re.search(r"'|/\*|--|(?<![\w\"$.])\d", re.sub(r'"[^"]*"', "", kept)), text
+
+
+@pytest.mark.parametrize(
+    ("sql", "is_so"),
+    [
+        ("SELECT a FROM t WHERE b = ?", True),
+        ("SELECT a FROM t WHERE b ? c", False),
+        ("SELECT a FROM t WHERE b = '?'", False),
+        ("SELECT a FROM t", False),
+        ("SELECT  ?", False),
+        ("sha256:00", False),
+    ],
+)
+def test_a_redacted_text_is_known_as_one(sql: str, is_so: bool) -> None:
+    assert is_redacted(sql) is is_so
