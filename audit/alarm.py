@@ -19,7 +19,7 @@ _PLAIN: Final = ("tenant", "team", "user", "end_user", "database", "client_addre
 # Events that say nothing of the kind "somebody should look": all that went as it should.
 _CALM: Final = frozenset(
     {"start", "stop", "reload", "audit_export", "server_report", "budgets_back", "keys_read", "key_created"}
-    | {"key_revoked", "key_session_ended"}
+    | {"key_revoked", "key_learned", "key_revocation_learned", "key_session_ended"}
 )
 
 
