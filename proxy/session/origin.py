@@ -16,16 +16,18 @@ from urllib.parse import unquote
 
 _LONGEST: Final = 200  # characters of a name
 _LONGEST_COMMENT: Final = 8192
+_MOST_PAIRS: Final = 64
 _KEPT: Final = 256  # comments whose meaning is remembered
 _LONGEST_KEPT: Final = 2048
 _PAIR: Final = re.compile(r"\s*([^\s=,'\"]+)\s*=\s*'((?:[^'\\]|\\.)*)'\s*(?:,|$)", re.DOTALL)
 _TRACEPARENT: Final = "traceparent='"
 _TRACE: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _TRACE_CHARACTERS: Final = 55
-_METABASE: Final = re.compile(r"Metabase::\s*(.*)", re.DOTALL)
+# Clients write these texts: no pattern may try a text's every part again from its every place.
+_METABASE: Final = re.compile(r"Metabase::(.*)", re.DOTALL)
 _LOOKER: Final = re.compile(r"Looker Query Context\s*'(\{.*\})'", re.DOTALL)
-_REDASH: Final = re.compile(r"Username:\s*([^,]*),\s*(?:Query ID|query_id):\s*([^,]*)", re.IGNORECASE)
-_WORD: Final = re.compile(r"(\w+):\s*(\S+)")
+_REDASH: Final = re.compile(r"Username:([^,]*), ?(?:Query ID|query_id):([^,]*)", re.IGNORECASE)
+_WORD: Final = re.compile(r"\b(\w+): ?(\S+)")
 _USERS: Final = ("enduser.id", "enduser", "end_user", "user")
 
 
@@ -126,13 +128,15 @@ def _pairs(text: str) -> dict[str, str]:
     """None of them where any of it is something else."""
     words: dict[str, str] = {}
     at = 0
-    while at < len(text):
+    for _ in range(_MOST_PAIRS):
         match = _PAIR.match(text, at)
         if match is None:
             return {}
         words[unquote(match[1])] = unquote(match[2].replace("\\'", "'"))
         at = match.end()
-    return words
+        if at == len(text):
+            return words
+    return {}
 
 
 def _origin(tool: object, part: object, user: object) -> Origin:

@@ -71,6 +71,20 @@ def test_names_are_bounded() -> None:
     assert origin("/* {" + '"a":[' * 3000 + "} */ SELECT 1") == NOWHERE
 
 
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "Metabase::" + "a" * 8000, "Metabase::" + "a:" * 4000, "Username:" + " " * 8000, "Username:" + "," * 8000,
+        "Looker Query Context '{" + "}" * 8000, "a" * 8000, "a='" + "\\'" * 4000, "a" + " " * 8000 + "=", "'" * 8000,
+        "a='b'," * 1300, "{" + " " * 8000,
+    ],
+)  # fmt: skip
+def test_odd_comments_are_read_without_going_back_and_forth(comment: str) -> None:
+    """In one pass, or this test would be seen to take seconds."""
+    for number in range(40):
+        origin_of([f"/* {comment}{number} */"])
+
+
 def test_of_many_comments_the_first_that_says_a_part_counts() -> None:
     sql = "/*application='a'*/ /*application='b',user='u'*/ SELECT 1 /*user='v',route='x'*/"
     assert origin(sql) == Origin("a", "u")
