@@ -63,6 +63,11 @@ class KeyUse(msgspec.Struct, frozen=True):
     last_used: datetime
 
 
+def is_in_force(key: StoredKey, now_s: float) -> bool:
+    """`now_s`: seconds since 1970."""
+    return not key.is_revoked and (key.expires_s is None or now_s < key.expires_s)
+
+
 def make_key(random_bytes: Callable[[int], bytes]) -> NewKey:
     """`random_bytes` gives so many unpredictable ones."""
     key_id = PREFIX + "".join(_ID_CHARACTERS[byte % len(_ID_CHARACTERS)] for byte in random_bytes(_ID_LENGTH))

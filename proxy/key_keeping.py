@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from audit.api_keys import KeyEntry, KeyUse
+from audit.api_keys import KeyEntry, KeyUse, is_in_force
 from audit.errors import AuditError
 from audit.store import Store
 from audit.store_keys import Mark, StoreKeys
@@ -79,6 +79,13 @@ class KeyKeeping:
             return None
         age_s, moment_s = self._age_at
         return age_s + self._steady_s() - moment_s
+
+    @property
+    def in_force(self) -> int:
+        """How many keys can be used, as far as is known."""
+        entries = () if self._snapshot is None else self._snapshot.entries
+        now_s = self._now_s()
+        return sum(is_in_force(entry.key, now_s) for entry in entries)
 
     def restore(self) -> None:
         """What was read before the last end counts until the store answers."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Final
+
+from prometheus_client.core import GaugeMetricFamily, Metric
 
 from admin.app import Check
 from audit.errors import AuditError
@@ -45,6 +47,14 @@ class KeyWatch:
         if age_s is None:
             return Check("keys", False, self._keeping.problem)
         return Check("keys", age_s <= self._max_age_s, f"API keys were read {age_s:.0f} s ago: {self._keeping.problem}")
+
+    def metrics(self) -> Iterator[Metric]:
+        """Once keys were read."""
+        age_s = self._keeping.age_s
+        if age_s is not None:
+            text = "How long ago what is known of the store's API keys was true"
+            yield GaugeMetricFamily("pgwarden_api_keys_age_seconds", text, age_s)
+            yield GaugeMetricFamily("pgwarden_api_keys", "API keys of the store in force", self._keeping.in_force)
 
     def start(self) -> None:
         self._keeping.restore()

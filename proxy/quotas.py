@@ -99,9 +99,8 @@ class Quotas:
         path = directory / FILE_NAME
         if not _is_sound(path):
             fresh = path.with_suffix(".new")
-            with fresh.open("wb") as file:
-                os.posix_fallocate(file.fileno(), 0, _BYTES)  # a full disk is told now, not by a signal later
-                file.write(_HEADER.pack(_MAGIC, uuid4().bytes))
+            # Written out: a full disk is told now, not by a signal later.
+            fresh.write_bytes(_HEADER.pack(_MAGIC, uuid4().bytes).ljust(_BYTES, b"\0"))
             fresh.chmod(0o600)
             fresh.replace(path)
         return cls.open(directory)

@@ -307,6 +307,8 @@ class Supervisor:
         metrics = Metrics(CollectorRegistry(), self._tallies, self._memory)
         if self._ways_out is not None:
             metrics.add(self._ways_out.metrics)
+        if self._keys is not None:
+            metrics.add(self._keys.metrics)
         server = AdminServer(make_app(metrics.registry, self._checks, self._version, self._refresh))
         port = await server.start(wanted.host, wanted.port)
         self._stack.push_async_callback(server.stop)

@@ -85,11 +85,22 @@ class Walsender:
         text = message.query.decode("utf-8", "replace")
         plan = Plan("replication", text, limits=policy.limits)
         decision = Decision(text, (plan,), policy_fingerprint=policy.fingerprint)
+        self._require_allowance(text, decision)
         try:
             accounts = self.conversation.ledger.open(decision, (Run(plan),))
         except JournalError:
             raise SessionEnds("53100", "the audit journal can't take a record, so nothing may run") from None
         self.conversation.expect(Item(Kind.QUERY, decision=decision, is_open=True, accounts=accounts))
+
+    def _require_allowance(self, text: str, decision: Decision) -> None:
+        """Rates and quotas hold here, too. A stream has no place for a refusal: it ends. Raises SessionEnds."""
+        c = self.conversation
+        refused = None if c.allowance is None else c.allowance.take(1)
+        if refused is not None:
+            limit, refusal = refused
+            c.services.count_limit(limit)
+            c.ledger.deny(text, decision, refusal)
+            raise SessionEnds(refusal.sqlstate, f"{refusal.message} (rule {refusal.rule})", refusal.hint)
 
     def _policy(self) -> EffectivePolicy:
         policy = self.conversation.policy()

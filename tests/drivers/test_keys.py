@@ -181,6 +181,8 @@ def test_a_months_statements_hold_over_workers_restarts_and_kills(local: Any) ->
     assert "-01 00:00 UTC on." in (caught.value.diag.message_hint or "")
     until(lambda: (use := used(instance, made.id)) is not None and use.statements == 5, "the store's count")
     assert instance.metric('pgwarden_limits_reached_total{limit="key_quota"}') >= 1
+    assert instance.metric("pgwarden_api_keys") == 1
+    assert instance.metric("pgwarden_api_keys_age_seconds") < 60
 
 
 def _passing(connection: psycopg.Connection[Any]) -> int:

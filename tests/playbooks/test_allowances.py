@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -10,6 +10,7 @@ from audit.lines import Lines
 from audit.record import Stage, Verdict
 from policies.decision import Decision, Plan, Refusal
 from policies.limits import Limit
+from policies.model import Statement
 from proxy.session.ports import Spent
 from proxy.wire import messages as m
 from tests.playbooks.stage import (
@@ -24,6 +25,7 @@ from tests.playbooks.stage import (
     error,
     extended,
     limits,
+    policy_of,
     refuse,
     sqlstates,
 )
@@ -169,3 +171,22 @@ def test_an_error_in_a_block_is_spent_too() -> None:
     play.client(m.Query(SQL.encode()))
     play.server(error("22012"), READY)
     assert len(purse.spent) == spent + 1
+
+
+def test_a_replication_connection_without_anything_left_ends() -> None:
+    purse = Purse(1)
+    services = StageServices()
+    services.policy = replace(policy_of(is_everything=True), statements=frozenset({Statement.REPLICATION}))
+    services.allowances = {"": purse}
+    play = Play(services).open(replication="database")
+    play.client(m.Query(b"IDENTIFY_SYSTEM"))
+    play.server(m.CommandComplete(b"IDENTIFY_SYSTEM"), READY)
+    assert (purse.left, len(purse.spent)) == (0, 1)
+    play.client_hears()
+    play.server_hears()
+    play.client(m.Query(b"SELECT 1"))
+    assert play.server_hears() == []
+    assert sqlstates(play.client_hears()) == ["53400"]
+    assert services.reached == [Limit.RATE]
+    assert services.records[-1].rule_ids == ("rates[0]",)
+    assert play.session.is_ended
