@@ -77,16 +77,20 @@ async def _explained(costs: StoreCosts, earlier: Question, dimension: Dimension,
     of_it: dict[str, Any] = {dimension.value: odd.name}
     history = replace(earlier, since=odd.day - timedelta(weeks=weeks), until=odd.day + DAY, **of_it)
     shapes = _by_name(await costs.series(history, Dimension.SHAPE))
-    that_day = replace(history, since=odd.day)
-    costliest = {one.shape: one for one in await costs.costliest(that_day, 1000)}
-    causes = [
-        Cause(shape, days[odd.day], usual(days, odd.day, weeks), costliest.get(shape))
+    grown = [
+        (shape, days[odd.day], usual(days, odd.day, weeks))
         for (shape, currency), days in shapes.items()
-        if currency == odd.currency and odd.day in days
+        if currency == odd.currency and days.get(odd.day, Decimal(0)) > usual(days, odd.day, weeks)
     ]
-    causes = [cause for cause in causes if cause.cost > cause.usual]
-    causes.sort(key=lambda cause: (cause.usual - cause.cost, cause.shape))
-    return Explained(odd, tuple(causes[:_CAUSES]))
+    grown.sort(key=lambda one: (one[2] - one[1], one[0]))
+    that_day = replace(history, since=odd.day)
+    causes = [Cause(*one, await _costliest(costs, that_day, one[0], odd.currency)) for one in grown[:_CAUSES]]
+    return Explained(odd, tuple(causes))
+
+
+async def _costliest(costs: StoreCosts, that_day: Question, shape: str, currency: str) -> Costliest | None:
+    found = await costs.costliest(replace(that_day, shape=shape), 10)
+    return next((one for one in found if one.currency == currency), None)
 
 
 def _by_name(rows: Sequence[tuple[str, str, datetime, Decimal]]) -> dict[tuple[str, str], dict[datetime, Decimal]]:

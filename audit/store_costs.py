@@ -32,17 +32,13 @@ _WHERE: Final = """
             SELECT FROM unnest(c.tables) AS one (name)
             WHERE one.name = $10 OR right(one.name, length($10) + 1) = '.' || $10))"""
 _COSTLIEST: Final = """
-    SELECT found.*, intent.sql_text FROM (
-        SELECT DISTINCT ON (c.shape, c.currency) c.shape, c.currency, c.top_cost, c.top_at, c.top_id, c."user",
-               c.workload, sum(c.cost) OVER (PARTITION BY c.shape, c.currency) AS whole
-        FROM {table} c {where} AND c.statements > 0
-        ORDER BY c.shape, c.currency, c.top_cost DESC) AS top
-    CROSS JOIN LATERAL (SELECT top.*, coalesce((SELECT r.statement_id FROM pgwarden.records r
-                                      WHERE r.at = top.top_at AND r.id = top.top_id), '') AS statement_id) AS found
-    LEFT JOIN LATERAL (SELECT r.sql_text FROM pgwarden.records r
-                       WHERE r.statement_id = found.statement_id AND r.stage = 'intent' AND found.statement_id <> ''
-                       LIMIT 1) AS intent ON true
-    ORDER BY found.whole DESC, found.shape LIMIT $11"""
+    SELECT DISTINCT ON (c.shape, c.currency) c.shape, c.currency, c.top_cost, c.top_at, c.top_id, c."user", c.workload,
+           sum(c.cost) OVER (PARTITION BY c.shape, c.currency) AS whole
+    FROM {table} c {where} AND c.statements > 0
+    ORDER BY c.shape, c.currency, c.top_cost DESC"""
+_TOP: Final = "SELECT * FROM ({costliest}) AS top ORDER BY whole DESC, shape LIMIT $11"
+_STATEMENT_ID: Final = "SELECT statement_id FROM pgwarden.records WHERE at = $1 AND id = $2"
+_TEXT: Final = "SELECT sql_text FROM pgwarden.records WHERE statement_id = $1 AND stage = 'intent' LIMIT 1"
 _ROLL_UP: Final = "SELECT pgwarden.roll_up($1)"
 _DROP_HOURS: Final = """
     DELETE FROM pgwarden.costs_hour WHERE starts_at < least($1::timestamptz, now()) - $2::interval"""
@@ -98,10 +94,10 @@ class StoreCosts:
 
     async def costliest(self, question: Question, limit: int) -> list[Costliest]:
         """The shapes that cost most, each with its costliest single statement."""
-        sql = _COSTLIEST.format(table=_TABLES[question.grain], where=_WHERE)
+        costliest = _COSTLIEST.format(table=_TABLES[question.grain], where=_WHERE)
         async with self._asking(question) as connection:
-            rows = await connection.fetch(sql, *_arguments(question), limit)
-        return [_costliest_of(row) for row in rows]
+            rows = await connection.fetch(_TOP.format(costliest=costliest), *_arguments(question), limit)
+            return [await _costliest(connection, row) for row in rows]
 
     @asynccontextmanager
     async def _asking(self, question: Question) -> AsyncIterator[Connection]:
@@ -145,14 +141,17 @@ def _sums_of(row: Row) -> Sums:
     )
 
 
-def _costliest_of(row: Row) -> Costliest:
+async def _costliest(connection: Connection, row: Row) -> Costliest:
+    """With its text, one look after the other: the planner doesn't guess that both are looks into an index."""
+    statement_id = await connection.fetchval(_STATEMENT_ID, row["top_at"], row["top_id"])
+    text = None if statement_id is None else await connection.fetchval(_TEXT, statement_id)
     return Costliest(
         shape=row["shape"],
-        statement_id=row["statement_id"],
+        statement_id=statement_id or "",
         at=row["top_at"],
         user=row["user"],
         workload=row["workload"],
         cost=row["top_cost"],
         currency=row["currency"],
-        sql_text=row["sql_text"],
+        sql_text=text,
     )

@@ -30,6 +30,7 @@ Until = Annotated[str | None, typer.Option(help="The same; left out: now.")]
 Tenant = Annotated[str | None, typer.Option(help="Only this tenant's costs.")]
 Team = Annotated[str | None, typer.Option(help="Only this team's.")]
 User = Annotated[str | None, typer.Option(help="Only this user's.")]
+EndUser = Annotated[str | None, typer.Option(help="Only what was run on behalf of this end user.")]
 Workload = Annotated[str | None, typer.Option(help="Only what this workload ran: dbt, metabase, psql...")]
 Database = Annotated[str | None, typer.Option(help="Only on this database.")]
 Table = Annotated[str | None, typer.Option(help="Only statements over this table: shop.customers.")]
@@ -51,6 +52,7 @@ def top(
     tenant: Tenant = None,
     team: Team = None,
     user: User = None,
+    end_user: EndUser = None,
     workload: Workload = None,
     database: Database = None,
     table: Table = None,
@@ -83,6 +85,7 @@ def trend(
     tenant: Tenant = None,
     team: Team = None,
     user: User = None,
+    end_user: EndUser = None,
     workload: Workload = None,
     database: Database = None,
     table: Table = None,
@@ -113,6 +116,7 @@ def anomalies(
     tenant: Tenant = None,
     team: Team = None,
     user: User = None,
+    end_user: EndUser = None,
     workload: Workload = None,
     database: Database = None,
     table: Table = None,

@@ -53,7 +53,7 @@ async def _whole(store: Store) -> tuple[int, Decimal]:
     return sum(line.sums.statements for line in lines), sum((line.sums.cost for line in lines), Decimal(0))
 
 
-@pytest.mark.parametrize("most", [1, 7, 1000])
+@pytest.mark.parametrize("most", [1, 1000])
 async def test_every_record_is_counted_once_in_any_order_and_number_of_passes(store: Store, most: int) -> None:
     random = Random(5)
     statements = [_statement(f"s{n}", _us(NOON) + random.randrange(-40, 40) * HOUR_US) for n in range(30)]
@@ -151,19 +151,16 @@ async def test_a_tenant_sees_its_own_costs_only(store: Store, store_dsn: str) ->
             await connection.execute("SELECT set_config('pgwarden.tenant', '', false)")
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
+async def test_the_writer_changes_no_roll_up_itself(store: Store) -> None:
+    for statement in (
         "UPDATE pgwarden.costs_hour SET cost = 0",
         "DELETE FROM pgwarden.costs_day",
         "INSERT INTO pgwarden.cost_progress VALUES ('x', '{[1,10)}')",
         "UPDATE pgwarden.cost_progress SET counted = '{}'",
-    ],
-)
-async def test_the_writer_changes_no_roll_up_itself(store: Store, statement: str) -> None:
-    with pytest.raises(StoreError, match="42501"):
-        async with store.writing() as connection:
-            await connection.execute(statement)
+    ):
+        with pytest.raises(StoreError, match="42501"):
+            async with store.writing() as connection:
+                await connection.execute(statement)
 
 
 async def test_records_are_not_counted_again_by_asking_for_it(store: Store) -> None:

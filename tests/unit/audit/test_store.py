@@ -17,6 +17,7 @@ from audit.migrations import load_migrations, steps_between
 from audit.query import Filters
 from audit.record import NO_HASH, Record, Stage, Verdict, body_of, completed, hash_of, record_of
 from audit.store import Store
+from audit.store_costs import StoreCosts
 from audit.store_rows import ChainedRecord
 
 DAY_US = 86_400_000_000
@@ -352,6 +353,7 @@ async def test_migrations_work_for_a_login_that_is_no_superuser(store_dsn: str) 
     assert await store.copy_records(chained(intent("s1"))) == 1
     assert len(await store.query(Filters(tenant="acme"))) == 1
     assert len(await store.query(Filters())) == 1
+    assert await StoreCosts(store).roll_up(100) == 1
     assert await store.apply_retention(START + timedelta(days=200)) == ["records_2025_06"]
     await store.close()
     assert await store.migrate(0) == 0
