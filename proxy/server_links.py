@@ -61,7 +61,7 @@ class ServerLinks:
         self._servers = {
             name: one.lanes.bulk for name, one in databases.items() if one.lanes and one.lanes.bulk.upstream
         }
-        self.elsewhere = Catalogs({name: bulk.read_server for name, bulk in self._servers.items()})
+        self.elsewhere = Catalogs({_called(name): bulk.read_server for name, bulk in self._servers.items()})
         self._replicas = {name: self._replica(name, bulk) for name, bulk in self._servers.items()}
         self.pools: dict[str, AnyPool] = {
             name: self._pool(name, one) for name, one in databases.items() if one.pool.mode is PoolMode.TRANSACTION
@@ -110,7 +110,7 @@ class ServerLinks:
             return catalogs.as_read(name)
 
         def own() -> Catalog | None:
-            return elsewhere.as_read(name)
+            return elsewhere.as_read(_called(name))
 
         return Replica(primary, own, time.monotonic, falls_back=bulk.fall_back)
 
@@ -121,8 +121,8 @@ class ServerLinks:
 
     async def keep_reading(self, name: str) -> None:
         """Until cancelled: what the bulk lane's server knows by its names."""
-        await self.elsewhere.read(name)
-        await self.elsewhere.keep_reading(name)
+        await self.elsewhere.read(_called(name))
+        await self.elsewhere.keep_reading(_called(name))
 
     # lanes
 
@@ -147,6 +147,11 @@ class ServerLinks:
             queue.close()
         for pool in self.pools.values():
             pool.close()
+
+
+def _called(name: str) -> str:
+    """The bulk lane's server of a database, in logs."""
+    return f"{name} (bulk lane)"
 
 
 def signs_of(bulk: BulkLane) -> Signs:

@@ -59,8 +59,13 @@ class Replica:
         before = self._compared
         if before is None or before[0] is not primary or before[1] is not own:
             self._compared = primary, own
-            self._is_same = replace(primary, version=0) == replace(own, version=0)
+            self._is_same = _without_names(primary) == _without_names(own)
         return self._is_same
+
+
+def _without_names(catalog: Catalog) -> Catalog:
+    """Without what we call it and count of it ourselves."""
+    return replace(catalog, version=0, database="")
 
 
 class _Elsewhere:

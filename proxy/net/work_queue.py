@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final, Protocol
 
 from policies.decision import Refusal
@@ -45,20 +46,41 @@ class _Waiting:
 
 
 class _Queue:
-    """One lane."""
+    """One lane. Who waits stands in one of two lines, each in order of ranks: thousands may wait."""
 
     def __init__(self, lane: WorkLane, limits: LaneLimits, places: LanePlaces) -> None:
         self.lane = lane
         self.limits = limits
         self.places = places
-        self.waiters: dict[Waiter, _Waiting] = {}
+        self._lines: tuple[dict[Waiter, _Waiting], dict[Waiter, _Waiting]] = {}, {}
 
-    def first(self) -> Waiter:
-        return min(self.waiters, key=lambda waiter: self.waiters[waiter].rank)
+    @property
+    def has_waiters(self) -> bool:
+        return any(self._lines)
+
+    def add(self, waiter: Waiter, waiting: _Waiting, *, is_urgent: bool) -> None:
+        self._lines[is_urgent][waiter] = waiting
+
+    def pop(self, waiter: Waiter) -> _Waiting | None:
+        return self._lines[0].pop(waiter, None) or self._lines[1].pop(waiter, None)
+
+    def first(self) -> tuple[Waiter, _Waiting]:
+        """Somebody waits."""
+        heads = [next(iter(line.items())) for line in self._lines if line]
+        return min(heads, key=lambda head: head[1].rank)
+
+    def overdue(self, until_us: int) -> list[Waiter]:
+        """Who has waited since then, or longer."""
+        return [
+            waiter
+            for line in self._lines
+            for waiter, _ in takewhile(lambda one: one[1].since_us <= until_us, line.items())
+        ]
 
     def show(self, now_us: int) -> None:
-        rank = min((one.rank for one in self.waiters.values()), default=0)
-        self.places.show_waiting(len(self.waiters), rank, now_us)
+        """To the other workers."""
+        rank = self.first()[1].rank if self.has_waiters else 0
+        self.places.show_waiting(sum(map(len, self._lines)), rank, now_us)
 
 
 class WorkQueue:
@@ -94,7 +116,7 @@ class WorkQueue:
         queue = self._queues[lane]
         if self.is_limited(lane):
             now = self._now_us()
-            if queue.waiters or not queue.places.take(now, now):
+            if queue.has_waiters or not queue.places.take(now, now):
                 return False
             self._tallies.count_turn(lane, 0)
         else:
@@ -106,7 +128,7 @@ class WorkQueue:
         queue = self._queues[lane]
         queue.places.leave()
         self._tallies.count_running(lane, -1)
-        if queue.waiters:
+        if queue.has_waiters:
             self._serve(queue)
 
     # waiting
@@ -124,33 +146,31 @@ class WorkQueue:
         """`is_urgent`: its transaction has run something, and others may wait for its locks."""
         queue, now = self._queues[lane], self._now_us()
         rank = now - _HEAD_START_US if is_urgent else now
-        queue.waiters[waiter] = _Waiting(now, rank)
+        queue.add(waiter, _Waiting(now, rank), is_urgent=is_urgent)
         self._tallies.count_waiting(lane, +1)
         queue.show(now)
         self._keep_looking()
 
     def forget(self, waiter: Waiter) -> bool:
         """It doesn't wait any more. Whether it did."""
-        for queue in self._queues.values():
-            if waiter in queue.waiters:
-                self._take_out(queue, waiter)
-                return True
-        return False
+        return any(self._take_out(queue, waiter) for queue in self._queues.values())
 
-    def _take_out(self, queue: _Queue, waiter: Waiter) -> _Waiting:
-        waiting = queue.waiters.pop(waiter)
+    def _take_out(self, queue: _Queue, waiter: Waiter) -> bool:
+        """Whether it was there."""
+        if queue.pop(waiter) is None:
+            return False
         self._tallies.count_waiting(queue.lane, -1)
         queue.show(self._now_us())
-        return waiting
+        return True
 
     def _serve(self, queue: _Queue) -> None:
         """Gives places to those that have waited longest, as far as there are any."""
-        while queue.waiters:
-            now, waiter = self._now_us(), queue.first()
+        while queue.has_waiters:
+            now, (waiter, waiting) = self._now_us(), queue.first()
             queue.show(now)
-            if not queue.places.take(queue.waiters[waiter].rank, now):
+            if not queue.places.take(waiting.rank, now):
                 return
-            waiting = self._take_out(queue, waiter)
+            self._take_out(queue, waiter)
             self._tallies.count_running(queue.lane, +1)
             self._tallies.count_turn(queue.lane, now - waiting.since_us)
             self._call(lambda waiter=waiter: waiter.turn_came(queue.lane))  # type: ignore[misc]
@@ -166,15 +186,15 @@ class WorkQueue:
     def _look_again(self) -> None:
         self._look = None
         for queue in self._queues.values():
-            if queue.waiters:
+            if queue.has_waiters:
                 self._end_overdue(queue)
                 self._serve(queue)
-        if any(queue.waiters for queue in self._queues.values()):
+        if any(queue.has_waiters for queue in self._queues.values()):
             self._keep_looking()
 
     def _end_overdue(self, queue: _Queue) -> None:
         until_us = self._now_us() - int(queue.limits.wait_s * 1e6)
-        for waiter in [one for one, waiting in queue.waiters.items() if waiting.since_us <= until_us]:
+        for waiter in queue.overdue(until_us):
             self._take_out(queue, waiter)
             self._tallies.count_turned_away(queue.lane)
             refusal = self._overdue(queue)

@@ -18,6 +18,7 @@ from proxy.session.ports import CostQuery, Estimate, EstimateCost, QueueForLane,
 from proxy.work_lanes import BulkWay, WorkLane, is_free, is_planned
 
 _IDLE: Final = b"I"
+_OF_PRIMARIES: Final = frozenset({"default_transaction_isolation"})  # a standby knows no serializable transactions
 CANCELLED: Final = Refusal("57014", "pgwarden/lanes", "canceling statement due to user request")
 
 
@@ -203,6 +204,8 @@ class Queueing:
         """Where these go, which are about to borrow a link, and end their transaction themselves."""
         way = self._lanes.bulk_way()
         if way is BulkWay.PRIMARY or self._c.ledger.lane != WorkLane.BULK.value or not plans:
+            return BulkWay.PRIMARY
+        if any(name in _OF_PRIMARIES for name, _ in self._c.confirmed.track.settings):
             return BulkWay.PRIMARY
         return way if all(map(_may_go_elsewhere, plans)) else BulkWay.PRIMARY
 

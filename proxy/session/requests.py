@@ -103,19 +103,11 @@ class Requests:
 
     def _receive(self, type_byte: int, frame: memoryview) -> None:
         c = self._c
-        if c.lending is not None and c.lending.link is None and type_byte != _TERMINATE:
-            if c.is_skipping:
-                self._skip_unlent(type_byte)
+        if c.lending is not None and type_byte != _TERMINATE:
+            self._leave_misplaced(c.lending)
+            if c.lending.link is None:
+                self._receive_unlent(type_byte, frame, c.lending)
                 return
-            if c.queueing is None:
-                c.lending.ask(c)
-                raise Wait
-            self._queue_unlent(type_byte, frame, c.queueing, c.lending)
-            return
-        if c.queueing is not None and c.lending is not None and c.queueing.is_misplaced():
-            c.lending.give_back(c, is_clean=True)
-            self._receive(type_byte, frame)
-            return
         if type_byte in _COPY:
             self._copying.receive(type_byte, frame)
         elif type_byte == _TERMINATE:
@@ -133,7 +125,25 @@ class Requests:
                 self._decide(type_byte, frame)
                 self._watch_queue()
 
-    # the turn comes before the link: who waits in a lane holds none up
+    # without a link; the turn comes before it, so that who waits in a workload lane holds none up
+
+    def _leave_misplaced(self, lending: Lending) -> None:
+        """Raises Wait while the link that is to go back isn't free yet."""
+        c = self._c
+        if c.queueing is not None and c.queueing.is_misplaced():
+            if lending.setup is not None:
+                raise Wait
+            lending.give_back(c, is_clean=True)
+
+    def _receive_unlent(self, type_byte: int, frame: memoryview, lending: Lending) -> None:
+        """Raises Wait, unless it is answered without a server."""
+        if self._c.is_skipping:
+            self._skip_unlent(type_byte)
+        elif self._c.queueing is None:
+            lending.ask(self._c)
+            raise Wait
+        else:
+            self._queue_unlent(type_byte, frame, self._c.queueing, lending)
 
     def _queue_unlent(self, type_byte: int, frame: memoryview, queueing: Queueing, lending: Lending) -> None:
         """Raises Wait, unless the statement is refused."""

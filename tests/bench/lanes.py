@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,15 +18,18 @@ from tests.bench.trials import Spread, Tell, in_turns, quiet
 NAME = "lanes"
 FLOOD: Final = 16  # clients that send nothing but bulk work
 PLACES: Final = 1
+RATE: Final = 200
 LIMIT: Final = 2.0
 _WITHOUT, _WITH = "without lanes", "with lanes"
 _APPLICATION: Final = "flood"
 _BULK: Final = "SELECT count(*), sum(abalance), max(filler) FROM pgbench_accounts;\n"
 _WARM_PART: Final = 0.1
+_AHEAD_S: Final = 2  # so long the flood has risen when the first everyday statement comes
 _TEXT: Final = """\
-Everyday statements are pgbench -S at two clients; the flood is {flood} clients of application `{application}` that
-aggregate the whole table of accounts, each as often as it can. {runs} rounds of {seconds} s each, in turns: without a
-flood and with one, through a pgwarden without lanes and through one with
+Everyday statements are pgbench -S at two clients and {rate} statements/s, so that slow moments count as much as quick
+ones. The flood is {flood} clients of application `{application}` that aggregate the whole table of accounts, without
+parallel workers, each as often as it can. {runs} rounds of {seconds} s each, in turns: without a flood and with one,
+through a pgwarden without lanes and through one with
 `lanes: {{bulk: {{concurrency: {places}, queue: 1000, applications: [{application}]}}}}`. Times are those of single
 everyday statements from pgbench's own log; ratios are of p95 within one round."""
 
@@ -44,7 +48,7 @@ def measure(stage: Stage, *, runs: int = 5, seconds: int = 4, tell: Tell = quiet
         p50, p95, done = found[case][-1]
         tell(f"lanes {number + 1} {case}: p50 {p50:.2f} ms, p95 {p95:.2f} ms, bulk {done:.1f}/s")
         stage.settle()
-    text = _TEXT.format(flood=FLOOD, application=_APPLICATION, runs=runs, seconds=seconds, places=PLACES)
+    text = _TEXT.format(rate=RATE, flood=FLOOD, application=_APPLICATION, runs=runs, seconds=seconds, places=PLACES)
     slowed = {name: _slowed(found, name) for name in doors}
     shown = f"{slowed[_WITH].text('.2f')} (without lanes {slowed[_WITHOUT].text('.2f')})"
     target = at_most(
@@ -70,13 +74,14 @@ def _table(found: dict[str, list[tuple[float, float, float]]], slowed: dict[str,
 def _run(stage: Stage, door: Contestant, seconds: int, flood: int) -> tuple[float, float, float]:
     """p50 and p95 of everyday statements in ms, and how many bulk statements ended in a second."""
     with tempfile.TemporaryDirectory() as folder:
-        with _flood(stage, door, seconds + 1, flood, Path(folder)):
-            command = [stage.pgbench, "-n", "-S", "-c", "2", "-T", str(seconds), "-l", "--log-prefix", f"{folder}/log"]
+        with _flood(stage, door, seconds + _AHEAD_S + 1, flood, Path(folder)):
+            command = [stage.pgbench, "-n", "-S", "-c", "2", "-R", str(RATE), "-T", str(seconds), "-l"]
+            command += ["--log-prefix", f"{folder}/log"]
             subprocess.run([*command, door.dsn], check=True, capture_output=True, timeout=seconds + 60)
         times = [int(line.split()[2]) for file in Path(folder).glob("log*") for line in file.read_text().splitlines()]
         bulk = sum(len(file.read_text().splitlines()) for file in Path(folder).glob("bulk*"))
     ordered = sorted(times[int(len(times) * _WARM_PART) :])
-    return ordered[len(ordered) // 2] / 1000, ordered[int(len(ordered) * 0.95)] / 1000, bulk / (seconds + 1)
+    return ordered[len(ordered) // 2] / 1000, ordered[int(len(ordered) * 0.95)] / 1000, bulk / (seconds + _AHEAD_S + 1)
 
 
 @contextmanager
@@ -87,10 +92,11 @@ def _flood(stage: Stage, door: Contestant, seconds: int, clients: int, folder: P
     script = folder / "script.sql"
     script.write_text(_BULK)
     command = [stage.pgbench, "-n", "-c", str(clients), "-T", str(seconds), "-l", "--log-prefix", f"{folder}/bulk"]
-    environment = dict(os.environ) | {"PGAPPNAME": _APPLICATION}
+    environment = dict(os.environ) | {"PGAPPNAME": _APPLICATION, "PGOPTIONS": "-c max_parallel_workers_per_gather=0"}
     quietly = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen([*command, "-f", str(script), door.dsn], env=environment, **quietly) as flooding:
         try:
+            time.sleep(_AHEAD_S)
             yield
             flooding.wait(seconds + 60)
         finally:

@@ -443,6 +443,22 @@ def test_a_link_that_will_do_no_longer_goes_back_unused() -> None:
     assert play.server_hears() == [SELECT]
 
 
+def test_such_a_link_is_kept_until_its_settings_are_answered() -> None:
+    places = Places(way=BulkWay.REPLICA)
+    play = pooled_with(places)
+    play.client(SELECT)
+    link = link_of(1, {}).shared
+    link.is_elsewhere, link.settings = True, (("datestyle", "SET datestyle = 'German'"),)
+    places.way = BulkWay.PRIMARY
+    play.told()
+    play.lend(link)
+    assert [type(message) for message in play.server_hears()] == [m.Query]
+    assert play.told() == []
+    play.server(m.CommandComplete(b"RESET"), READY)
+    assert [type(command) for command in play.told()] == [ReturnServer, BorrowServer]
+    assert play.server_hears() == []
+
+
 def test_another_link_is_asked_for_where_none_can_be_had_elsewhere() -> None:
     places = Places(way=BulkWay.REPLICA)
     play = pooled_with(places)

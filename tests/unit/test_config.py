@@ -253,3 +253,72 @@ def test_no_secret_shows_in_the_text_of_a_config(tmp_path: Path) -> None:
     assert config.databases is not None
     shown = f"{config!r} {config} {config.databases['shop'].server!r} {config.databases['shop'].server.safe_text()}"
     assert "hunter" not in shown
+
+
+LANES = """\
+databases:
+  shop:
+    upstream: postgresql://gateway@db/shop
+    pool: {mode: transaction}
+    lanes:
+      interactive: {concurrency: 50, queue: 7, wait: 2s}
+      bulk:
+        concurrency: 4
+        users: [etl, "report_*"]
+        applications: [dbt]
+        copies: false
+        plan_units: 1e5
+        rows: 50000
+        upstream: postgresql://gateway@replica/shop
+        fall_back: false
+"""
+
+
+def test_lanes_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "pgwarden.yaml"
+    file.write_text(LANES)
+    config = load_config(file, {"PGWARDEN_DATABASES__shop__LANES__BULK__QUEUE": "9"})
+    assert config.databases is not None
+    lanes = config.databases["shop"].lanes
+    assert lanes is not None
+    assert (lanes.interactive.concurrency, lanes.interactive.queue, lanes.interactive.wait) == (50, 7, 2.0)
+    bulk = lanes.bulk
+    assert (bulk.concurrency, bulk.queue, bulk.wait) == (4, 9, 60.0)
+    assert (bulk.users, bulk.applications, bulk.copies) == (("etl", "report_*"), ("dbt",), False)
+    assert (bulk.plan_units, bulk.rows, bulk.fall_back) == (100_000.0, 50_000, False)
+    assert bulk.read_server().host == "replica"
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("      bulk: {size: 4}", ":5:14: databases.shop.lanes.bulk.size: unknown key; known here: concurrency"),
+        ("      slow: {}", ":5:7: databases.shop.lanes.slow: unknown key; known here: interactive, bulk"),
+        ("      bulk: {queue: 4}", "queue: of no use without concurrency, as nobody ever waits"),
+        ("      bulk: {fall_back: true}", "fall_back: of no use without upstream"),
+        ("      bulk: {concurrency: 0}", "greater than or equal to 1"),
+        ("      bulk: {rows: many}", "valid integer"),
+        ("      bulk: {upstream: 'mysql://x'}", "lanes.bulk.upstream"),
+        ("      bulk: {upstream: 'postgresql://a@b/c'}", "needs pool: {mode: transaction}"),
+    ],
+)
+def test_lanes_that_make_no_sense_are_errors_with_their_place(tmp_path: Path, line: str, problem: str) -> None:
+    file = tmp_path / "pgwarden.yaml"
+    file.write_text(f"databases:\n  shop:\n    upstream: postgresql://g@db/shop\n    lanes:\n{line}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(file, {})
+    assert problem in str(caught.value)
+    assert f"{file}:" in str(caught.value)
+
+
+def test_a_password_file_of_the_bulk_lane_must_be_there(tmp_path: Path) -> None:
+    file = tmp_path / "pgwarden.yaml"
+    file.write_text(LANES.replace("fall_back: false", "password_file: secret"))
+    with pytest.raises(ConfigError, match=r"lanes\.bulk\.password_file: no such file"):
+        load_config(file, {})
+    (tmp_path / "secret").write_text("hush\n")
+    config = load_config(file, {})
+    assert config.databases is not None
+    lanes = config.databases["shop"].lanes
+    assert lanes is not None
+    assert lanes.bulk.read_server().password == "hush"

@@ -277,3 +277,16 @@ def test_a_run_ends_before_a_malformed_header() -> None:
 def test_unusable_limits(limits: dict[str, object]) -> None:
     with pytest.raises(LocalProtocolError):
         FrameLimits(**limits)  # type: ignore[arg-type]
+
+
+def test_types_ahead_are_those_of_whole_frames_and_nothing_is_taken() -> None:
+    cutter = FrameCutter()
+    cutter.feed(b"P\0\0\0\x04B\0\0\0\x05xE\0\0\0\x04S\0\0")
+    assert cutter.types_ahead(9) == b"PBE"
+    assert cutter.types_ahead(2) == b"PB"
+    assert cutter.next_frame() == (ord("P"), 0, 5)
+    assert cutter.types_ahead(9) == b"BE"
+    assert [frame[0] for frame in cutter] == list(b"BE")
+    cutter.feed(b"\0\x04Q\0\0\0\x03")
+    assert cutter.types_ahead(9) == b"S"  # what is malformed is told to whoever takes it
+    assert cutter.types_ahead(0) == b""
