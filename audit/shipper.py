@@ -16,10 +16,10 @@ from pathlib import Path
 from audit.batches import Batch, BatchReader
 from audit.errors import AuditError, SealError, StoreUnreachableError
 from audit.heads import Heads
+from audit.held_segments import HeldSegments
 from audit.ids import system_clock_us
 from audit.journal import worker_directory
 from audit.sealer import Sealer
-from audit.segment import segment_path, sequences_in
 from audit.shipped import ShippedPosition, read_shipped, write_shipped
 from audit.signing_key import SigningKey
 from audit.store import Store
@@ -33,7 +33,6 @@ _PING_S = 5.0
 _SEAL_S = 2.5  # so often is it looked whether there is enough for a seal
 _FIRST_BACKOFF_S = 0.2
 _LONGEST_BACKOFF_S = 30.0
-_HOLD_US = 86_400_000_000  # an intent without an outcome keeps its segment for a day, not for ever
 
 log = logging.getLogger("pgwarden.audit")
 
@@ -71,7 +70,7 @@ class Shipper:
         self._random = random
         self._position = self._noted = read_shipped(self._directory)
         self._unnoted_s = 0.0
-        self._open_intents: dict[bytes, tuple[int, int]] = {}
+        self._held = HeldSegments(self._directory)
         self._idle_s = 0.0
         self.shipped_records = 0
         self.damaged_records = 0
@@ -150,7 +149,7 @@ class Shipper:
 
     async def _ship(self, batch: Batch) -> None:
         await self._store.copy_stream(batch.stream, batch.count, batch.days)
-        self._follow_intents(batch)
+        self._held.follow(batch)
         if batch.damaged:
             self._tell_damage(batch)
         is_segment_over = batch.position.sequence != self._position.sequence
@@ -188,7 +187,7 @@ class Shipper:
         if self._position != self._noted:
             await asyncio.to_thread(write_shipped, self._directory, self._position)
             self._noted = self._position
-            await asyncio.to_thread(self._delete_shipped)
+            await asyncio.to_thread(self._held.delete_before, self._position.sequence)
 
     async def _seal(self, is_rest: bool = False) -> None:
         """What was shipped and noted; what isn't as it was shipped is told once, and stays without a seal."""
@@ -208,25 +207,6 @@ class Shipper:
         if self._idle_s >= _PING_S or not self._store.is_reachable:
             self._idle_s = 0.0
             await self._store.ping()
-
-    def _follow_intents(self, batch: Batch) -> None:
-        """Remembers which segments hold intents whose outcome is still to come: recovery needs them."""
-        for statement_id, at in batch.opened.items():
-            self._open_intents[statement_id] = (batch.position.sequence, at)
-        for statement_id in batch.closed:
-            self._open_intents.pop(statement_id, None)
-
-    def _delete_shipped(self) -> None:
-        """Deletes the segments before the shipped position: a later one exists, so they are sealed."""
-        oldest = self._oldest_needed()
-        for sequence in sequences_in(self._directory):
-            if sequence < oldest:
-                segment_path(self._directory, sequence).unlink(missing_ok=True)
-
-    def _oldest_needed(self) -> int:
-        newest_at = max((at for _, at in self._open_intents.values()), default=0)
-        held = [sequence for sequence, at in self._open_intents.values() if at > newest_at - _HOLD_US]
-        return min([self._position.sequence, *held])
 
     def _backoff_s(self, failures: int) -> float:
         """Doubles up to the longest, spread over half to one and a half times of it."""

@@ -41,6 +41,9 @@ _MOVE_BATCH = """
     INSERT INTO pgwarden.records
     SELECT * FROM pg_temp.pgwarden_batch ORDER BY chain, sequence
     ON CONFLICT DO NOTHING"""
+_OTHER_RECORD = """
+    SELECT batch.chain, batch.sequence FROM pg_temp.pgwarden_batch AS batch JOIN pgwarden.records AS own USING (at, id)
+    WHERE (batch.chain, batch.sequence, batch.hash) <> (own.chain, own.sequence, own.hash) ORDER BY 1, 2 LIMIT 1"""
 # What it has said to have stored outlives its machine: the journal lets go of it then. Other levels are left alone.
 _STORE_SURELY = """
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"""
@@ -128,7 +131,7 @@ class Store:
                 (partition,) = straight
                 if await self._copied(connection, partition, stream):
                     return count
-            new = await self._merged(connection, stream)
+            new = await self._merged(connection, stream, count)
             self._may_repeat = new < count
         return new
 
@@ -145,8 +148,11 @@ class Store:
             return False
         return True
 
-    async def _merged(self, connection: Connection, stream: bytearray) -> int:
-        """Stores the rows that aren't there yet; gives how many those were."""
+    async def _merged(self, connection: Connection, stream: bytearray, count: int) -> int:
+        """Stores the rows that aren't there yet; gives how many of `count` those were.
+
+        Raises StoreError where what is there isn't the same: the journal must keep its own.
+        """
         if not self._has_batch:
             await connection.execute(_MAKE_BATCH)
             self._has_batch = True
@@ -154,9 +160,13 @@ class Store:
         await connection.copy_to_table(
             "pgwarden_batch", schema_name="pg_temp", columns=COLUMNS, source=_buffer(stream), format="binary"
         )
-        moved = await connection.execute(_MOVE_BATCH)
+        moved = int((await connection.execute(_MOVE_BATCH)).rsplit(" ", 1)[1])
+        other = await connection.fetchrow(_OTHER_RECORD) if moved < count else None
         await connection.execute("COMMIT")
-        return int(moved.rsplit(" ", 1)[1])
+        if other is not None:
+            place = f"record {other['sequence']} of {other['chain']}"
+            raise StoreError(f"{place} isn't stored: the store holds another one with its id and time")
+        return moved
 
     async def ping(self) -> None:
         """Asks the store for a sign of life over the writer's connection."""
