@@ -20,9 +20,11 @@ from audit.copy_fields import COPY_END, COPY_START
 from audit.copy_rows import RowWriter
 from audit.errors import AuditError, CorruptJournalError, ForeignRunError, NewerRunError, StoreError
 from audit.merkle import root_of
-from audit.run import Kind, Pieces, Run, joined, opened_pieces, opened_run, opened_seal
+from audit.ring import Ring
+from audit.run import Head, Kind, Pieces, Run, joined, opened_head, opened_pieces, opened_run, opened_seal
 from audit.seal import Seal
 from audit.store import Store
+from audit.store_heads import StoreHeads
 from audit.store_seals import StoreSeals, leaves_of
 
 _MESSAGES: Final = 32  # at once, of 256 KiB at most
@@ -43,6 +45,7 @@ class _Parcel:
     delivery: Delivery
     run: Run | None = None
     seal: Seal | None = None
+    head: Head | None = None
     pieces: Pieces | None = None
 
 
@@ -64,6 +67,7 @@ class BusShipper:
         self._inbox = inbox or Inbox(bus)
         self._store = store
         self._seals = StoreSeals(store)
+        self._heads = StoreHeads(store)
         self._wait_s = wait_s
         self._again_s = again_s
         self._longest_backoff_s = longest_backoff_s
@@ -144,6 +148,8 @@ class BusShipper:
         letter = delivery.letter
         if letter.kind == Kind.SEAL:
             return _Parcel(delivery, seal=opened_seal(letter))
+        if letter.kind == Kind.HEAD:
+            return _Parcel(delivery, head=opened_head(letter))
         if letter.kind == Kind.PIECES:
             pieces = opened_pieces(letter)
             whole = joined(pieces, await self._inbox.parts(pieces))
@@ -159,6 +165,8 @@ class BusShipper:
         for parcel in parcels:
             if parcel.seal is not None:
                 await self._store_seal(parcel.delivery, parcel.seal)
+            if parcel.head is not None:
+                await self._store_head(parcel.delivery, parcel.head)
         return count
 
     async def _store_runs(self, parcels: Sequence[_Parcel]) -> int:
@@ -229,6 +237,18 @@ class BusShipper:
             self.seal_problem = f"the store doesn't hold records {seal.first} to {seal.last} of {seal.chain} as sealed"
             log.error("%s; `pgwarden audit verify` names them", self.seal_problem)
         await self._seals.put(seal)
+        await self._inbox.acknowledge(delivery)
+
+    async def _store_head(self, delivery: Delivery, head: Head) -> None:
+        """Behind the record that it names."""
+        await self._heads.put_keys(Ring(head.keys))
+        last = head.checkpoint.records
+        links = await self._seals.links(head.chain, last, last)
+        is_there = bool(links) and links[0].hash.hex() == head.checkpoint.hash
+        if not is_there and delivery.deliveries < _MOST_DELIVERIES:
+            await self._inbox.give_back(delivery, self._again_s)
+            return
+        await self._heads.put(head.chain, head.checkpoint)
         await self._inbox.acknowledge(delivery)
 
     async def _give_back(self, deliveries: Sequence[Delivery]) -> None:

@@ -26,13 +26,14 @@ from audit.held_segments import HeldSegments
 from audit.ids import system_clock_us
 from audit.journal import worker_directory
 from audit.run import Kind, Letter, Pieces, letter_of, record_id_of, run_of
+from audit.run_heads import RunHeads
 from audit.run_sealer import RunSealer
 from audit.run_writer import NumberedRecord, RunWriter, cut_up
 from audit.seal import Seal
 from audit.sealer import LONGEST_US, MOST_RECORDS
 from audit.settling import Settling
 from audit.shipped import ShippedPosition, read_shipped, write_shipped
-from audit.signing_key import load_or_make_signer
+from audit.signing_key import SigningKey
 
 BATCH_BYTES: Final = 1 << 20
 SETTLE_S: Final = 180.0  # NATS syncs its files every two minutes unless told otherwise
@@ -70,8 +71,8 @@ class Publisher:
         signing_key: bytes | None = None,
     ) -> None:
         self._directory = worker_directory(directory, worker)
-        self._signer = load_or_make_signer(directory, signing_key)
-        self._chain = self._signer.chain(worker)
+        self._signer = SigningKey(directory, signing_key).signer
+        self._chain = self._signer().chain(worker)
         self._bus = bus
         self._written_position = written_position
         self._pause_s = pause_s
@@ -90,6 +91,7 @@ class Publisher:
         self._sealer = RunSealer(
             self._chain, self._signer, clock, notes.sealed, most_records=seal_records, longest_us=seal_us
         )
+        self._heads = RunHeads(self._chain, directory, worker)
         # What isn't sealed yet must be read again, though it needn't be sent again.
         self._position = min(self._sure, notes.sealed, key=_records)
         self._settling = Settling(settle_s)
@@ -136,12 +138,14 @@ class Publisher:
         """
         sent = await self._send_all()
         await self._seal(is_rest=True)
+        await self._send_head(is_last=True)
         await self._note()
         return sent
 
     async def _round(self) -> None:
         await self._send_all()
         await self._seal()
+        await self._send_head()
         if self._monotonic() - self._noted_at >= _NOTE_S:
             await self._note()
 
@@ -188,9 +192,9 @@ class Publisher:
         if batch.position.records > self._sure.records:
             self._settling.put(self._monotonic(), batch.position)
         self.shipped_records += len(unsent)
-        sealing = self._sealer.due(self._position)
-        if sealing is not None:
-            await self._put_seal(sealing)
+        seal = await asyncio.to_thread(self._sealer.due, self._position)
+        if seal is not None:
+            await self._put_seal(seal)
         return len(unsent)
 
     async def _publish(self, messages: Sequence[Message]) -> tuple[int, ...]:
@@ -206,7 +210,7 @@ class Publisher:
             message_id = _message_id(run)
             content = run_of(self._chain, run)
             if len(content) <= most:
-                letter = letter_of(Kind.RUN, content, self._signer)
+                letter = letter_of(Kind.RUN, content, self._signer())
             else:
                 letter = await self._in_pieces(content, most)
             messages.append(self._message(letter, message_id))
@@ -220,7 +224,7 @@ class Publisher:
             headers = {"Nats-Msg-Id": f"{digest.hexdigest()}-{number}"}
             sequences += await self._publish([Message(subject, part, headers)])
         pieces = Pieces(self._chain, subject, tuple(sequences), digest.digest())
-        return letter_of(Kind.PIECES, msgspec.msgpack.encode(pieces), self._signer)
+        return letter_of(Kind.PIECES, msgspec.msgpack.encode(pieces), self._signer())
 
     def _message(self, letter: Letter, message_id: str) -> Message:
         headers = {
@@ -238,7 +242,7 @@ class Publisher:
 
     async def _seal(self, is_rest: bool = False) -> None:
         await self._connect()
-        seal = self._sealer.due(self._position, is_rest)
+        seal = await asyncio.to_thread(self._sealer.due, self._position, is_rest)
         if seal is not None:
             await self._put_seal(seal)
         elif None in self._seals.values():
@@ -252,12 +256,20 @@ class Publisher:
 
     async def _send_seals(self) -> None:
         unsent = [seal for seal, at in self._seals.items() if at is None]
-        letters = (letter_of(Kind.SEAL, msgspec.json.encode(seal), self._signer) for seal in unsent)
+        letters = (letter_of(Kind.SEAL, msgspec.json.encode(seal), self._signer()) for seal in unsent)
         messages = [
             self._message(letter, f"seal-{seal.signature[:64]}") for letter, seal in zip(letters, unsent, strict=True)
         ]
         await self._publish(messages)
         self._seals |= dict.fromkeys(unsent, self._monotonic())
+
+    async def _send_head(self, *, is_last: bool = False) -> None:
+        now_s = self._monotonic()
+        head = self._heads.due(now_s, self._position.records, is_last=is_last)
+        if head is not None:
+            letter = letter_of(Kind.HEAD, msgspec.json.encode(head), self._signer())
+            await self._publish([self._message(letter, f"head-{head.checkpoint.signature[:64]}")])
+            self._heads.sent(now_s, head)
 
     async def _note_seals(self) -> None:
         notes = BusNotes(sealed=self._sealer.position, seals=tuple(self._seals))

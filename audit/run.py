@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from audit.errors import ForeignRunError, NewerRunError, SigningKeyError
 from audit.record import FIELD_NAMES, hash_of, head_of
-from audit.ring import KeyEntry, Ring, fingerprint_of, raw_hex
+from audit.ring import KeyEntry, Ring, fingerprint_of, raw_hex, ring_of
 from audit.seal import Seal, is_seal_true
-from audit.signing import Signer
+from audit.signing import Checkpoint, Signer, is_signature_true
 
 VERSION: Final = 1
 _MOST_SEALED: Final = 1 << 20
@@ -29,11 +29,12 @@ _DOMAIN: Final = b"pgwarden run\0"  # what is signed as a message can't be passe
 
 
 class Kind(StrEnum):
-    """What a message holds: a Run; a Seal; or a list of the pieces that a Run was cut into."""
+    """What a message holds: a Run; a Seal; a list of the pieces that a Run was cut into; or a Head."""
 
     RUN = "run"
     SEAL = "seal"
     PIECES = "pieces"
+    HEAD = "head"
 
 
 class Run(msgspec.Struct, frozen=True, array_like=True):
@@ -56,6 +57,14 @@ class Pieces(msgspec.Struct, frozen=True, array_like=True):
     sha256: bytes
 
 
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a chain was when it was signed last, and the keys of its folder, the oldest first."""
+
+    chain: str
+    checkpoint: Checkpoint
+    keys: tuple[KeyEntry, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
     """A message's content: `kind`, what was encoded, and who vouches for it. Keys and signatures are hexadecimal.
@@ -74,6 +83,7 @@ class Letter:
 _RUN = msgspec.msgpack.Decoder(Run)
 _PIECES = msgspec.msgpack.Decoder(Pieces)
 _SEAL = msgspec.json.Decoder(Seal)
+_HEAD = msgspec.json.Decoder(Head)
 _KEYS = msgspec.json.Decoder(tuple[KeyEntry, ...])
 _encode = msgspec.msgpack.encode
 
@@ -128,9 +138,26 @@ def opened_seal(letter: Letter) -> Seal:
     except msgspec.MsgspecError:
         raise ForeignRunError("a message holds no seal") from None
     _require_own(seal.chain, key, letter)
-    if not (is_seal_true(seal, key) and seal.first > 0 and 0 < seal.records <= _MOST_SEALED):
+    is_sound = seal.first > 0 and 0 < seal.records <= _MOST_SEALED
+    if not is_sound or not any(is_seal_true(seal, one) for one in _keys_behind(letter, key)):
         raise ForeignRunError("a seal on the bus has a false signature")
     return seal
+
+
+def opened_head(letter: Letter) -> Head:
+    """Raises ForeignRunError or NewerRunError."""
+    key = _key_of(letter)
+    try:
+        head = _HEAD.decode(letter.content)
+        ring = ring_of(head.keys)
+    except (msgspec.MsgspecError, ValueError):
+        raise ForeignRunError("a message holds no head") from None
+    _require_own(head.chain, key, letter)
+    is_own = bool(ring.entries) and _leads_to(ring, letter.key) and ring.origin == head.chain.partition("/")[0]
+    keys = ring.trusted([key]) if is_own else []
+    if not any(is_signature_true(head.checkpoint, one) for one in keys):
+        raise ForeignRunError("a head on the bus has a false signature")
+    return head
 
 
 def joined(pieces: Pieces, parts: list[bytes]) -> bytes:
@@ -174,6 +201,11 @@ def _origin_of(key: Ed25519PublicKey, letter: Letter) -> str:
         return ring.origin if _leads_to(ring, raw_hex(key)) else ""
     except (msgspec.MsgspecError, ValueError, IndexError):
         return ""
+
+
+def _keys_behind(letter: Letter, key: Ed25519PublicKey) -> list[Ed25519PublicKey]:
+    """The letter's, and those before it: what is sent again may have been signed by one of them."""
+    return Ring(_KEYS.decode(letter.keys.encode())).trusted([key]) if letter.keys else [key]
 
 
 def _leads_to(ring: Ring, raw: str) -> bool:

@@ -26,7 +26,7 @@ class RunSealer:
     def __init__(
         self,
         chain: str,
-        signer: Signer,
+        signer: Callable[[], Signer],
         clock: Callable[[], int],
         start: ShippedPosition,
         *,
@@ -81,4 +81,4 @@ class RunSealer:
             hash=leaves[-1].hex(),
             at=self._clock(),
         )
-        return sealed(plain, self._signer)
+        return sealed(plain, self._signer())

@@ -105,7 +105,7 @@ def _measure() -> None:
         journal = Journal.open(directory, 0)
         try:
             _tell(f"{'':32}{'us a statement (two records)':>30}")
-            ledger = _ledger(journal)
+            ledger = ledger_of(journal)
             _tell(_line("ledger", _by_ledger(ledger)))
             _tell(_line("journal alone", _by_journal(journal, ledger.lines(DECISION, PLAN))))
         finally:
@@ -123,7 +123,7 @@ def _measure() -> None:
                     _tell(asyncio.run(_steadily(Path(folder) / f"steady-{rate}", server.dsn(), rate)))
 
 
-def _ledger(journal: Journal) -> Ledger:
+def ledger_of(journal: Journal) -> Ledger:
     services = JournalServices(price_list=PRICES)
     services.journal = journal
     return Ledger(services, Identity(services.new_id(), "192.0.2.7", "ada", "shop", "pgbench", ADA))
@@ -163,7 +163,7 @@ def _waiting(directory: Path, durability: Durability) -> str:
 
 
 async def _sixteen(journal: Journal, is_strict: bool) -> None:
-    lines, text = _ledger(journal).lines(DECISION, PLAN), TEXT.encode()
+    lines, text = ledger_of(journal).lines(DECISION, PLAN), TEXT.encode()
 
     async def session() -> None:
         for _ in range(WAITING // 16):
@@ -226,7 +226,7 @@ def _write(directory: Path, rate: int) -> None:
     """A worker's journal under a steady load."""
     journal = Journal.open(directory, 0)
     try:
-        statement = _by_journal(journal, _ledger(journal).lines(DECISION, PLAN))
+        statement = _by_journal(journal, ledger_of(journal).lines(DECISION, PLAN))
         start, written = time.monotonic(), 0
         while (passed := time.monotonic() - start) < SECONDS:
             while written < passed * rate:

