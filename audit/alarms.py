@@ -26,6 +26,7 @@ FILE_NAME: Final = "alarms.json"
 _PAUSE_S: Final = 0.25
 _NOTE_S: Final = 2.0
 _FINISH_S: Final = 3.0
+_AT_ONCE: Final = 2_000  # records, about: a client that is refused ever again keeps this process busy with nothing else
 _PREFIX: Final = "worker-"
 
 log = logging.getLogger("pgwarden.audit")
@@ -94,14 +95,14 @@ class Alarms:
             desk.take(record)
 
     def _look(self) -> list[Record]:
-        """What is new in all journals; in a thread of its own."""
+        """What is new in all journals, or the first of it; in a thread of its own."""
         records: list[Record] = []
         for name in self._names():
             tail = self._tails.get(name) or self._tail(name)
             while True:
                 before = tail.place
                 records += tail.read()
-                if tail.place == before:
+                if tail.place == before or len(records) > _AT_ONCE:
                     break
         return records
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from audit.query import is_formula
 from audit.record import FIELD_NAMES, Record, at_datetime
 from audit.record_schema import SCHEMA_VERSION
 from audit.store_rows import ChainedRecord
@@ -20,8 +21,6 @@ _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 _LISTS: Final = msgspec.json.Encoder()
 _AT: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 _HEAD: Final = ("schema", "chain", "sequence")
-# What a spreadsheet takes for the beginning of a formula.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Form(StrEnum):
@@ -51,10 +50,6 @@ def exported(chained: ChainedRecord) -> dict[str, Any]:
     record = chained.record
     head = {"schema": SCHEMA_VERSION, "chain": chained.chain, "sequence": chained.sequence}
     return head | {name: _plain(name, record) for name in FIELD_NAMES}
-
-
-def is_formula(text: str) -> bool:
-    return text.startswith(_FORMULA)
 
 
 def _plain(name: str, record: Record) -> Any:

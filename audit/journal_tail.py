@@ -89,6 +89,8 @@ class JournalTail:
             self.place = Place(sequence=self.place.sequence, offset=behind)
         elif (later := self._later()) is not None:
             self._move(later)
+        elif scan is None and (sequences := sequences_in(self._directory)) and sequences[-1] < self.place.sequence:
+            self._move(sequences[0])  # somebody has begun the journal anew
 
     def _later(self) -> int | None:
         return next((one for one in sequences_in(self._directory) if one > self.place.sequence), None)

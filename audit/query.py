@@ -111,7 +111,9 @@ def as_json_lines(records: Iterable[Record]) -> str:
 
 
 def as_csv(records: Iterable[Record]) -> str:
-    """CSV with a header of the field names; lists are joined by spaces, unknown values are empty."""
+    """CSV with a header of the field names; lists are joined by spaces, unknown values are empty. A text that a
+    spreadsheet would run as a formula has an apostrophe before it.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(FIELD_NAMES)
@@ -174,8 +176,15 @@ def _cell(value: Any) -> str:
             return " ".join("NULL" if part is None else part for part in value)
         case float():
             return f"{value:.9f}"
+        case str():
+            return f"'{value}" if is_formula(value) else value
         case _:
             return str(value)
+
+
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet would run the text as a formula: clients choose some of the texts."""
+    return text.startswith(("=", "+", "-", "@", "\t", "\r"))
 
 
 def _shortened(text: str, width: int) -> str:

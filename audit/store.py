@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 RETENTION_DAYS = 90
 _CONNECT_S = 5.0
 _COMMAND_S = 60.0
+_MIGRATION_S = 6 * 3600.0  # an index over years of records takes its time; they wait in the journals
 _MIGRATION_LOCK = 0x70677764  # any number, the same for all pgwardens
 _FETCH_ROWS = 1000
 _DAY_US = 86_400_000_000
@@ -99,7 +100,7 @@ class Store:
             version = await _schema_version(connection)
             for step in steps_between(load_migrations(), version, target):
                 async with connection.transaction():
-                    await connection.execute(step.script)
+                    await connection.execute(step.script, timeout=_MIGRATION_S)
                     await connection.execute("UPDATE pgwarden.schema_version SET version = $1", step.version)
                 version = step.version
             self._partitions.clear()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
 
 from audit.record import NO_HASH, at_moment, microseconds_of
 from audit.seal import Seal
@@ -24,6 +26,10 @@ _LINKS = """
     SELECT sequence, prev_hash, hash FROM pgwarden.records
     WHERE chain = $1 AND sequence BETWEEN $2 AND $3 ORDER BY sequence"""
 _BY_ID = "SELECT * FROM pgwarden.records WHERE id = $1::uuid"
+# An id bears the time of its making (RFC 9562, 5.7), and the primary key begins with the record's.
+_BY_ID_AND_TIME = f"{_BY_ID} AND at BETWEEN $2 AND $3"
+_AROUND_US = 5_000_000
+_LATEST_MS = 253_402_300_000  # in the year 9999, which is as far as times go
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,9 @@ class StoreSeals:
     async def record(self, record_id: str) -> ChainedRecord | None:
         """By its id, 32 hex digits or a UUID's form."""
         async with self._store.connected("pgwarden_auditor") as connection:
-            row = await connection.fetchrow(_BY_ID, record_id)
+            row = await connection.fetchrow(_BY_ID_AND_TIME, record_id, *_times_of(record_id))
+            if row is None:  # the clock went back
+                row = await connection.fetchrow(_BY_ID, record_id)
         return None if row is None else chained_record_of(row)
 
     async def seal_of(self, chain: str, number: int) -> tuple[Seal, list[Link]] | None:
@@ -101,6 +109,11 @@ def leaves_of(links: Sequence[Link], first: int, last: int) -> list[bytes]:
     """
     known = {link.number - 1: link.prev_hash for link in links} | {link.number: link.hash for link in links}
     return [known.get(number, NO_HASH) for number in range(first, last + 1)]
+
+
+def _times_of(record_id: str) -> tuple[datetime, datetime]:
+    made_us = min(UUID(record_id).int >> 80, _LATEST_MS) * 1000
+    return at_moment(made_us - _AROUND_US), at_moment(made_us + _AROUND_US)
 
 
 def _seal_of(row: Row) -> Seal:

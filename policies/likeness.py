@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Final
 
+from policies.compile.function_table import FunctionClass, signatures
 from policies.compile.parse import ParseError, Token, Tree, parse, scan
 
 _ANY: Final = "?"
@@ -22,6 +23,7 @@ _WORDS_BEFORE_SIGN: Final = frozenset(
 _HOUSEKEEPING: Final = frozenset(
     {"VariableSetStmt", "VariableShowStmt", "TransactionStmt", "DeallocateStmt", "DiscardStmt", "ClosePortalStmt"}
 )
+_FAR: Final = frozenset({FunctionClass.FILES, FunctionClass.SQL, FunctionClass.STATE, FunctionClass.PLUMBING})
 _SETTINGS: Final = frozenset({"set_config", "current_setting"})
 _CATALOGS: Final = frozenset({"pg_catalog", "information_schema"})
 
@@ -58,7 +60,8 @@ def reach(sql: str) -> Reach:
         return Reach.NOTHING
     own = {name for one in statements for name in _named(one.tree)}
     read = [relation for relation in relations if relation.get("schemaname") or relation.get("relname") not in own]
-    return Reach.CATALOGS if read and all(_is_catalog(relation) for relation in read) else Reach.DATA
+    is_harmless = all(map(_is_catalog, read)) and all(map(_keeps_to_catalogs, called))
+    return Reach.CATALOGS if read and is_harmless else Reach.DATA
 
 
 def _words(tokens: list[Token]) -> Iterator[str]:
@@ -127,6 +130,12 @@ def _called(tree: object) -> Iterator[str]:
         case list():
             for node in tree:
                 yield from _called(node)
+
+
+def _keeps_to_catalogs(function: str) -> bool:
+    """One that reads no files, runs no text and changes nothing."""
+    found = signatures(function)
+    return bool(found) and not any(one.kind in _FAR for one in found)
 
 
 def _is_catalog(relation: Tree) -> bool:
