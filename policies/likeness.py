@@ -47,6 +47,19 @@ def likeness(sql: str) -> str:
     return " ".join(_joined(list(_words(tokens))))
 
 
+def filled(sql: str) -> str:
+    """A redacted text with NULL for each of its marks, so that it can be read again."""
+    encoded, parts, end = sql.encode(), [], 0
+    try:
+        marks = [token for token in scan(sql) if token.word == _ANY]
+    except ParseError:
+        return sql
+    for mark in marks:
+        parts += [encoded[end : mark.start], b"NULL"]
+        end = mark.end
+    return b"".join([*parts, encoded[end:]]).decode()
+
+
 def reach(sql: str) -> Reach:
     try:
         statements = parse(sql, has_places=False)

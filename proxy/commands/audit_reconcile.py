@@ -20,7 +20,7 @@ from audit.store import Store
 from audit.store_shapes import SentShape, StoreShapes
 from policies.catalog import Namespace
 from policies.compile import Compiler
-from policies.likeness import likeness
+from policies.likeness import filled, likeness
 from policies.load import load_folder
 from policies.model import Circumstances
 from policies.resolve import resolve
@@ -151,7 +151,7 @@ def _rewritten(config: Config, name: str, shapes: Sequence[SentShape]) -> list[s
         policy = resolve(policies, one.user, name, Circumstances(one.client_address, one.at))
         decision = None
         if policy is not None and not one.sql_text.startswith(_DIGEST):
-            decision = compiler.decide(one.sql_text, policy, catalog, namespace)
+            decision = compiler.decide(filled(one.sql_text), policy, catalog, namespace)
         is_known = decision is not None and decision.refusal is None
         texts.append(decision.text if decision is not None and is_known else None)
     return texts

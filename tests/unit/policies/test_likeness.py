@@ -1,6 +1,7 @@
 import pytest
 
-from policies.likeness import Reach, likeness, reach
+from policies.compile.redaction import redacted
+from policies.likeness import Reach, filled, likeness, reach
 
 
 @pytest.mark.parametrize(
@@ -67,3 +68,17 @@ def test_not_alike(one: str, other: str) -> None:
 )
 def test_what_a_statement_can_get_at(sql: str, expected: Reach) -> None:
     assert reach(sql) is expected
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT a FROM t WHERE b = 'secret' AND c IN (1, 2) LIMIT 5",
+        "INSERT INTO t VALUES (1, 'ä', -2.5), (2, NULL, true)",
+        "SELECT 'a', b FROM s.t WHERE x > -5",
+    ],
+)
+def test_redacted_texts_are_like_what_they_were(sql: str) -> None:
+    assert likeness(redacted(sql)) == likeness(sql)
+    assert likeness(filled(redacted(sql))) == likeness(sql)
+    assert filled(sql) == sql
