@@ -14,6 +14,7 @@ from policies.compile.function_table import FunctionClass, signatures
 from policies.compile.parse import ParseError, Token, Tree, parse, scan
 
 _ANY: Final = "?"
+_OPERATOR: Final = "+-*/<>=~!@#%^&|`?"
 _CONSTANTS: Final = frozenset({"true", "false", "null"})
 # Behind these a minus belongs to the number that comes next.
 _BEFORE_SIGN: Final = frozenset({"(", ",", "[", "=", "<", ">", "+", "-", "*", "/", "||", "<=", ">=", "<>", "!="})
@@ -50,14 +51,28 @@ def likeness(sql: str) -> str:
 def filled(sql: str) -> str:
     """A redacted text with NULL for each of its marks, so that it can be read again."""
     encoded, parts, end = sql.encode(), [], 0
-    try:
-        marks = [token for token in scan(sql) if token.word == _ANY]
-    except ParseError:
+    if _is_readable(sql):
         return sql
-    for mark in marks:
-        parts += [encoded[end : mark.start], b"NULL"]
-        end = mark.end
+    for mark in _tokens(sql):
+        if mark.word.endswith(_ANY) and mark.word.strip(_OPERATOR) == "":
+            parts += [encoded[end : mark.end - 1], b" NULL"]
+            end = mark.end
     return b"".join([*parts, encoded[end:]]).decode()
+
+
+def _is_readable(sql: str) -> bool:
+    try:
+        parse(sql, has_places=False)
+    except ParseError:
+        return False
+    return True
+
+
+def _tokens(sql: str) -> list[Token]:
+    try:
+        return scan(sql)
+    except ParseError:
+        return []
 
 
 def reach(sql: str) -> Reach:
@@ -82,6 +97,8 @@ def _words(tokens: list[Token]) -> Iterator[str]:
         is_place = token.word.startswith("$") and token.word[1:].isdigit()
         if token.literal or is_place or token.word in _CONSTANTS:
             yield _ANY
+        elif token.word.endswith(_ANY) and token.word.strip(_OPERATOR) == "":
+            yield from (part for part in (token.word[:-1], _ANY) if part)  # a redacted text's mark, behind a sign
         elif token.word != ";":
             yield token.word
 
