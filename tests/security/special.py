@@ -64,4 +64,5 @@ SPECIAL = (
     Special("detached_partition", "a partition that left its parent", Defence.LINEAGE, _LAUNDERING, "test_a_detached_partition_keeps_its_parents_rules"),
     Special("copied_table", "CREATE TABLE AS by an administrator, under a name that a wildcard allows", Defence.LINEAGE, _LAUNDERING, "test_newcomers_with_look_alikes_are_refused"),
     Special("views_made_later", "views, materialized views and functions made later", Defence.LINEAGE, _LAUNDERING, "test_views_functions_and_materialized_views_made_later"),
+    Special("comments_of_a_known_shape", "a text of a known shape whose comments, of either kind, hold quotes, ends of comments and statements", Defence.GUARD, "drivers/test_workloads.py", "test_comments_can_not_hide_a_filter"),
 )  # fmt: skip
