@@ -57,7 +57,9 @@ def overview(found: Overview, dimension: Dimension, name: str, question: Questio
         return _printed(_nothing(question))
     pieces: list[RenderableType] = [Text(f"{dimension.value} {_safe(name)}", style="bold")]
     pieces.extend(_course(found.course, question))
-    pieces.extend(_parts(of, lines) for of, lines in found.parts.items() if any(line.name for line in lines))
+    for of, lines in found.parts.items():
+        if any(line.name for line in lines):
+            pieces.extend((Text(), _parts(of, lines)))
     if found.costliest:
         pieces.extend(_costliest(found.costliest))
     return _printed(*pieces)
@@ -130,7 +132,7 @@ def _parts(dimension: Dimension, lines: Sequence[Line]) -> Table:
 
 
 def _costliest(statements: Iterable[Costliest]) -> Iterable[Text]:
-    yield Text("costliest statements", style="bold")
+    yield Text("\ncostliest statements", style="bold")
     for one in statements:
         who = " ".join(_safe(part) for part in (one.user, one.workload) if part)
         yield Text(f"{one.at:%Y-%m-%d %H:%M:%S}  {money(one.cost, one.currency)}  {who}  {one.shape}")
