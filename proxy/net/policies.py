@@ -20,6 +20,8 @@ from policies.errors import PoliciesError, PolicyFileError, Severity
 from policies.load import load_folder
 from policies.model import Circumstances, EffectivePolicy, Policy, PolicySet, Principal
 from policies.resolve import holding_names, resolve, timed_policies
+from policies.summary import summary_of
+from proxy.net.provenance import provenance_of
 from proxy.session.epoch import Epoch
 from proxy.wire.scram import DEFAULT_ITERATIONS, Verifier
 
@@ -32,6 +34,7 @@ _MAX_TIMED = 10_000  # principals × databases × addresses; each is cheap to ma
 
 class PolicyHolder:
     """`on_load` hears of every attempt: whether it went well and one sentence about it. `now_s`: the wall clock.
+    `provenance` tells who wrote the folder's content; it may take its time.
 
     `epoch` advances with each set of policies that is taken.
     """
@@ -45,7 +48,9 @@ class PolicyHolder:
         on_load: Callable[[bool, str], None],
         now_s: Callable[[], float] = time.time,
         epoch: Epoch | None = None,
+        provenance: Callable[[Path], str] = provenance_of,
     ) -> None:
+        self._provenance = provenance
         self.epoch = epoch or Epoch()
         self._folder = folder
         self._environment = environment
@@ -123,12 +128,13 @@ class PolicyHolder:
     async def load(self) -> None:
         """Swaps the folder's content in. Raises PolicyFileError; the last good set stays then."""
         async with self._lock:
+            asking = asyncio.create_task(asyncio.to_thread(self._provenance, self._folder))  # meanwhile
             try:
                 fresh = await asyncio.to_thread(self._read)
             except PolicyFileError as error:
-                self._reject(error)
+                self._reject(error, await asking)
                 raise
-            self._accept(fresh)
+            self._accept(fresh, await asking)
 
     async def reload(self) -> None:
         """As `load`, but a bad edit is only told, not raised."""
@@ -161,8 +167,9 @@ class PolicyHolder:
             raise PolicyFileError(errors)
         return fresh
 
-    def _accept(self, fresh: PolicySet) -> None:
-        is_same = self._current is not None and self._current.fingerprint == fresh.fingerprint
+    def _accept(self, fresh: PolicySet, provenance: str) -> None:
+        before = self._current
+        is_same = before is not None and before.fingerprint == fresh.fingerprint
         self._current = fresh
         self._effective = {}
         self._timed = {}
@@ -172,15 +179,16 @@ class PolicyHolder:
         self.usual_iterations = _usual_iterations(fresh)
         if not is_same:
             log.info("policies loaded", extra={"fields": {"fingerprint": fresh.fingerprint}})
-            self._on_load(True, f"policies {fresh.fingerprint} loaded")
+            change = summary_of(before, fresh)
+            self._on_load(True, f"policies {fresh.fingerprint} loaded, {provenance}: {change}")
 
-    def _reject(self, error: PolicyFileError) -> None:
+    def _reject(self, error: PolicyFileError, provenance: str) -> None:
         self.problem = "; ".join(map(str, error.problems[:3]))
         kept = "the last good set stays" if self._current is not None else "there is none to fall back to"
         log.error("policies refused, %s", kept, extra={"fields": {"problems": len(error.problems)}})
         for problem in error.problems:
             log.error("%s", problem)
-        self._on_load(False, f"policies refused: {self.problem}")
+        self._on_load(False, f"policies refused, {provenance}: {self.problem}")
 
 
 def _minute(now_s: float) -> int:

@@ -80,3 +80,14 @@ def test_a_good_edit_counts_from_the_next_statement_of_open_sessions(make_pgward
         for session in sessions:
             with pytest.raises(psycopg.OperationalError):
                 session.execute(sql)
+
+
+def test_the_records_say_what_an_edit_changed_and_who_made_it(make_pgwarden: MakePgwarden) -> None:
+    pgwarden = make_pgwarden()
+    text = POLICIES.read_text("utf-8")
+    pgwarden.write_policies(text.replace("name: trainees", "name: beginners"))
+    change = "policies: 1 new (beginners), 1 gone (trainees)"
+    loads = until(lambda: pgwarden.records("shape = 'policy_load' AND strpos(sql_text, %s) > 0", change), "the record")
+    assert "files of " in loads[0]["sql_text"]
+    pgwarden.write_policies("nonsense: 1\n")
+    until(lambda: pgwarden.records("shape = 'policy_load' AND decision = 'deny'"), "the refusal's record")
