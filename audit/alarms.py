@@ -79,16 +79,19 @@ class Alarms:
 
     async def _watch(self) -> None:
         while True:
+            is_more = False
             try:
-                for record in await asyncio.to_thread(self._look):
+                records = await asyncio.to_thread(self._look)
+                for record in records:
                     self._tell(record)
+                is_more = len(records) > _AT_ONCE
                 await self._note_now_and_then()
                 self.problem = None
             except OSError as error:
                 if self.problem is None:
                     log.warning("the journals can't be watched for alarms: %s", error.strerror)
                 self.problem = f"the journals can't be watched: {error.strerror}"
-            await asyncio.sleep(self._pause_s)
+            await asyncio.sleep(0 if is_more else self._pause_s)
 
     def _tell(self, record: Record) -> None:
         for desk in self._desks:

@@ -47,6 +47,8 @@ _HELP: Final = """A PostgreSQL sidecar: filters rows, blocks and masks columns, 
       pgwarden diff -c FILE policies/ next/             what would these policies change for what was asked?
       pgwarden schema > policies.schema.json            lets your editor check policies as you type
       pgwarden audit query -c FILE --since 1h           who asked what, what was decided, what it cost
+      pgwarden audit export -c FILE --follow            records as they come, for other programs
+      pgwarden audit reconcile -c FILE                  did anything reach the database past pgwarden?
       pgwarden cost top -c FILE --by team               what was spent, by whom and on what
 
     \b
