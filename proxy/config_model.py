@@ -138,6 +138,7 @@ class BulkLane(Lane):
 
     users: tuple[str, ...] = ()
     applications: tuple[str, ...] = ()
+    workloads: tuple[str, ...] = ()
     copies: bool = True
     plan_units: float | None = Field(default=None, gt=0)
     rows: int | None = Field(default=None, ge=1)

@@ -155,4 +155,4 @@ def _called(name: str) -> str:
 
 
 def signs_of(bulk: BulkLane) -> Signs:
-    return Signs(bulk.users, bulk.applications, bulk.copies, bulk.plan_units, bulk.rows)
+    return Signs(bulk.users, bulk.applications, bulk.copies, bulk.plan_units, bulk.rows, bulk.workloads)

@@ -58,7 +58,7 @@ class BulkWay(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """What makes a statement bulk work; any one of them does. `users` and `applications` are shell patterns.
+    """What makes a statement bulk work; any one does. `users`, `applications` and `workloads` are shell patterns.
 
     `copy`: COPY, either way. `cost`: from so many of the planner's units on. `rows`: from so many rows on, as the
     planner expects them or as the shape gave them before.
@@ -69,6 +69,7 @@ class Signs:
     copy: bool = True
     cost: float | None = None
     rows: int | None = None
+    workloads: tuple[str, ...] = ()
 
     @property
     def needs_estimates(self) -> bool:
@@ -76,6 +77,10 @@ class Signs:
 
     def is_bulk_client(self, user: str, application: str) -> bool:
         return _matches(self.users, user) or _matches(self.applications, application)
+
+    def is_bulk_workload(self, workload: str) -> bool:
+        """As records name it: what a statement's own comment says, else the application."""
+        return _matches(self.workloads, workload)
 
 
 @dataclass(slots=True)

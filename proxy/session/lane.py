@@ -274,7 +274,7 @@ class Lane:
         assert self._queueing is not None
         self._lanes_seen = self._queueing.changes
         self._base = None
-        is_let: bool = self._queueing.lets_pass(course.plan)
+        is_let: bool = self._queueing.lets_pass(course.plan, course.decision.text, course.is_spoken)
         self._takes_place = is_let and self._queueing.takes_place
         return is_let
 

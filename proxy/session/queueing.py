@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from policies.compile.comments import comments_of
 from policies.compile.reading import only_reads
 from policies.decision import NO_EFFECT, NOTHING_LEFT, Plan, Refusal
 from proxy.session.conversation import Conversation, Wait
 from proxy.session.costs import Ran, ran_of
 from proxy.session.held import Held, Run, plan_of
+from proxy.session.origin import origin_of
 from proxy.session.ports import CostQuery, Estimate, EstimateCost, QueueForLane, WorkLanes
 from proxy.work_lanes import BulkWay, WorkLane, is_free, is_planned
 
@@ -101,14 +103,16 @@ class Queueing:
         """Another number, and `lets_pass` must be asked anew."""
         return self._lanes.shapes.changes
 
-    def lets_pass(self, plan: Plan) -> bool:
+    def lets_pass(self, plan: Plan, text: str, is_spoken: bool) -> bool:
         """Whether such a statement is an everyday one, as far as that is known without asking anybody.
 
-        `takes_place` says then whether each of them has to `enter_quietly`.
+        `is_spoken`: each text has comments of its own. `takes_place` says then whether each has to `enter_quietly`.
         """
         lane = None
         if not is_free(plan):
-            lane = self._known_lane(plan)
+            if is_spoken and self._lanes.signs.workloads:
+                return False
+            lane = self._known_lane(plan, text)
             if lane is not WorkLane.INTERACTIVE:
                 return False
         self._note(lane)
@@ -143,10 +147,10 @@ class Queueing:
             return None
         held = self._read_by(run)
         plan = run.plan if held is None else plan_of(held)
-        found = self._known_lane(plan)
+        found = self._known_lane(plan, ran.text)
         if found is None:
             self._learn(plan, ran if held is None else ran_of(held))
-            found = self._known_lane(plan)
+            found = self._known_lane(plan, ran.text)
         return found
 
     def _read_by(self, run: Run) -> Held | None:
@@ -158,14 +162,19 @@ class Queueing:
             return names.portal(effect.reads_cursor.encode())
         return names.statement(effect.executes.encode()) if effect.executes else None
 
-    def _known_lane(self, plan: Plan) -> WorkLane | None:
-        """None: the planner has to be asked."""
+    def _known_lane(self, plan: Plan, text: str) -> WorkLane | None:
+        """None: the planner has to be asked. `text`: with the comments around it."""
         signs = self._lanes.signs
+        if signs.workloads and signs.is_bulk_workload(self._workload(text)):
+            return WorkLane.BULK
         if self._comes_from_bulk_client() or (plan.command == "copy" and signs.copy):
             return WorkLane.BULK
         if not signs.needs_estimates or not is_planned(plan):
             return WorkLane.INTERACTIVE
         return self._lanes.shapes.lane_of(plan.shape, self._version)
+
+    def _workload(self, text: str) -> str:
+        return origin_of(comments_of(text)).workload or self._c.identity.application
 
     def _comes_from_bulk_client(self) -> bool:
         known_as = self._c.identity.user, self._c.identity.application

@@ -257,6 +257,24 @@ def test_an_application_that_changes_its_name_changes_its_lane() -> None:
     assert play.services.records[-1].lane == "bulk"
 
 
+def test_a_statement_s_own_comment_names_its_workload() -> None:
+    places = Places(Signs(workloads=("dbt*",)))
+    play = play_with(places)
+    for sql, held in [
+        (b'select 1 /* {"app": "dbt", "node_id": "model.shop.orders"} */', [BULK]),
+        (b"select 1 /*application='web'*/", []),
+        (b"select 1", []),
+    ]:
+        play.client(m.Query(sql))
+        assert places.held == held
+        play.server(*ANSWER)
+    assert [record.lane for record in play.services.records if record.stage is Stage.INTENT] == [
+        "bulk",
+        "interactive",
+        "interactive",
+    ]
+
+
 # what the planner says
 
 
