@@ -112,6 +112,14 @@ class Ledger:
         origin = origin_of([comment.decode("utf-8", "replace") for comment in comments])
         return lines.spoken(**self._identity.origin_fields(origin))
 
+    def _lines_of(self, decision: Decision, run: Run) -> Lines:
+        """FETCH and EXECUTE come from where the text came from that they read, unless they say another place."""
+        lines = self.lines(decision, run.plan)
+        if run.reads is None or comments_of(decision.text):
+            return lines
+        said = comments_of(run.reads.held.sql)
+        return self.spoken(lines, [comment.encode() for comment in said]) if said else lines
+
     def open(
         self,
         decision: Decision,
@@ -266,11 +274,11 @@ class Ledger:
     def _account(
         self, decision: Decision, run: Run, now: int, statement_id: str, plan_units: int | None = None
     ) -> Account:
-        lines = self.lines(decision, run.plan)
+        lines = self._lines_of(decision, run)
         return Account(statement_id, lines, run, verdict_of(run.plan), now, self._changes, plan_units)
 
     def _open_plain(self, decision: Decision, run: Run, now: int) -> Account:
-        lines = self.lines(decision, run.plan)
+        lines = self._lines_of(decision, run)
         text = self._services.kept_text(run.plan.text).encode("utf-8", "replace")
         statement_id = self._services.append_intent(lines, text)
         self.position = self._services.journal_position()

@@ -13,6 +13,12 @@ from tests.fix_servers import TestServer
 
 TRUSTED = ("- {user: ada, tenant: acme,", '- {user: ada, speaks_for: ["*@acme.com", "7"], tenant: acme,')
 
+# sam may use cursors.
+CURSORS = (
+    "roles: [support]}\n    statements: [select]",
+    "roles: [support]}\n    statements: [select, cursor, prepare]",
+)
+
 
 def trace() -> str:
     return uuid.uuid4().hex
@@ -25,7 +31,7 @@ def comment_of(trace_id: str, user: str) -> str:
 @pytest.fixture(scope="module")
 def speaking(server18: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pgwarden]:
     """An instance that believes ada when she speaks for some; with a bind value in each record."""
-    policies = policy_text().replace(*TRUSTED)
+    policies = policy_text().replace(*TRUSTED).replace(*CURSORS)
     folder = tmp_path_factory.mktemp("speaking")
     with run_pgwarden(folder, server18, policies=policies) as instance:
         yield instance
@@ -73,6 +79,24 @@ def test_a_comment_of_its_own_keeps_no_statement_from_being_known(speaking: Pgwa
         before = speaking.metric(sample)
         run(20)
         assert speaking.metric(sample) >= before + 20
+
+
+def test_what_a_cursor_gives_comes_from_where_its_query_came_from(speaking: Pgwarden) -> None:
+    trace_id = trace()
+    comment = comment_of(trace_id, "7")
+    with psycopg.connect(speaking.dsn("sam"), autocommit=True) as through:
+        through.execute("BEGIN")
+        through.execute(f"DECLARE said CURSOR FOR SELECT 'said' FROM shop.products /*{comment}*/".encode())
+        assert len(through.execute("FETCH 3 FROM said").fetchall()) == 3
+        through.execute(f"PREPARE told AS SELECT 'told' /*{comment}*/".encode())
+        through.execute("EXECUTE told")
+        through.execute("EXECUTE told -- application='other'")
+        through.execute("COMMIT")
+    for text in ("DECLARE said", "FETCH 3 FROM said", "PREPARE told", "EXECUTE told"):
+        first = speaking.records_of(text)[0]
+        assert (first["workload"], first["trace_id"]) == ("shop /orders", trace_id), text
+    others = [record for record in speaking.records_of("EXECUTE told", 2) if record["workload"] == "other"]
+    assert [record["trace_id"] for record in others] == ["", ""]
 
 
 def test_what_is_refused_says_where_it_comes_from_too(speaking: Pgwarden) -> None:
