@@ -289,7 +289,8 @@ class Publisher:
         if not self._has_notes:  # where sealing began must be known when shipping has gone on
             await self._note_seals()
         if self._sure != self._noted:
-            await asyncio.to_thread(write_shipped, self._directory, self._sure)
+            noted = msgspec.structs.replace(self._sure, by_bus=True)
+            await asyncio.to_thread(write_shipped, self._directory, noted)
             self._noted = self._sure
         needed = min(self._sure, self._sealer.position, key=_records)
         await asyncio.to_thread(self._held.delete_before, needed.sequence)

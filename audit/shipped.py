@@ -18,7 +18,7 @@ class ShippedPosition(msgspec.Struct, frozen=True, kw_only=True):
     """Everything before `offset` of segment `sequence` is in the store.
 
     `position` is the same place counted in bytes since the journal's first start, `records` the records
-    before it, `hash` (hexadecimal) the last one's hash.
+    before it, `hash` (hexadecimal) the last one's hash. `by_bus`: a bus took them, the store may still lack some.
     """
 
     sequence: int = 1
@@ -26,6 +26,7 @@ class ShippedPosition(msgspec.Struct, frozen=True, kw_only=True):
     position: int = HEADER_BYTES
     records: int = 0
     hash: str = NO_HASH.hex()
+    by_bus: bool = False
 
 
 def read_shipped(directory: Path) -> ShippedPosition:

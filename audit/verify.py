@@ -99,6 +99,9 @@ class _Journals:
         shipped = self._witnesses[chain].shipped.records
         if shipped <= end or any(problem.chain in (name, f"store {chain}") for problem in self._findings.problems):
             return
+        if self._witnesses[chain].shipped.by_bus:
+            self._findings.notes.append(f"store {chain}: the bus has taken records {end + 1} to {shipped}")
+            return
         message = f"to {shipped} are missing: they were shipped and acknowledged"
         if end == 0 and self.tails[chain].may_lack:
             self._findings.notes.append(f"store {chain}: all its records were in months that retention dropped")

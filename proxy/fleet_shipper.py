@@ -1,4 +1,5 @@
-"""A fleet's shipper: takes records from the bus and stores them, sees to the store, and answers an admin port.
+"""A fleet's shipper: takes records from the bus and stores them, sees to the store and to daily files, and answers an
+admin port.
 
 It needs neither journal nor policies and serves no clients. Several may run, on one machine or on many.
 """
@@ -24,6 +25,7 @@ from proxy.build import build_kind, commit, package_version
 from proxy.config import Address, Config, ConfigError
 from proxy.metrics import count_metric, gauge_metric
 from proxy.store_keeping import StoreKeeping
+from proxy.ways_out import WaysOut
 
 if TYPE_CHECKING:
     from audit.bus_shipper import BusShipper
@@ -50,6 +52,7 @@ class FleetShipper:
         self._settings = audit.bus.settings
         self._keeping = StoreKeeping(audit.store, audit.retention_days)
         self._shipper: BusShipper | None = None
+        self._ways_out: WaysOut | None = None
         self._stack = AsyncExitStack()
         self._end = asyncio.Event()
 
@@ -88,6 +91,8 @@ class FleetShipper:
         self._stack.push_async_callback(bus.close)
         self._keeping.start()
         self._stack.push_async_callback(self._keeping.stop)
+        self._ways_out = WaysOut(self._config.audit.directory, self._store_dsn, self._config.audit.export, ())
+        self._stack.push_async_callback(self._ways_out.stop)
         shipping = asyncio.create_task(self._ship(self._shipper), name="the shipper")
         shipping.add_done_callback(self._tell_end)
         self._stack.push_async_callback(_ended, shipping, self._shipper)
@@ -97,6 +102,8 @@ class FleetShipper:
 
     async def _ship(self, shipper: BusShipper) -> None:
         await self._keeping.ready()
+        if self._ways_out is not None:
+            self._ways_out.start()
         await shipper.run()
 
     def _tell_end(self, shipping: asyncio.Task[None]) -> None:
@@ -108,7 +115,7 @@ class FleetShipper:
         wanted = self._config.admin.listen
         registry = CollectorRegistry()
         assert self._shipper is not None
-        registry.register(_Numbers(self._shipper))
+        registry.register(_Numbers(self._shipper, self._ways_out))
         server = AdminServer(make_app(registry, self._checks, _version))
         port = await server.start(wanted.host, wanted.port)
         self._stack.push_async_callback(server.stop)
@@ -131,8 +138,9 @@ class FleetShipper:
 class _Numbers(Collector):
     """What a shipper counts, under its Prometheus names."""
 
-    def __init__(self, shipper: BusShipper) -> None:
+    def __init__(self, shipper: BusShipper, ways_out: WaysOut | None) -> None:
         self._shipper = shipper
+        self._ways_out = ways_out
 
     def collect(self) -> Iterable[Metric]:
         shipper = self._shipper
@@ -145,6 +153,8 @@ class _Numbers(Collector):
         yield gauge_metric("bus_waiting_messages", text, shipper.waiting_messages)
         yield gauge_metric("bus_reachable", "1 while the bus answers", shipper.is_bus_reachable)
         yield gauge_metric("store_reachable", "1 while the audit store answers", shipper.is_store_reachable)
+        if self._ways_out is not None:
+            yield from self._ways_out.metrics()
 
 
 async def _ended(shipping: asyncio.Task[None], shipper: BusShipper) -> None:

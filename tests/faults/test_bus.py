@@ -468,3 +468,19 @@ async def test_heads_follow_their_records(tmp_path: Path, store: Store, nats_ser
     assert list(await StoreHeads(store).rings()) == [load_or_make_signer(tmp_path).ring.origin]
     await sending.close()
     await taking.close()
+
+
+async def test_what_is_still_on_the_bus_is_no_gap(tmp_path: Path, store: Store, nats_server: NatsServer) -> None:
+    """To who verifies journal and store against each other."""
+    fill(tmp_path, statements=20, segment_bytes=8192)
+    sending, taking = Bus(nats_server.settings()), Bus(nats_server.settings())
+    await publisher_of(tmp_path, sending).ship_available()
+    report = await verify(tmp_path, store)
+    assert report.problems == ()
+    assert any("the bus has taken" in note for note in report.notes)
+    await ship_all(shipper_of(taking, store))
+    report = await verify(tmp_path, store)
+    assert report.problems == ()
+    assert not any("the bus has taken" in note for note in report.notes)
+    await sending.close()
+    await taking.close()
