@@ -23,8 +23,8 @@ def shipper(
     """Carries the records of many sidecars from the bus to the audit store, until it is told to end.
 
     Sidecars with `audit.bus` send their records to NATS JetStream; this takes them from there. Of the configuration it
-    reads `audit.bus`, `audit.store`, `audit.retention_days`, `audit.export` and `admin.listen`. Run two or more, so that
-    one may die: each record is stored once. SIGTERM and SIGINT end it after the round under way.
+    reads `audit.bus`, `audit.store`, `audit.retention_days`, `audit.export` and `admin.listen`. Run two or more, so
+    that one may die: each record is stored once. SIGTERM and SIGINT end it after the round under way.
 
     \b
     Example:
