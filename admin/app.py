@@ -12,9 +12,12 @@ from dataclasses import asdict, dataclass
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+
+from admin.calls import Call, Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +50,21 @@ async def _nothing() -> None:
     """The numbers are those of this process."""
 
 
+def _forget(_: Call) -> None:
+    """Nobody wants to know."""
+
+
 def make_app(
     registry: CollectorRegistry,
     checks: Checks,
     version: Callable[[], Version],
     refresh: Callable[[], Awaitable[None]] = _nothing,
+    on_call: Callable[[Call], None] = _forget,
 ) -> Starlette:
     """The application. `checks` is asked anew at each `/readyz` and should answer within seconds.
 
-    `refresh` is awaited before the registry is read: it gathers the numbers of other processes.
+    `refresh` is awaited before the registry is read: it gathers the numbers of other processes. `on_call` hears of every
+    call that isn't a look at one of the pages.
     """
 
     async def metrics(_: Request) -> Response:
@@ -73,7 +82,8 @@ def make_app(
         return JSONResponse(asdict(version()))
 
     pages = {"/metrics": metrics, "/healthz": healthz, "/readyz": readyz, "/version": version_page}
-    return Starlette(routes=[Route(path, page, methods=["GET"]) for path, page in pages.items()])
+    routes = [Route(path, page, methods=["GET"]) for path, page in pages.items()]
+    return Starlette(routes=routes, middleware=[Middleware(Watch, plain=pages.keys(), on_call=on_call)])
 
 
 def _readiness(checks: Sequence[Check]) -> JSONResponse:

@@ -24,6 +24,7 @@ from admin.app import Check, Version, make_app
 from admin.server import AdminServer
 from audit.record import Verdict
 from audit.store import Store
+from proxy.admin_calls import AdminCalls
 from proxy.board import Board
 from proxy.build import build_kind, commit, package_version
 from proxy.chronicle import WORKER as OWN_JOURNAL
@@ -309,7 +310,8 @@ class Supervisor:
             metrics.add(self._ways_out.metrics)
         if self._keys is not None:
             metrics.add(self._keys.metrics)
-        server = AdminServer(make_app(metrics.registry, self._checks, self._version, self._refresh))
+        calls = AdminCalls(self.chronicle, time.monotonic)
+        server = AdminServer(make_app(metrics.registry, self._checks, self._version, self._refresh, calls.note))
         port = await server.start(wanted.host, wanted.port)
         self._stack.push_async_callback(server.stop)
         return Address(wanted.host, port)

@@ -17,6 +17,9 @@ def test_start_reload_and_end_are_recorded(make_pgwarden: MakePgwarden) -> None:
     assert instance.process is not None
     instance.process.send_signal(signal.SIGHUP)
     until(lambda: instance.records("shape = 'reload'"), "the reload's record")
+    assert instance.get("/drain")[0] == 404
+    (call,) = until(lambda: instance.records("shape = 'admin_call'"), "the record of a call to the admin port")
+    assert (call["decision"], call["sql_text"]) == ("deny", "GET /drain was answered with 404")
     assert instance.stop() == 0
     events = instance.records("stage = 'event' AND shape IN ('start', 'reload', 'stop')")
     assert sorted(event["shape"] for event in events) == ["reload", "start", "stop"]
