@@ -11,6 +11,7 @@ _PLACES = Decimal("0.000000001")
 _US_PER_SECOND = Decimal(1_000_000)
 _BYTES_PER_GIB = Decimal(1 << 30)
 _UNITS_PER_MILLION = Decimal(1_000_000)
+MOST = Decimal(10**9)  # that one statement can cost: beyond it sums of it might not fit where they are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def price_list(
 
 
 def cost_of(prices: PriceList, *, server_time_us: int, bytes_out: int, plan_units: float | Decimal = 0) -> Decimal:
-    """The price of one statement, rounded to 9 places (half to even).
+    """The price of one statement, rounded to 9 places (half to even), at most MOST.
 
     `server_time_us`: microseconds the server worked on it; `bytes_out`: bytes sent to the client;
     `plan_units`: total cost of the planner's EXPLAIN, 0 if unknown.
@@ -46,7 +47,7 @@ def cost_of(prices: PriceList, *, server_time_us: int, bytes_out: int, plan_unit
     total = prices.per_second * server_time_us / _US_PER_SECOND
     total += prices.per_gib_out * bytes_out / _BYTES_PER_GIB
     total += prices.per_million_plan_units * _exact(plan_units) / _UNITS_PER_MILLION
-    return rounded_cost(total)
+    return rounded_cost(min(total, MOST))
 
 
 def rounded_cost(amount: Decimal) -> Decimal:

@@ -10,12 +10,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
 
-from audit.cost import PriceList, cost_of, rounded_cost
+from audit.cost import MOST, PriceList, cost_of, rounded_cost
 from audit.record import Record
-
-MOST: Final = Decimal(10**9)
 
 log = logging.getLogger("pgwarden.audit")
 

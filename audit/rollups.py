@@ -13,6 +13,7 @@ from audit.errors import AuditError
 from audit.store_costs import StoreCosts
 
 PAUSE_S: Final = 5.0
+_SHARE: Final = 20  # a pause is so many times as long as a look that finds nothing: there may be very many chains
 MOST_RECORDS: Final = 20_000  # in one transaction
 _DROP_EVERY: Final = timedelta(hours=1)
 
@@ -34,6 +35,7 @@ class Rollups:
         self._pause_s = pause_s
         self._most_records = most_records
         self._dropped_at: datetime | None = None
+        self._look_s = 0.0
         self.problem: str | None = None
 
     async def run(self) -> None:
@@ -47,15 +49,21 @@ class Rollups:
                 self.problem = str(error)
             else:
                 self.problem = None
-            await asyncio.sleep(self._pause_s)
+            await asyncio.sleep(max(self._pause_s, _SHARE * self._look_s))
 
     async def look(self) -> int:
         """Counts all records that aren't counted yet; gives how many they were."""
         counted = 0
-        while found := await self._costs.roll_up(self._most_records):
+        while found := await self._roll_up():
             counted += found
         await self._drop_hours()
         return counted
+
+    async def _roll_up(self) -> int | None:
+        began = asyncio.get_running_loop().time()
+        found = await self._costs.roll_up(self._most_records)
+        self._look_s = asyncio.get_running_loop().time() - began
+        return found
 
     async def _drop_hours(self) -> None:
         now = self._now()

@@ -1,6 +1,7 @@
 from decimal import Decimal
 
-from audit.cost import cost_of, price_list
+from audit.cost import MOST, cost_of, price_list
+from audit.tariff import tariff_of
 
 
 def test_each_price_counts_its_own_unit() -> None:
@@ -24,3 +25,11 @@ def test_costs_have_nine_places() -> None:
 
 def test_without_prices_nothing_costs() -> None:
     assert cost_of(price_list(), server_time_us=10**9, bytes_out=10**12, plan_units=10**6) == 0
+
+
+def test_there_is_a_most_that_a_statement_can_cost() -> None:
+    """The planner's estimate of a careless join has no end, and a price may lack its point."""
+    dear = price_list(per_second=1e30, per_million_plan_units=1e20)
+    assert cost_of(dear, server_time_us=10**12, bytes_out=0, plan_units=2**63 - 1) == MOST
+    assert tariff_of(dear, 2**63 - 1).packed_text(10**12, 0).endswith(b"1000000000.000000000")
+    assert tariff_of(price_list(per_second=2), 0).packed_text(10**15, 0).endswith(b"1000000000.000000000")

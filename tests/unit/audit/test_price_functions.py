@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from audit_samples import intent, outcome
 
-from audit.cost import price_list
+from audit.cost import MOST, price_list
 from audit.lines import Lines
-from audit.price_functions import MOST, Measured, SafePrice, price_of
+from audit.price_functions import Measured, SafePrice, price_of
 from audit.record import Record, body_of, completed
 
 ID = "0" * 32
