@@ -69,6 +69,7 @@ class KeyKeeping:
         self._told: dict[tuple[str, date], Uses] = {}
         self._at_start = {(one.id, one.month): one.uses for one in quotas.counted()}
         self._is_made_good = False
+        self._is_told = False
         self._is_saved = False  # what is in the file is what was read last
         self.problem = "the store was not asked for API keys yet, or none is named"
 
@@ -115,12 +116,13 @@ class KeyKeeping:
             await self._count()
             await self._read()
         except AuditError as error:
-            if not self.problem:
+            if not self._is_told:
                 log.warning("API keys can't be read, those of the last time count: %s", error)
+            self._is_told = True
             self.problem = str(error)
             is_answered = False
         else:
-            self.problem = ""
+            self.problem, self._is_told = "", False
             is_answered = True
         self.confirm()
         return is_answered

@@ -6,18 +6,24 @@ import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
+from random import Random
 from uuid import uuid4
 
 import pytest
 from audit_store import execute
 
-from audit.api_keys import KeyUse, NewKey, make_key
+from audit.api_keys import KeyUse, NewKey, StoredKey, make_key
 from audit.errors import StoreError
 from audit.store import Store
 from audit.store_keys import StoreKeys
-from policies.tiers import Uses
+from policies.model import PolicySet, Principal, RuleId, Source
+from policies.prices import PriceBook
+from policies.rates import LocalBuckets
+from policies.tiers import Tier, TierName, Uses
+from proxy.allowances import Allowances
 from proxy.control import Keys, KeysSeen, Order
 from proxy.key_keeping import SNAPSHOT_NAME, KeyKeeping
+from proxy.key_ring import KeyRing
 from proxy.quotas import FILE_NAME, Quotas
 
 NOVEMBER = date(2026, 11, 1)
@@ -236,3 +242,30 @@ async def test_a_store_of_before_keys_is_a_problem_and_no_end(
     one = sidecar("a")
     assert not await one.keeping.look()
     assert "UndefinedTable" in one.keeping.problem
+
+
+async def test_sidecars_together_exceed_a_quota_by_two_intervals_at_most(store: Store, sidecar: MakeSidecar) -> None:
+    """As docs/keys.md says: what they begin within two intervals."""
+    new = await made(store)
+    sidecars, quota, at_once, rounds = 10, 1_000, 13, 14
+    tier = Tier(TierName.PRO, RuleId("tiers.pro", Source("p.yaml", 1, 1)), statements_per_month=quota)
+    policies = PolicySet({}, (), {}, PriceBook(), "f", tiers={TierName.PRO: tier})
+    chance, found = Random(6), []
+    for number in range(sidecars):
+        one, ring = sidecar(f"s{number}"), KeyRing()
+        allowances = Allowances(LocalBuckets(), ring, one.quotas, now_s=lambda: NOON.timestamp())
+        ring.replace([StoredKey(new.id, new.sha256, "ci", "pro")])
+        allowance = allowances.of(policies, Principal("ci"), new.id)
+        assert allowance is not None
+        found.append((one, ring, allowance))
+    begun = 0
+    for _ in range(rounds):
+        for one, ring, allowance in chance.sample(found, sidecars):
+            begun += sum(allowance.take(1) is None for _ in range(at_once))
+            await one.keeping.look()
+            seen = one.orders[-1]
+            assert isinstance(seen, KeysSeen)
+            ring.set_elsewhere(date.fromisoformat(seen.month), seen.elsewhere)
+    assert quota <= begun <= quota + 2 * sidecars * at_once
+    assert all(allowance.take(1) is not None for _, _, allowance in found)
+    assert sum(counted.uses.statements for one, _, _ in found for counted in one.quotas.counted()) == begun
