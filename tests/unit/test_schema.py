@@ -70,7 +70,7 @@ principals:
     team: finance
     roles: [analyst]
     attributes: {tenant_id: 1, regions: [eu, us], is_boss: true}
-    auth: {certificate: "CN=ada", api_keys: [{id: ci, sha256: "%s", expires: 2027-01-01}]}
+    auth: {certificate: "CN=ada", api_keys: [{id: ci, sha256: "%s", expires: 2027-01-01}], stored_keys: true}
 tags:
   pii.email: [shop.customers.email]
 policies:
@@ -102,6 +102,12 @@ policies:
     limits:
       {rows: 1, runtime: 30s, bytes: 1GiB, concurrent: 8, statements_per_minute: 600, cost: 2.5, at_cap: truncate}
 prices: {per_second: 0.1, per_gib_out: 0.1, per_million_plan_units: 0.1, currency: EUR}
+rates:
+  - {tenant: acme, per_second: 50, burst: 200}
+  - {each: user, per_second: 0.5}
+tiers:
+  free: {statements_per_month: 1000, cost_per_month: 0.5, per_second: 2, burst: 9}
+  enterprise: {}
 """ % ("a" * 64)
 
 

@@ -92,3 +92,11 @@ def test_a_tag_that_is_written_wrong_is_an_error() -> None:
     text = f"{TAGS}  - {{name: p, subjects: {{any: true}}, masks: [{{tag: pii.mial, mask: {{kind: email}}}}]}}\n"
     with pytest.raises(PolicyFileError, match=r"t\.yaml:6:52: unknown tag 'pii\.mial'; did you mean 'pii\.mail'\?"):
         load_texts({"t.yaml": text.encode()}, {})
+
+
+def test_keys_without_a_tier_are_warned_of() -> None:
+    people = "principals: [{user: ci, auth: {stored_keys: true}}]\n"
+    (warning,) = advise(load_texts({"p.yaml": people.encode()}, {}))
+    assert str(warning.source) == "p.yaml:1:14"
+    assert "no tier is defined" in warning.message
+    assert advise(load_texts({"p.yaml": (people + "tiers: {free: {}}").encode()}, {})) == []
