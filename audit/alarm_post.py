@@ -56,6 +56,7 @@ class Post:
         self._first_pause_s = first_pause_s
         self._waiting: deque[Alarm] = deque()
         self._has_any = asyncio.Event()
+        self.offered = 0
         self.sent = 0
         self.lost = 0
         self.problem: str | None = None
@@ -72,6 +73,7 @@ class Post:
         if len(self._waiting) >= self._room:
             self._waiting.popleft()
             self.lost += 1
+        self.offered += 1
         self._waiting.append(alarm)
         self._has_any.set()
 

@@ -38,8 +38,9 @@ class JournalTail:
         if segment is not None:
             segment.close()
 
-    def read(self) -> list[Record]:
-        """The marked records that are new, in order, of some megabytes at most: [] isn't always the end, but it comes.
+    def read(self) -> list[tuple[Place, Record]]:
+        """The marked records that are new, in order, each with the place behind it, of some megabytes at most: [] isn't
+        always the end, but it comes.
 
         What the shipper has let go of already is passed over. Raises OSError.
         """
@@ -50,8 +51,10 @@ class JournalTail:
         if not scan.frames:
             self._go_on()
             return []
-        self.place = Place(sequence=self.place.sequence, offset=scan.offset)
-        return [record for frame in scan.frames if (record := self._record(frame)) is not None]
+        sequence = self.place.sequence
+        self.place = Place(sequence=sequence, offset=scan.offset)
+        marked = ((frame.end, self._record(frame)) for frame in scan.frames)
+        return [(Place(sequence=sequence, offset=end), record) for end, record in marked if record is not None]
 
     def _pass_all(self) -> None:
         """To the end of what is there."""

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from audit.alarm_desk import Desk
 from audit.alarm_post import Post, Sender
-from audit.alarms import Alarms, Desk
+from audit.alarms import Alarms
 from audit.exporter import Exporter
 from audit.store import Store
 from audit.store_records import StoreRecords

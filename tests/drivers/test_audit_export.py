@@ -109,7 +109,7 @@ def test_daily_files_hold_every_record_once_also_after_a_kill(make_pgwarden: Mak
 
 
 @contextmanager
-def hook(statuses: list[int]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def hook(statuses: list[int], port: int = 0) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """A receiver that answers these, then 200: its address, and the alarms it was told, if they were signed."""
     told: list[dict[str, Any]] = []
 
@@ -127,7 +127,7 @@ def hook(statuses: list[int]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         def log_message(self, *_: object) -> None:
             """Quiet."""
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}/hooks/t0ken", told
         server.shutdown()
@@ -185,3 +185,8 @@ def test_a_receiver_that_is_away_holds_up_nobody_and_is_told_later(make_pgwarden
     place = url.rpartition("/hooks")[0]
     assert instance.metric(f'pgwarden_alarms_waiting{{receiver="{place}"}}') == 1
     assert not told
+    assert instance.stop() == 0
+    with hook([], int(place.rpartition(":")[2])) as (_, told):
+        instance.start()
+        until(lambda: told, "the alarm of before")
+    assert [(one["level"], one["user"]) for one in told] == [("denial", "ada")]

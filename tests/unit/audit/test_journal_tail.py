@@ -19,7 +19,9 @@ def read_all(tail: JournalTail) -> list[str]:
     records: list[Record] = []
     while True:
         before = tail.place
-        records += tail.read()
+        found = tail.read()
+        assert all((place.sequence, place.offset) <= (tail.place.sequence, tail.place.offset) for place, _ in found)
+        records += [record for _, record in found]
         if tail.place == before:
             return [record.statement_id for record in records]
 
