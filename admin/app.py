@@ -63,7 +63,7 @@ def make_app(
 ) -> Starlette:
     """The application. `checks` is asked anew at each `/readyz` and should answer within seconds.
 
-    `refresh` is awaited before the registry is read: it gathers the numbers of other processes. `on_call` hears of every
+    `refresh` is awaited before the registry is read: it gathers the numbers of other processes. `on_call` hears of each
     call that isn't a look at one of the pages.
     """
 
