@@ -89,6 +89,18 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """An hour for which the records and the roll-ups say other things, in one currency."""
+
+    starts_at: datetime
+    currency: str
+    recorded: int  # outcomes
+    recorded_cost: Decimal
+    counted: int
+    counted_cost: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Costliest:
     """The costliest statement of a shape; `sql_text` None when its record is gone, as retention says."""
 
@@ -113,6 +125,15 @@ def span(
         raise FilterError("the time to look at ends before it begins")
     chosen = grain or (Grain.HOUR if since > now - timedelta(days=HOURS_KEPT_DAYS) else Grain.DAY)
     return _begin(since, chosen), _begin(until - timedelta(microseconds=1), chosen) + chosen.length, chosen
+
+
+def whole_hours(since: datetime, until: datetime, now: datetime) -> tuple[datetime, datetime]:
+    """The hours between that are kept and over. Raises FilterError when there is none."""
+    begins = _begin(max(since, now - timedelta(days=HOURS_KEPT_DAYS - 1)), Grain.HOUR)
+    ends = _begin(min(until, now), Grain.HOUR)
+    if begins >= ends:
+        raise FilterError("no whole hour lies between these times")
+    return begins, ends
 
 
 def _begin(moment: datetime, grain: Grain) -> datetime:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from audit.costs_question import Costliest, Dimension, Grain, Line, Point, Question, Sums
+from audit.costs_question import Costliest, Difference, Dimension, Grain, Line, Point, Question, Sums
 from audit.store import Role, Store
 from audit.store_rows import Row
 
@@ -39,6 +39,25 @@ _COSTLIEST: Final = """
 _TOP: Final = "SELECT * FROM ({costliest}) AS top ORDER BY whole DESC, shape LIMIT $11"
 _STATEMENT_ID: Final = "SELECT statement_id FROM pgwarden.records WHERE at = $1 AND id = $2"
 _TEXT: Final = "SELECT sql_text FROM pgwarden.records WHERE statement_id = $1 AND stage = 'intent' LIMIT 1"
+# Of hours whose records are all there: what retention has dropped can't be held against anything.
+_DIFFERENCES: Final = """
+    WITH span AS (
+        SELECT greatest($1::timestamptz, (SELECT max(ends_at) FROM pgwarden.dropped_partitions)) AS since,
+               $2::timestamptz AS until
+    ), recorded AS (
+        SELECT date_trunc('hour', r.at, 'UTC') AS starts_at, r.currency, count(*) AS statements,
+               sum(coalesce(r.cost, 0)) AS cost
+        FROM pgwarden.records r
+        WHERE r.at >= (SELECT since FROM span) AND r.at < (SELECT until FROM span) AND r.stage = 'outcome' GROUP BY 1, 2
+    ), counted AS (
+        SELECT c.starts_at, c.currency, sum(c.statements) AS statements, sum(c.cost) AS cost FROM pgwarden.costs_hour c
+        WHERE c.starts_at >= (SELECT since FROM span) AND c.starts_at < (SELECT until FROM span) AND c.statements > 0
+        GROUP BY 1, 2
+    )
+    SELECT starts_at, currency, coalesce(r.statements, 0) AS recorded, coalesce(r.cost, 0) AS recorded_cost,
+           coalesce(c.statements, 0) AS counted, coalesce(c.cost, 0) AS counted_cost
+    FROM recorded r FULL JOIN counted c USING (starts_at, currency)
+    WHERE (r.statements, r.cost) IS DISTINCT FROM (c.statements, c.cost) ORDER BY 1, 2"""
 _ROLL_UP: Final = "SELECT pgwarden.roll_up($1)"
 _DROP_HOURS: Final = """
     DELETE FROM pgwarden.costs_hour WHERE starts_at < least($1::timestamptz, now()) - $2::interval"""
@@ -98,6 +117,22 @@ class StoreCosts:
         async with self._asking(question) as connection:
             rows = await connection.fetch(_TOP.format(costliest=costliest), *_arguments(question), limit)
             return [await _costliest(connection, row) for row in rows]
+
+    async def differences(self, since: datetime, until: datetime) -> list[Difference]:
+        """The hours between for which the roll-ups don't say what the records say. Reads all records of that time."""
+        async with self._store.connected("pgwarden_auditor") as connection:
+            rows = await connection.fetch(_DIFFERENCES, since, until)
+        return [
+            Difference(
+                row["starts_at"],
+                row["currency"],
+                int(row["recorded"]),
+                row["recorded_cost"],
+                int(row["counted"]),
+                row["counted_cost"],
+            )
+            for row in rows
+        ]
 
     @asynccontextmanager
     async def _asking(self, question: Question) -> AsyncIterator[Connection]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 
 from audit.costs_anomalies import WEEKS
-from audit.costs_question import Dimension, Grain, Question, parse_dimension, span
+from audit.costs_question import Dimension, Grain, Question, parse_dimension, span, whole_hours
 from audit.costs_report import explained_anomalies, overview
 from audit.errors import FilterError
 from audit.query import parse_moment
@@ -20,7 +20,7 @@ from audit.store import Store
 from audit.store_costs import StoreCosts
 from proxy.commands import cost_data, cost_views
 from proxy.commands.options import ConfigOption, read_config
-from proxy.commands.outcome import clear_errors, print_out
+from proxy.commands.outcome import ExitCode, clear_errors, print_out
 from proxy.places import store_dsn
 
 app = typer.Typer(help="What statements cost, added up by hour and day (UTC).", no_args_is_help=True)
@@ -168,6 +168,24 @@ def show(
         found = _asked(config, lambda costs: overview(costs, question, limit))
     form = cost_data.Form.JSON if as_json else cost_data.Form.TABLE
     _print(form, cost_data.of_overview(found), lambda: cost_views.overview(found, dimension, name, question))
+
+
+@app.command()
+def check(config: ConfigOption = None, since: Since = "2d", until: Until = None, as_json: AsJson = False) -> None:
+    """Adds the records of whole hours up again and compares. Ends with 3 when the roll-ups say something else.
+
+    The hour that is running is left out. Reads every record of that time.
+
+    \b
+    Example:
+      pgwarden cost check -c pgwarden.yaml --since 7d
+    """
+    with clear_errors():
+        begins, ends = whole_hours(*_moments(since, until, datetime.now(UTC)), datetime.now(UTC))
+        found = _asked(config, lambda costs: costs.differences(begins, ends))
+    form = cost_data.Form.JSON if as_json else cost_data.Form.TABLE
+    _print(form, cost_data.of_differences(found), lambda: cost_views.differences(found, begins, ends))
+    raise typer.Exit(ExitCode.FINDINGS if found else ExitCode.OK)
 
 
 def _form(as_json: bool, as_csv: bool) -> cost_data.Form:

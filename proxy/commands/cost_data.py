@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-from audit.costs_question import Costliest, Dimension, Line, Point, Sums
+from audit.costs_question import Costliest, Difference, Dimension, Line, Point, Sums
 from audit.costs_report import Cause, Explained, Overview
 
 Rows = Sequence[dict[str, Any]]
@@ -60,6 +60,20 @@ def of_anomalies(found: Iterable[Explained], dimension: Dimension) -> Rows:
             "days": one.anomaly.baseline.days,
             "by_weekday": one.anomaly.baseline.by_weekday,
             "causes": [_cause(cause) for cause in one.causes],
+        }
+        for one in found
+    ]
+
+
+def of_differences(found: Iterable[Difference]) -> Rows:
+    return [
+        {
+            "starts_at": _moment(one.starts_at),
+            "currency": one.currency,
+            "recorded": one.recorded,
+            "recorded_cost": _money(one.recorded_cost),
+            "counted": one.counted,
+            "counted_cost": _money(one.counted_cost),
         }
         for one in found
     ]

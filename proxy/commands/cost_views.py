@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from audit.costs_question import Costliest, Dimension, Grain, Line, Point, Question
+from audit.costs_question import Costliest, Difference, Dimension, Grain, Line, Point, Question
 from audit.costs_report import Cause, Explained, Overview
 
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
@@ -50,6 +50,18 @@ def anomalies(found: Sequence[Explained], dimension: Dimension, question: Questi
         pieces.append(Text(f"  usual {money(base.median, odd.currency)} by {by}, {score}"))
         pieces.extend(_cause(cause, odd.currency) for cause in one.causes)
     return _printed(*pieces)
+
+
+def differences(found: Sequence[Difference], begins: datetime, ends: datetime) -> str:
+    span = f"{begins:%Y-%m-%d %H:%M} until {ends:%Y-%m-%d %H:%M} (UTC)"
+    if not found:
+        return f"The roll-ups say what the records say, {span}.\n"
+    lines = [
+        f"{one.starts_at:%Y-%m-%d %H:00}  in records {one.recorded:,}, {money(one.recorded_cost, one.currency)};"
+        f" in roll-ups {one.counted:,}, {money(one.counted_cost, one.currency)}"
+        for one in found
+    ]
+    return "\n".join([f"The roll-ups say other things than the records, {span}:", *lines, ""])
 
 
 def overview(found: Overview, dimension: Dimension, name: str, question: Question) -> str:

@@ -92,6 +92,7 @@ def test_people_see_tables_and_bars(priced: Pgwarden) -> None:
     told = priced.run("cost", "show", "user", "ada")
     assert "costliest statements" in told.stdout
     assert "SELECT count(*) FROM shop.customers AS a, shop.products AS b" in told.stdout
+    assert "The roll-ups say what the records say" in priced.run("cost", "check").stdout
     assert "Nothing out of the ordinary" in priced.run("cost", "anomalies").stdout
     listed = list(csv.DictReader(io.StringIO(priced.run("cost", "top", "--by", "shape", "--csv").stdout)))
     assert listed[0]["currency"] == "EUR"

@@ -15,7 +15,7 @@ from audit_samples import intent, outcome
 from audit_store import execute, fetch
 
 from audit.costs_question import Dimension, Grain, Question
-from audit.errors import StoreError
+from audit.errors import StoreError, StoreUnreachableError
 from audit.record import Record, Verdict, completed
 from audit.rollups import Rollups
 from audit.store import Store
@@ -202,3 +202,56 @@ async def test_the_schema_goes_down_and_up_again(store: Store, store_dsn: str) -
     await store.migrate(8)
     await store.migrate()
     await execute(store_dsn, "SELECT pgwarden.roll_up(1)")
+
+
+async def test_roll_ups_are_held_against_the_records(store: Store, store_dsn: str) -> None:
+    """A journal that was put back from a backup numbers other records like those that were counted."""
+    costs = StoreCosts(store)
+    begins, ends = NOON - timedelta(hours=1), NOON + timedelta(hours=1)
+    await store.copy_records(_chained(_statement("s1") + _statement("s2")))
+    (missing,) = await costs.differences(begins, ends)
+    assert (missing.recorded, missing.counted) == (2, 0)
+    await _look(store)
+    assert not await costs.differences(begins, ends)
+    again = [replace_id(one, f"{7:08x}{number:024x}") for number, one in enumerate(_chained(_statement("s3")))]
+    await store.copy_records(again)
+    assert await _look(store) == 0
+    (repeated,) = await costs.differences(begins, ends)
+    assert (repeated.recorded, repeated.counted, repeated.recorded_cost - repeated.counted_cost) == (
+        3,
+        2,
+        Decimal("0.000000750"),
+    )
+    await store.apply_retention(datetime.now(UTC) + timedelta(days=1), 0)
+    assert not await costs.differences(begins, ends), "what was dropped can't be held against anything"
+
+
+def replace_id(one: ChainedRecord, record_id: str) -> ChainedRecord:
+    return replace(one, record=msgspec.structs.replace(one.record, id=record_id))
+
+
+class _Away(StoreCosts):
+    """A store that is away at first."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.asked = 0
+
+    async def roll_up(self, most: int) -> int | None:
+        self.asked += 1
+        if self.asked < 3:
+            raise StoreUnreachableError("away")
+        return await super().roll_up(most)
+
+
+async def test_a_store_that_is_away_is_asked_again(store: Store) -> None:
+    await store.copy_records(_chained(_statement("s1")))
+    costs = _Away(store)
+    rollups = Rollups(costs, lambda: NOON, pause_s=0.001)
+    running = asyncio.create_task(rollups.run())
+    async with asyncio.timeout(20):
+        while (await _whole(store))[0] == 0 or rollups.problem is not None:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert costs.asked > 3
