@@ -28,6 +28,7 @@ _ANSWER_S: Final = 10.0
 _PING_S: Final = 10
 _HEADERS_BYTES: Final = 4096  # of a message's most bytes, for its headers and subject
 _LONGEST_BYTES: Final = 256 << 10  # of a message's content: a message has costs of its own, and memory must hold many
+_LEAST_BYTES: Final = 64 << 10  # of a message: a long record's list of pieces must fit into one
 _DUPLICATES_S: Final = 600.0  # so long the stream knows what it was sent; behind that the store does
 
 _LOST = (OSError, TimeoutError, nats.errors.Error, NoStreamResponseError)
@@ -76,6 +77,13 @@ class Bus:
         return self._is_reachable
 
     @property
+    def server(self) -> str:
+        """Which server it is, by a name that each start of one makes anew; empty where that can't be known."""
+        # NATS's client gives the server's greeting to nobody. Should its place change, every server is a new one.
+        greeting = getattr(self._client, "_server_info", None)
+        return str(greeting.get("server_id", "")) if isinstance(greeting, dict) else ""
+
+    @property
     def content_bytes(self) -> int:
         """How long a message's content may be."""
         assert self._client is not None, "connect comes first"
@@ -97,6 +105,8 @@ class Bus:
             client = await self._connected()
             self._client = client
             self._stream = client.jetstream(timeout=_ANSWER_S)
+            if client.max_payload < _LEAST_BYTES:
+                raise BusError(f"the bus takes messages of {client.max_payload} bytes only (max_payload)")
             self._stream_message_bytes = await _stream_message_bytes(self._stream, self.settings)
         return True
 
@@ -273,11 +283,12 @@ def _require_keeping(config: StreamConfig, settings: BusSettings) -> None:
         "max_age is set": bool(config.max_age),
         "max_msgs_per_subject is set": config.max_msgs_per_subject > 0,
         "no_ack is set": bool(config.no_ack),
+        f"max_msg_size is below {_LEAST_BYTES}": 0 < (config.max_msg_size or 0) < _LEAST_BYTES,
         f"its subjects don't include {settings.subject}.>": f"{settings.subject}.>" not in (config.subjects or ()),
     }
     found = [fault for fault, is_there in faults.items() if is_there]
     if found:
-        raise BusError(f"the stream {settings.stream} on the bus could lose records: {', '.join(found)}")
+        raise BusError(f"the stream {settings.stream} on the bus can't be used: {', '.join(found)}")
 
 
 def _reason(error: BaseException, settings: BusSettings) -> str:

@@ -2,7 +2,8 @@
 certain. What `Shipper` is to a store, this is to a bus.
 
 A server of the bus may lose in a power cut what it acknowledged within the last minutes. So the journal keeps what was
-acknowledged until it has settled, and sends it again after each lost connection: the store takes every record once.
+acknowledged until it has settled, and sends it again to a server that was restarted, or is another one: the store takes
+every record once.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ class Publisher:
         # What isn't sealed yet must be read again, though it needn't be sent again.
         self._position = min(self._sure, notes.sealed, key=_records)
         self._settling = Settling(settle_s)
+        self._server = ""
         self._noted = self._sure
         self._noted_at = self._asked_at = self._monotonic()
         self.shipped_records = 0
@@ -150,9 +152,12 @@ class Publisher:
             await self._note()
 
     async def _connect(self) -> None:
-        """After a lost connection everything that hasn't settled is sent again."""
-        if await self._bus.connect():
-            self._asked_at = self._monotonic()
+        """A server that isn't the one that acknowledged may have lost what hadn't settled: that is sent again."""
+        if not await self._bus.connect():
+            return
+        self._asked_at = self._monotonic()
+        if not self._bus.server or self._bus.server != self._server:
+            self._server = self._bus.server
             self._position = min(self._position, self._sure, key=_records)
             self._settling.clear()
             self._seals = dict.fromkeys(self._seals)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -134,6 +136,18 @@ async def test_what_hasnt_settled_is_sent_again_after_a_lost_connection(
     assert await seals_of(store) == [(1, 200)]
     await bus.close()
     await taking.close()
+
+
+async def test_a_lost_connection_to_the_same_server_repeats_nothing(tmp_path: Path, nats_server: NatsServer) -> None:
+    """A network that comes and goes mustn't have everything sent again and again."""
+    fill(tmp_path, statements=100)
+    bus = Bus(nats_server.settings())
+    publisher = publisher_of(tmp_path, bus, settle_s=180.0)
+    assert await publisher.ship_available() == 200
+    await bus.close()
+    assert await publisher.ship_available() == 0
+    assert bus.is_reachable
+    await bus.close()
 
 
 async def seals_of(store: Store) -> list[tuple[int, int]]:
@@ -336,6 +350,7 @@ def make(folder: Path) -> Path:
         ({"storage": "memory"}, "storage isn't file"),
         ({"max_age": 3600}, "max_age is set"),
         ({"max_msgs_per_subject": 5}, "max_msgs_per_subject is set"),
+        ({"max_msg_size": 4096}, "max_msg_size is below 65536"),
         ({"subjects": ["pgwarden.audit.run.>"]}, "its subjects don't include pgwarden.audit.>"),
     ],
 )
@@ -482,5 +497,56 @@ async def test_what_is_still_on_the_bus_is_no_gap(tmp_path: Path, store: Store, 
     report = await verify(tmp_path, store)
     assert report.problems == ()
     assert not any("the bus has taken" in note for note in report.notes)
+    await sending.close()
+    await taking.close()
+
+
+PUBLISHER = """
+import asyncio, sys
+from pathlib import Path
+from audit.bus import Bus
+from audit.bus_settings import BusSettings
+from audit.publisher import Publisher
+async def main():
+    bus = Bus(BusSettings(servers=(sys.argv[2],)))
+    options = {"pause_s": 0.01, "settle_s": 0.05, "seal_records": 16}
+    publisher = Publisher(Path(sys.argv[1]), 0, bus, written_position=lambda: 0, **options)
+    running = asyncio.create_task(publisher.run())
+    while not publisher.shipped_records:
+        await asyncio.sleep(0.001)
+    print("publishes", flush=True)
+    await running
+asyncio.run(main())
+"""
+
+
+async def test_a_sidecar_is_killed_while_it_publishes(tmp_path: Path, store: Store, nats_server: NatsServer) -> None:
+    """Neither a record nor a seal is lost, and no seal is made twice over other records."""
+    written, moments = 0, random.Random(11)
+    journal = Journal.open(tmp_path, 0, segment_bytes=32 << 10)
+    for _ in range(3):
+        journal.append([intent(f"s{written}"), outcome(f"s{written}")])
+        written += 1
+        command = [sys.executable, "-c", PUBLISHER, str(tmp_path), nats_server.url]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+        assert process.stdout is not None
+        await asyncio.to_thread(process.stdout.readline)
+        until_s = time.monotonic() + moments.uniform(0.05, 0.4)
+        while time.monotonic() < until_s:
+            journal.append([intent(f"s{written}"), outcome(f"s{written}")])
+            written += 1
+            await asyncio.sleep(0.001)
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    journal.close()
+    sending, taking = Bus(nats_server.settings()), Bus(nats_server.settings())
+    await publisher_of(tmp_path, sending).ship_available()
+    await ship_all(shipper_of(taking, store))
+    found = await seals_of(store)
+    assert len(found) > 2
+    assert (found[0][0], found[-1][1]) == (1, 2 * written)
+    assert all(one[1] + 1 == other[0] for one, other in pairwise(found))
+    await assert_exact(tmp_path, store, 2 * written)
     await sending.close()
     await taking.close()
