@@ -550,3 +550,45 @@ async def test_a_sidecar_is_killed_while_it_publishes(tmp_path: Path, store: Sto
     await assert_exact(tmp_path, store, 2 * written)
     await sending.close()
     await taking.close()
+
+
+# As docs/bus.md shows them.
+PERMISSIONS = """
+authorization { users = [
+  { user: sidecar, password: one, permissions: {
+      publish: ["pgwarden.audit.run.>", "pgwarden.audit.piece.>", "$JS.API.STREAM.INFO.PGWARDEN"]
+      subscribe: "_INBOX.>" } }
+  { user: shipper, password: two, permissions: {
+      publish: ["$JS.API.STREAM.INFO.PGWARDEN", "$JS.API.STREAM.CREATE.PGWARDEN", "$JS.API.STREAM.MSG.GET.PGWARDEN",
+                "$JS.API.STREAM.MSG.DELETE.PGWARDEN", "$JS.API.CONSUMER.DURABLE.CREATE.PGWARDEN.pgwarden-shippers",
+                "$JS.API.CONSUMER.CREATE.PGWARDEN.>", "$JS.API.CONSUMER.INFO.PGWARDEN.pgwarden-shippers",
+                "$JS.API.CONSUMER.MSG.NEXT.PGWARDEN.pgwarden-shippers", "$JS.ACK.PGWARDEN.>"]
+      subscribe: "_INBOX.>" } }
+] }
+"""
+
+
+async def test_narrow_permissions_suffice(tmp_path: Path, store: Store) -> None:
+    program = find_nats()
+    if program is None:
+        pytest.skip(REASON)
+    (tmp_path / "one").write_text("one")
+    (tmp_path / "two").write_text("two")
+    journal = Journal.open(tmp_path / "journal", 0)
+    journal.append([intent("s0", sql_text="SELECT '" + "x" * 600_000 + "'"), outcome("s0")])
+    journal.close()
+    server = NatsServer(program, make(tmp_path / "nats"), PERMISSIONS)
+    server.start()
+    try:
+        sending = Bus(server.settings(user="sidecar", password_file=tmp_path / "one"))
+        taking = Bus(server.settings(user="shipper", password_file=tmp_path / "two"))
+        shipper = shipper_of(taking, store)
+        assert await shipper.ship_once() == 0  # makes the stream
+        assert await publisher_of(tmp_path / "journal", sending).ship_available() == 2
+        assert await ship_all(shipper) == 2
+        await assert_exact(tmp_path / "journal", store, 2)
+        assert (await taking.stream.stream_info("PGWARDEN")).state.messages == 0
+        await sending.close()
+        await taking.close()
+    finally:
+        server.kill()
