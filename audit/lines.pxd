@@ -42,6 +42,8 @@ cdef class Lines:
 
     cdef _encode_ends(self)
 
+    cpdef long long nano(self, long long rows, long long bytes_out, long long duration_us, str sqlstate=*) except? -1
+
     cpdef bytes intent_body(self, bytes record_id, long long at, bytes sql_text)
 
     cpdef bytes outcome_body(

@@ -15,7 +15,7 @@ from audit import octets
 from audit.cost import PriceList
 from audit.price_functions import price_of
 from audit.record import FIELD_NAMES, Record, body_of, completed, header_of, is_storable, later_empty
-from audit.tariff import COST_BYTES, tariff_of
+from audit.tariff import COST_BYTES, nano_of, tariff_of
 
 _ENCODER = msgspec.msgpack.Encoder()
 _U16 = struct.Struct(">BH")
@@ -195,6 +195,14 @@ class Lines:
         end = octets.put(into, end, self._currency)
         end = octets.put(into, end, _EMPTY)
         return octets.put(into, end, self._outcome_end)
+
+    def nano(self, rows: int, bytes_out: int, duration_us: int, sqlstate: str = "") -> int:
+        """The cost of such a statement in whole nano-units, as its outcome bears it."""
+        if not self._is_priced_apart:
+            return self._tariff.nano(duration_us, bytes_out)
+        measured = {"rows": rows, "bytes_out": bytes_out, "duration_us": duration_us, "sqlstate": sqlstate}
+        outcome = msgspec.structs.replace(self.outcome, **measured)
+        return nano_of(price_of(self.prices, outcome, outcome.plan_units or 0))
 
     def intent_body(self, record_id: bytes, at: int, sql_text: bytes) -> bytes:
         """The bytes of a statement's intent; its statement id is its own id (32 ASCII bytes). `at` is in us.

@@ -31,10 +31,16 @@ cdef class Tariff:
 
     cdef bytes _text(self, object duration_us, object bytes_out)
 
+    @cython.locals(number=cython.longlong)
+    cpdef long long nano(self, long long duration_us, long long bytes_out) except? -1
+
     @cython.locals(
         divisor=cython.longlong, total=cython.longlong, number=cython.longlong, beside=cython.longlong,
         distance=cython.longlong,
     )
+    cdef long long _number(self, long long duration_us, long long bytes_out) except? -1
+
+    @cython.locals(number=cython.longlong)
     cpdef Py_ssize_t put_text(
         self, unsigned char[::1] into, Py_ssize_t at, long long duration_us, long long bytes_out
     ) except -1

@@ -69,20 +69,32 @@ class Tariff:
 
     def put_text(self, into: memoryview, at: int, duration_us: int, bytes_out: int) -> int:
         """The same, put to `at` where COST_BYTES are free; gives the offset behind it."""
-        if duration_us >= self._most or bytes_out >= self._most:
+        number = self._number(duration_us, bytes_out)
+        if number < 0:
             return octets.put(into, at, self.packed_text(duration_us, bytes_out))
+        if number < _COUNT_SMALLEST:
+            return octets.put(into, at, _SMALLEST_PACKED[number])
+        return _put_number(into, at, number)
+
+    def nano(self, duration_us: int, bytes_out: int) -> int:
+        """The same cost in whole nano-units, 10^-9 of the currency; beyond 10^9 of it, that."""
+        if self._is_free:
+            return 0
+        number = self._number(duration_us, bytes_out)
+        return number if number >= 0 else nano_of(self.cost(duration_us, bytes_out))
+
+    def _number(self, duration_us: int, bytes_out: int) -> int:
+        """In units of the last place; below 0 when small numbers don't do."""
+        if duration_us >= self._most or bytes_out >= self._most:
+            return -1
         divisor = self._small_divisor
         total = duration_us * self._small_per_us + bytes_out * self._small_per_byte + self._small_fixed
         number = total // divisor
         beside = 2 * (total - number * divisor) - divisor
         distance = beside if beside > 0 else -beside
         if distance * _NEAR <= divisor:
-            return octets.put(into, at, self.packed_text(duration_us, bytes_out))
-        if beside > 0:
-            number += 1
-        if number < _COUNT_SMALLEST:
-            return octets.put(into, at, _SMALLEST_PACKED[number])
-        return _put_number(into, at, number)
+            return -1
+        return number + 1 if beside > 0 else number
 
     def _text(self, duration_us: int, bytes_out: int) -> bytes:
         if not self._is_exact:
@@ -97,6 +109,11 @@ class Tariff:
         if number < len(_SMALLEST):
             return _SMALLEST[number]
         return b"%d.%09d" % divmod(number, _UNITS)
+
+
+def nano_of(cost: Decimal) -> int:
+    """A rounded cost in whole nano-units; beyond 10^9 of the currency, that."""
+    return min(int(cost * _UNITS), _LARGEST)
 
 
 def _put_number(into: memoryview, at: int, number: int) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 from policies import (
     authentication,
+    budgets_reader,
     guard_reader,
     limits_reader,
     load,
@@ -20,6 +21,7 @@ from policies import (
     rates_reader,
     when_reader,
 )
+from policies.budgets import OnExceeded
 from policies.masks import fakes
 from policies.masks.fpe import ALPHABETS
 from policies.masks.spec import MAX_KEPT, UNITS, Kind, parameters_of
@@ -47,6 +49,7 @@ def policy_file_schema() -> Schema:
         "prices": _prices(),
         "rates": _list(_rate(), "How fast statements may begin; all that concern a principal hold."),
         "tiers": _tiers(),
+        "budgets": _list(_budget(), "What may be spent in a day or a month."),
     }
     properties = {name: {"anyOf": [sections[name], {"type": "null"}]} for name in load.SECTIONS}
     return {"$schema": DIALECT, "title": "pgwarden policies"} | _object(load.SECTIONS, properties)
@@ -312,3 +315,32 @@ def _tiers() -> Schema:
     }
     tier = _object(rates_reader.TIER_KEYS, properties) | {"dependentRequired": {"burst": ["per_second"]}}
     return _told("Quotas of API keys in the store.") | _object(tuple(TierName), dict.fromkeys(TierName, tier))
+
+
+def _budget() -> Schema:
+    def amount(description: str) -> Schema:
+        above = {"type": "number", "exclusiveMinimum": 0, "maximum": budgets_reader.MAX_AMOUNT}
+        return _told(f"{description}, in the currency of the prices.") | above
+
+    properties = {
+        "tenant": _text("The statements of all its principals count."),
+        "team": _text("The statements of all its principals count."),
+        "user": _text("This principal's statements count."),
+        "workload": _text("Statements of this workload count, whoever sends them."),
+        "daily": amount("What may be spent in a day"),
+        "monthly": amount("What may be spent in a calendar month"),
+        "warn_at": _told("The share from which on a NOTICE warns; 0.9 when left out.")
+        | {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+        "on_exceeded": _one_of(OnExceeded, "Refuse, wait, or only record."),
+        "wait": _pattern(
+            f"{limits_reader.AMOUNT_PATTERN}({'|'.join(limits_reader.UNITS_MS)})", "How long `queue` waits: 30s."
+        ),
+        "fail": _one_of(budgets_reader.FAIL_VALUES, "Without the store: stop, or go on up to `cap`."),
+        "cap": amount("What one sidecar may spend in a period without the store"),
+        "slice": amount("What a sidecar takes from the store at once"),
+        "reserve": amount("What a statement reserves whose cost isn't known yet"),
+        "timezone": _text("Where days and months begin: an IANA name such as Europe/London; UTC when left out."),
+    }
+    subject = {"oneOf": [{"required": [key]} for key in budgets_reader.SUBJECT_KEYS]}
+    amounts = {"anyOf": [{"required": [key]} for key in budgets_reader.PERIOD_KEYS]}
+    return _object(budgets_reader.KEYS, properties) | {"allOf": [subject, amounts]}

@@ -32,6 +32,7 @@ class Limit(StrEnum):
     PROBES = "probes"
     RATE = "rate"
     KEY_QUOTA = "key_quota"
+    BUDGET = "budget"
 
 
 class Window(Protocol):

@@ -52,14 +52,14 @@ def _value(fields: Fields, key: str, node: Node) -> float | None:
     what = f"'limits.{key}'"
     match key:
         case "runtime":
-            runtime_ms = _amount(node, UNITS_MS)
+            runtime_ms = amount_of(node, UNITS_MS)
             if 1 <= runtime_ms <= MAX_RUNTIME_MS:
                 return runtime_ms / 1000
             form = "must be a time with its unit, such as 500ms, 30s, 5m or 1h, above 0 and below 24 days"
             fields.report(node, f"{what} {form}")
             return None
         case "bytes":
-            count = _amount(node, UNITS_BYTES)
+            count = amount_of(node, UNITS_BYTES)
             if 1 <= count <= MAXIMUM[key]:
                 return count
             fields.report(
@@ -72,8 +72,8 @@ def _value(fields: Fields, key: str, node: Node) -> float | None:
             return fields.whole_number(node, what, MAXIMUM[key])
 
 
-def _amount(node: Node, units: Mapping[str, int]) -> int:
-    """0 for anything that isn't one."""
+def amount_of(node: Node, units: Mapping[str, int]) -> int:
+    """A number with its unit, in the units' own measure; 0 for anything that isn't one."""
     text = node.value if isinstance(node, Scalar) else None
     match = _AMOUNT.match(text) if isinstance(text, str) else None
     return int(match[1]) * units.get(match[2], 0) if match else 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
+from policies.budgets_reader import BudgetReader
 from policies.catalog_check import check_against_catalog
 from policies.errors import PolicyFileError, Problem, Severity
 from policies.fields import Fields, kind_of
@@ -29,8 +30,7 @@ from policies.yaml_nodes import Mapping as MappingNode
 
 __all__ = ["check_against_catalog", "load_folder", "load_texts"]
 
-SECTIONS = ("principals", "tags", "policies", "prices", "rates", "tiers")
-LATER_SECTIONS = ("budgets",)
+SECTIONS = ("principals", "tags", "policies", "prices", "rates", "tiers", "budgets")
 SUFFIXES = (".yaml", ".yml")
 MAX_FILES = 1_000
 
@@ -133,13 +133,15 @@ class _Loader:
         rates = read_rates(self._fields, self._items("rates"), names_of(principals.values()))
         tiers = read_tiers(self._fields, self._sections["tiers"])
         self._check_tiers(tiers.values(), prices)
-        later = tuple(part for part in (rates, tiers) if part)  # sets without them keep their fingerprint
+        currency = None if prices.is_free else prices.currency
+        budgets = BudgetReader(self._fields, principals.values(), currency).read(self._items("budgets"))
+        later = tuple(part for part in (rates, tiers, budgets) if part)  # sets without them keep their fingerprint
         fingerprint = fingerprint_of(principals, policies, tags, prices.canonical, *later)
-        return PolicySet(principals, policies, tags, prices, fingerprint, tag_sources, rates, tiers)
+        return PolicySet(principals, policies, tags, prices, fingerprint, tag_sources, rates, tiers, budgets)
 
     def _add_file(self, data: bytes, file: str) -> None:
         root = read_yaml(data, file, self._fields.problems)
-        entries = self._fields.mapping(root, "a policy file", SECTIONS, LATER_SECTIONS) if root else None
+        entries = self._fields.mapping(root, "a policy file", SECTIONS) if root else None
         for section, node in (entries or {}).items():
             if not _is_nothing(node):  # a section whose entries are all commented out
                 self._sections[section].append(node)

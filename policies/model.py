@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from policies.prices import PriceBook
 
 if TYPE_CHECKING:
+    from policies.budgets import Budget
     from policies.rates import Rate
     from policies.tiers import Tier, TierName
 
@@ -289,6 +290,7 @@ class PolicySet:
     tag_sources: Mapping[str, Source] = field(default_factory=dict)
     rates: tuple[Rate, ...] = ()
     tiers: Mapping[TierName, Tier] = field(default_factory=dict)
+    budgets: tuple[Budget, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

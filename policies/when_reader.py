@@ -39,7 +39,7 @@ def read_when(fields: Fields, node: Node | None) -> When | None:
         cidr=_cidr(fields, entries.get("cidr")),
         hours=_hours(fields, entries.get("hours")),
         days=frozenset(day for _, day in fields.parsed(entries.get("days"), "'when.days'", _day)),
-        timezone=_timezone(fields, entries.get("timezone")),
+        timezone=read_timezone(fields, entries.get("timezone"), "'when.timezone'"),
     )
     if not entries.keys() & {"cidr", "hours", "days"}:
         fields.report(node, "'when' needs one of cidr, hours and days")
@@ -105,8 +105,9 @@ def _day(text: str) -> int:
     return DAYS.index(text)
 
 
-def _timezone(fields: Fields, node: Node | None) -> str:
-    name = fields.text(node, "'when.timezone'")
+def read_timezone(fields: Fields, node: Node | None, what: str) -> str:
+    """An IANA name; UTC when it is left out, or can't be used."""
+    name = fields.text(node, what)
     if node is None or name is None or name == When().timezone:
         return When().timezone
     known = _known_zones()

@@ -9,12 +9,13 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
 from audit.errors import JournalError
+from policies.budgets import Budget
 from policies.errors import PolicyFileError
 from proxy import control
 from proxy.config import ConfigError
@@ -46,6 +47,7 @@ class Child:
         self._ready: asyncio.Future[Failed | None] | None = None
         self._lifeline = -1
         self._state_heard = asyncio.Event()
+        self.on_budgets: Callable[[Sequence[Budget]], None] = lambda budgets: None
         self.on_answer: Callable[[int], None] = lambda number: None
         self.state = State()
         self.heard_at: float | None = None
@@ -77,7 +79,7 @@ class Child:
                 *given.arguments(),
                 stdin=asyncio.subprocess.DEVNULL,
                 env=dict(self._environment),
-                pass_fds=(its_end.fileno(), its_lifeline, given.board, given.lanes, *(file for file, _ in given.doors)),
+                pass_fds=(its_end.fileno(), its_lifeline, *given.files),
             )
         finally:
             its_end.close()
@@ -155,6 +157,8 @@ class Child:
                 self._state_heard.set()
             case Question():
                 self._on_question(self, reply)
+            case control.Budgets(budgets):
+                self.on_budgets(budgets)
             case control.Answer(number):
                 self.on_answer(number)
 

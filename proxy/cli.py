@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "verifier": ("proxy.commands.verifier", "verifier"),
     "api-key": ("proxy.commands.api_key", "api_key"),
     "key": ("proxy.commands.key", "app"),
+    "budget": ("proxy.commands.budget", "app"),
     "audit": ("proxy.commands.audit", "app"),
     "cost": ("proxy.commands.cost", "app"),
 }
@@ -46,6 +47,7 @@ _HELP: Final = """A PostgreSQL sidecar: filters rows, blocks and masks columns, 
       pgwarden explain -c FILE --user ada --sql '...'   what would ada get, and by which rules?
       pgwarden diff -c FILE policies/ next/             what would these policies change for what was asked?
       pgwarden schema > policies.schema.json            lets your editor check policies as you type
+      pgwarden budget list -c FILE                      what may still be spent today and this month
       pgwarden audit query -c FILE --since 1h           who asked what, what was decided, what it cost
       pgwarden audit export -c FILE --follow            records as they come, for other programs
       pgwarden audit reconcile -c FILE                  did anything reach the database past pgwarden?

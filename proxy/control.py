@@ -14,6 +14,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 import msgspec
 
 from audit.api_keys import StoredKey
+from policies.budgets import Budget
 from policies.errors import Problem
 
 _LENGTH_BYTES: Final = 4
@@ -113,6 +114,12 @@ class Failed(_Message, frozen=True):
     problems: list[Problem] = []
 
 
+class Budgets(_Message, frozen=True):
+    """Those of the policies that it has taken up."""
+
+    budgets: list[Budget]
+
+
 class State(_Message, frozen=True):
     """How a worker is, once a second. `position`: of its journal."""
 
@@ -127,7 +134,7 @@ class State(_Message, frozen=True):
 
 
 Order = Begin | Listen | Report | Reload | Drain | Stop | Keys | KeysSeen | Question | Answer
-Reply = Ready | Failed | State | Question | Answer
+Reply = Ready | Failed | Budgets | State | Question | Answer
 
 Sent = TypeVar("Sent")
 Received = TypeVar("Received")

@@ -19,18 +19,33 @@ class Inheritance:
     lifeline: int
     board: int
     lanes: int
+    purses: int
     doors: tuple[tuple[int, bool], ...]
     log_format: str
     log_level: int
 
+    @property
+    def files(self) -> tuple[int, ...]:
+        """Descriptors that all workers have alike."""
+        return (self.board, self.lanes, self.purses, *(file for file, _ in self.doors))
+
     def arguments(self) -> list[str]:
         doors = ",".join(f"{file}{'u' if is_local else 't'}" for file, is_local in self.doors)
-        numbers = (self.number, self.workers, self.channel, self.lifeline, self.board, self.lanes, self.log_level)
+        numbers = (
+            self.number,
+            self.workers,
+            self.channel,
+            self.lifeline,
+            self.board,
+            self.lanes,
+            self.purses,
+            self.log_level,
+        )
         return [*map(str, numbers), self.log_format, doors]
 
     @classmethod
     def of(cls, arguments: Sequence[str]) -> Inheritance:
         *numbers, log_format, doors = arguments
-        number, workers, channel, lifeline, board, lanes, level = map(int, numbers)
+        number, workers, channel, lifeline, board, lanes, purses, level = map(int, numbers)
         pairs = tuple((int(door[:-1]), door[-1] == "u") for door in doors.split(","))
-        return cls(number, workers, channel, lifeline, board, lanes, pairs, log_format, level)
+        return cls(number, workers, channel, lifeline, board, lanes, purses, pairs, log_format, level)

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Final
+from uuid import uuid4
 
 from prometheus_client import CollectorRegistry
 
@@ -26,6 +27,7 @@ from audit.record import Verdict
 from audit.store import Store
 from proxy.admin_calls import AdminCalls
 from proxy.board import Board
+from proxy.budget_keeping import BudgetKeeping
 from proxy.build import build_kind, commit, package_version
 from proxy.chronicle import WORKER as OWN_JOURNAL
 from proxy.chronicle import Chronicle
@@ -97,6 +99,7 @@ class Supervisor:
         self._chronicle: Chronicle | None = None
         self._seal_watch: SealWatch | None = None
         self._keys: KeyWatch | None = None
+        self._budgets: BudgetKeeping | None = None
 
     @property
     def chronicle(self) -> Chronicle:
@@ -121,6 +124,9 @@ class Supervisor:
         keys = self._keys = await self._start_keys(store_dsn, crew)
         await crew.begin(Begin(pickle.dumps(self._config), self._shop_dsn))
         await keys.first()
+        assert self._budgets is not None
+        self._budgets.start(store_dsn, self.chronicle.note)
+        self._stack.push_async_callback(self._budgets.stop)
         places.listen()
         crew.listen()
         admin = await self._start_admin()
@@ -236,10 +242,15 @@ class Supervisor:
         self._stack.callback(board.close)
         lanes = LaneBoard.make(workers, lane_count(self._config))
         self._stack.callback(lanes.close)
+        keeping = self._budgets = BudgetKeeping(self._config.audit.directory, workers, uuid4())
+        self._stack.callback(keeping.close)
         doors = tuple((door.socket.fileno(), door.is_local) for door in places.doors)
-        given = Inheritance(0, workers, -1, -1, board.file, lanes.file, doors, self._log_format.value, self._log_level)
+        log_as = self._log_format.value, self._log_level
+        given = Inheritance(0, workers, -1, -1, board.file, lanes.file, keeping.file, doors, *log_as)
         born_with = [replace(given, number=number) for number in range(1, workers + 1)]
         crew = self._crew = Crew(born_with, self._environment, board, lanes, self._worker_changed)
+        for child in crew.children:
+            child.on_budgets = keeping.learn
         await crew.start()
         return crew
 
@@ -310,6 +321,8 @@ class Supervisor:
             metrics.add(self._ways_out.metrics)
         if self._keys is not None:
             metrics.add(self._keys.metrics)
+        assert self._budgets is not None
+        metrics.add(self._budgets.metrics)
         calls = AdminCalls(self.chronicle, time.monotonic)
         server = AdminServer(make_app(metrics.registry, self._checks, self._version, self._refresh, calls.note))
         port = await server.start(wanted.host, wanted.port)

@@ -38,6 +38,7 @@ from proxy.net.services import WorkerServices, policy_load_event
 from proxy.net.sockets import Keepalive
 from proxy.net.surroundings import LinkSettings
 from proxy.net.tls import client_side_context, own_binding
+from proxy.purse_book import PurseBook
 from proxy.server_links import Ground, ServerLinks, lane_count
 from proxy.session.epoch import Epoch
 from proxy.session.ports import Rules
@@ -73,10 +74,12 @@ class Worker:
         neighbours: Neighbours | None = None,
         lanes: LaneBoard | None = None,
         number: int = 1,
+        purse_book: PurseBook | None = None,
     ) -> None:
         self._config = config
         self._neighbours = neighbours
         self._keys = keys
+        self._purse_book = purse_book or PurseBook()
         self._upstreams = upstreams
         self._journal = journal
         self._tallies = tallies
@@ -112,6 +115,7 @@ class Worker:
             pools=self._servers.pools,
             work_queues=self._servers.work_queues,
             known_keys=known_keys,
+            purse_book=self._purse_book,
         )
         self._listener: Listener | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -250,6 +254,7 @@ class Worker:
     def _policies_loaded(self, is_ok: bool, text: str) -> None:
         if is_ok:
             self._catalogs.refill()  # before anybody is decided under the new set
+            self._purse_book.learn(self._policies.current)
         self._tallies.count_policy_load(is_ok)
         try:
             self._journal.append([policy_load_event(is_ok, text, self._policies.fingerprint)])

@@ -37,6 +37,8 @@ from proxy.logs import LogFormat, set_up
 from proxy.loop import loop_factory
 from proxy.net.places import inherited
 from proxy.places import upstreams_of
+from proxy.purse_book import PurseBook
+from proxy.purse_file import PurseFile
 from proxy.questions import Questions
 from proxy.quotas import Quotas
 from proxy.server_links import lane_count
@@ -110,7 +112,7 @@ class WorkerProcess:
         self._quotas = Quotas.open(config.audit.directory)
         allowances = Allowances(SharedBuckets(self._board), self._ring, self._quotas)
         lanes = LaneBoard(self._given.lanes, self._given.workers, lane_count(config))
-        worker = Worker(
+        self._worker = worker = Worker(
             config,
             upstreams,
             journal,
@@ -123,10 +125,14 @@ class WorkerProcess:
             self,
             lanes,
             number,
+            self._purse_book(),
         )
-        self._worker = worker
         await worker.start()
         settle()
+
+    def _purse_book(self) -> PurseBook:
+        file = PurseFile(self._given.purses, self._given.workers)
+        return PurseBook(file, self._given.number, lambda budgets: self._channel.send(control.Budgets(budgets)))
 
     async def _drain(self, limit_s: float) -> None:
         if limit_s > 0 and self._worker is not None:

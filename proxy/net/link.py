@@ -10,13 +10,16 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final, cast
 
+from proxy.clock import monotonic_us
 from proxy.net.server_side import WRITE_BUFFER_BYTES, ServerSide
 from proxy.net.sockets import address_of, has_room, keep_alive, set_reading, turn_away
 from proxy.net.surroundings import AnyLink, CancelKey, LinkSettings, Surroundings
 from proxy.net.timers import Timers
 from proxy.net.tls import ALPN, client_channel, selected_alpn
+from proxy.purses import MAY
 from proxy.session.phase import Phase
 from proxy.session.ports import (
+    AwaitPurse,
     BorrowServer,
     CancelOther,
     CancelUpstream,
@@ -43,6 +46,8 @@ from proxy.wire.codec import encode
 
 # A client that has shut down its side may still read; one that vanished looks alike, and what it left is cancelled.
 _EOF_GRACE_S: Final = 5.0
+_LOOK_S: Final = 0.02
+_LONGEST_LOOK_S: Final = 1.0
 _TERMINATE: Final = encode(m.Terminate())
 
 log = logging.getLogger("pgwarden.net")
@@ -213,8 +218,8 @@ class ClientLink(ServerSide, asyncio.Protocol):
                 # Before anybody else's next message is read: who knows of the change may have told them.
                 held = self._surroundings.hold_for_catalog(database)
                 self._surroundings.spawn(self._refresh_catalog(database, held))
-            case EstimateCost(query, user):
-                self._surroundings.spawn(self._estimate(query, user))
+            case EstimateCost() | AwaitPurse():
+                self._surroundings.spawn(self._find_out(command))
             case BorrowServer(kind, is_first, is_elsewhere):
                 if self.session.is_asking:
                     self._borrow(kind, is_first, is_elsewhere)
@@ -242,12 +247,31 @@ class ClientLink(ServerSide, asyncio.Protocol):
         finally:
             self.catalog_refreshed()
 
+    async def _find_out(self, command: EstimateCost | AwaitPurse) -> None:
+        if isinstance(command, AwaitPurse):
+            await self._await_purse(command)
+        else:
+            await self._estimate(command.query, command.user)
+
     async def _estimate(self, query: CostQuery, user: str) -> None:
         estimate = Estimate(None, "the gateway is shutting down")
         try:
             estimate = await self._surroundings.cost_estimated(query, user)
         finally:
             self.session.cost_estimated(query, estimate)
+            self._carry_out()
+
+    async def _await_purse(self, wanted: AwaitPurse) -> None:
+        """Looks ever less often: the longest waits are for tomorrow."""
+        loop = asyncio.get_running_loop()
+        until, pause_s = loop.time() + wanted.limit_s, _LOOK_S
+        while loop.time() < until and not self._is_closed and self.session.is_waiting_for_money:
+            if wanted.purse.look(wanted.nano, monotonic_us()) == MAY:
+                break
+            await asyncio.sleep(min(pause_s, max(0.0, until - loop.time())))
+            pause_s = min(pause_s * 1.5, _LONGEST_LOOK_S)
+        if not self._is_closed and self.session.is_waiting_for_money:
+            self.session.purse_looked_at()
             self._carry_out()
 
     # TLS, cancelling

@@ -250,7 +250,7 @@ class ServerSide(Relay):
         if self._work_queue is not None and self._work_queue.forget(self):
             self.session.turn_refused(None)
             self._carry_out()
-        elif self._pool is not None and self._pool.forget(self):
+        elif self.session.is_waiting_for_money or (self._pool is not None and self._pool.forget(self)):
             self.session.wait_cancelled()
             self._carry_out()
         elif self._key is not None and (self._attempt is not None or self.lent is not None):

@@ -31,6 +31,8 @@ from proxy.net.policies import PolicyHolder
 from proxy.net.pool import AnyPool
 from proxy.net.pricing import Pricing
 from proxy.net.work_queue import WorkQueue
+from proxy.purse_book import PurseBook
+from proxy.purses import Mean, Means, Purse
 from proxy.session.epoch import Epoch
 from proxy.session.ports import Allowance, CostQuery, Estimate, Gateway, KeyFound, Measures
 from proxy.tallies import Tallies
@@ -56,6 +58,8 @@ class WorkerServices:
     work_queues: Mapping[str, WorkQueue] = field(default_factory=dict)
     loads: Loads = field(default_factory=Loads)
     known_keys: KnownKeys = field(default_factory=KnownKeys)
+    purse_book: PurseBook = field(default_factory=PurseBook)
+    means: Means = field(default_factory=Means)
     allowances: Allowances = field(default_factory=Allowances)
     keys: KeyRing | None = None
 
@@ -190,6 +194,18 @@ class WorkerServices:
 
     def count_limit(self, limit: Limit) -> None:
         self.tallies.count_limit(limit)
+
+    def has_workload_budgets(self) -> bool:
+        return self.purse_book.goes_by_workload(self.policies.current)
+
+    def purses(self, principal: Principal, workload: str) -> tuple[Purse, ...]:
+        return self.purse_book.of(self.policies.current, principal, workload)
+
+    def mean_cost(self, database: str, shape: str) -> Mean:
+        return self.means.of(database, shape)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
 
     def known_estimate(self, query: CostQuery) -> Estimate | None:
         return self.estimates.known(query)

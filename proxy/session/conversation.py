@@ -12,6 +12,7 @@ from policies.decision import Plan, Refusal
 from policies.errors import PoliciesError
 from policies.limits import Load
 from policies.model import EffectivePolicy
+from proxy.session.budgeting import Budgeting
 from proxy.session.held import Basis, Declared, Origin, Portal
 from proxy.session.ledger import Identity, Ledger
 from proxy.session.named import named_in
@@ -103,6 +104,7 @@ class Conversation:
         self.is_counted = False  # in `load`, as a session that waits for a statement's end
         self.has_run = False  # since ReadyForQuery a portal has run: one transaction with what comes behind it
         self.cancels = 0
+        self.budgeting = Budgeting(self)
         self.lending: Lending | None = None  # where the server link is shared
         self.queueing: Queueing | None = None  # where the database has workload lanes
         self._timed: Item | None = None
@@ -147,6 +149,8 @@ class Conversation:
         is_odd = self.is_tainted or self.is_pin_broken or self.has_ddl or self.intruder is not None or self.has_run
         is_over = self.is_leaving or self.is_ended
         if is_busy or is_odd or is_over or self.cancels or self.wanted_estimate is not None or self.estimates:
+            return False
+        if self.budgeting.is_waiting or self.budgeting.notices:
             return False
         names = self.confirmed.names
         portal = names.portal(b"")

@@ -1,5 +1,7 @@
 # Types for the compiled build of course.py.
 
+from proxy.purses cimport Mean
+
 cdef class Placed:
     cdef readonly bytes description
     cdef readonly Py_ssize_t size
@@ -23,6 +25,7 @@ cdef class Course:
     cdef readonly bint may_run_code
     cdef readonly bint has_sequences
     cdef readonly Placed last
+    cdef public Mean mean
     cdef dict _placed
 
     cpdef Placed placed(self, bytes description)

@@ -10,6 +10,7 @@ from typing import Final
 from audit.record import Verdict
 from policies.decision import NO_EFFECT, NOTHING_LEFT, Decision, Leaves
 from policies.masks import StreamMask
+from proxy.purses import Mean
 from proxy.session.held import EMPTY_PLAN
 from proxy.session.ledger import verdict_of
 from proxy.session.queue import MaskMismatch, RowMasks, place_masks
@@ -66,6 +67,7 @@ class Course:
         self.may_run_code = self.plan.command not in RUN_NOTHING
         self.has_sequences = self.plan.leaves.has_sequences
         self.last: Placed | None = None
+        self.mean: Mean | None = None  # of the cost, once a budget asked for it
         self._placed: dict[bytes, Placed] = {}
 
     def placed(self, description: bytes) -> Placed | None:

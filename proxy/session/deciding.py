@@ -13,7 +13,9 @@ from audit.errors import JournalError
 from policies.compile.parameter_types import that_matter
 from policies.decision import NO_EFFECT, Decision, Effect, Plan, Refusal
 from policies.model import EffectivePolicy
+from proxy.purses import Reservation, Spending
 from proxy.session.admission import Admission
+from proxy.session.budgeting import BudgetWait
 from proxy.session.conversation import Conversation, SessionEnds, Wait
 from proxy.session.costs import Costs, Ran, rans_of
 from proxy.session.held import Account, Basis, Declared, Held, Origin, Portal, Prepared, Reading, Run, Shadowed, plan_of
@@ -149,8 +151,9 @@ class Decider:
         if c.queueing is not None:
             self.require_turn(runs, rans_of(decision, len(runs), prepared))
         shadows = self.shadow.of_statements(sql, types, len(runs)) if c.shadow is not None else ()
-        if self._admission.concerns(runs):
-            accounts = self._admitted(decision, runs, prepared, shadows)
+        spending = c.budgeting.spending(decision.text)
+        if spending is not None or self._admission.concerns(runs):
+            accounts = self._admitted(decision, runs, prepared, shadows, spending)
         else:
             accounts = c.ledger.open(decision, runs, shadows)
         c.is_tainted = c.is_tainted or any(run.plan.is_tainting for run in runs)
@@ -165,21 +168,60 @@ class Decider:
             raise Denied(refusal, cancelled() if refusal.sqlstate == CANCELLED.sqlstate else b"")
 
     def _admitted(
-        self, decision: Decision, runs: list[Run], prepared: Prepared | None, shadows: Sequence[Shadowed]
+        self,
+        decision: Decision,
+        runs: list[Run],
+        prepared: Prepared | None,
+        shadows: Sequence[Shadowed],
+        spending: Spending | None,
     ) -> list[Account]:
-        """The accounts of statements that a limit may forbid to begin. Raises Denied, Wait, JournalError."""
+        """The accounts of statements that a limit or a budget may forbid. Raises Denied, Wait, JournalError."""
         refusal = self._admission.refusal(runs)
         if refusal is not None:
             raise Denied(refusal)
         units = self._estimated(decision, runs, prepared)
-        refusal = self._admission.begin(runs)
-        if refusal is not None:
-            raise Denied(refusal)
+        reservations = [] if spending is None else self._reserved(spending, runs, units)
         try:
-            return self._c.ledger.open(decision, runs, shadows, units)
+            refusal = self._admission.begin(runs)
+            if refusal is not None:
+                raise Denied(refusal)
+            return self._opened(decision, runs, shadows, units, spending, reservations)
+        except (Denied, JournalError):
+            for reservation in reservations:
+                reservation.undo()
+            raise
+
+    def _reserved(self, spending: Spending, runs: list[Run], units: list[int | None]) -> list[Reservation]:
+        """Raises Denied, Wait."""
+        try:
+            found = self._c.budgeting.reserve(spending, runs, units)
+        except BudgetWait:
+            raise Wait from None
+        if isinstance(found, Refusal):
+            raise Denied(found)
+        return found
+
+    def _opened(
+        self,
+        decision: Decision,
+        runs: list[Run],
+        shadows: Sequence[Shadowed],
+        units: list[int | None],
+        spending: Spending | None,
+        reservations: list[Reservation],
+    ) -> list[Account]:
+        """Raises JournalError, and nothing has begun."""
+        c = self._c
+        try:
+            if spending is not None:
+                shadows = c.budgeting.shadows(spending, shadows, len(runs))
+            accounts = c.ledger.open(decision, runs, shadows, units)
         except JournalError:
             self._admission.undo(runs)
             raise
+        for account, reservation in zip(accounts, reservations, strict=False):
+            account.reservation = reservation
+        return accounts
 
     def _estimated(self, decision: Decision, runs: list[Run], prepared: Prepared | None) -> list[int | None]:
         """Planner units by statement; none where no policy limits the cost. Raises Denied, Wait."""

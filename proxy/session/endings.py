@@ -60,6 +60,8 @@ class Endings:
             return
         self._settle()
         c.is_idle = not c.queue
+        for notice in c.budgeting.take_notices():
+            c.send_client(notice)
         c.forward(buffer, start, end)
 
     def _settle_late(self) -> bool:

@@ -14,6 +14,7 @@ from audit.record import ShadowDecision, Verdict
 from policies.catalog import Namespace
 from policies.decision import Decision, Plan
 from policies.limits import Limit
+from proxy.purses import Reservation
 from proxy.wire.messages import Field
 
 EMPTY_PLAN: Final = Plan("empty", "")
@@ -205,6 +206,7 @@ class Account:
     is_cancelled: bool = False  # its end at the server is none to the client: the result was cut short
     rows_suspended: int = 0  # rows before the portal was suspended last
     server_error: str = ""  # what the server said and the client didn't read
+    reservation: Reservation | None = None  # of budgets, until its cost is known
 
     @property
     def plan(self) -> Plan:

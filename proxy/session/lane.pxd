@@ -4,6 +4,7 @@ cimport cython
 from audit.lines cimport Lines
 from audit.tail cimport Tail
 from policies.compile.shapes cimport Entry, Known, Scope
+from proxy.purses cimport Mean, Spending
 from proxy.session.course cimport Course, Placed
 from proxy.session.deferred cimport Deferred
 from proxy.session.epoch cimport Epoch
@@ -51,6 +52,9 @@ cdef class Lane:
     cdef object _basis
     cdef dict _standing
     cdef object _allowance
+    cdef Spending _spending
+    cdef bint _goes_by_workload
+    cdef long long _reserved
     cdef Deferred _deferred
     cdef long long _last_us
     cdef int _kind
@@ -123,6 +127,17 @@ cdef class Lane:
         answer=Answer, now=cython.longlong, duration_us=cython.longlong, rows=cython.longlong, tallies=Tallies
     )
     cdef _finish(self, bytes chunk, Course course, Placed placed, long long bytes_out, long long masked_cells)
+
+    @cython.locals(mean=Mean)
+    cdef bint _reserve(self, Course course, Spending spending) except -1
+
+    cdef bint _draw(self, Course course, Lines lines) except -1
+    cdef _put_back(self, Course course)
+
+    @cython.locals(lines=Lines, mean=Mean, cost=cython.longlong)
+    cdef _settle(
+        self, Course course, Spending spending, long long rows, long long bytes_out, long long duration_us
+    )
 
     @cython.locals(lines=Lines, tail=Tail)
     cdef _record(self, long long rows, long long bytes_out, long long duration_us)

@@ -15,6 +15,7 @@ from audit.errors import JournalError
 from audit.lines import Lines
 from policies.compile.parameter_types import that_matter
 from policies.compile.shapes import Known, Scope
+from proxy.purses import Reservation, Spending
 from proxy.session.conversation import Conversation, SessionEnds
 from proxy.session.course import BEGIN, LONG, PLAIN, Course, Placed
 from proxy.session.deferred import Deferred
@@ -88,6 +89,9 @@ class Lane:
         self._scope: Scope | None = None
         self._standing: dict[bytes, Standing] = {}
         self._allowance: Allowance | None = None
+        self._spending: Spending | None = None
+        self._goes_by_workload = False
+        self._reserved = 0
         self._forget_statement()
         self._last_us = 0
 
@@ -248,17 +252,15 @@ class Lane:
         self._lines = lines
         if not self._keeps_text:
             text = self._kept_text(course, text)
-        allowance = self._allowance if course.may_run_code else None
-        if allowance is not None and allowance.take(1) is not None:
-            return False  # the long way asks again, and refuses
+        if not self._draw(course, lines):
+            return False  # the long way asks again, and waits, refuses or warns
         tail = self._tail
         statement_id = None if tail is None else tail.intent(lines, text)
         if statement_id is None:
             try:
                 statement_id = self._append_intent(lines, text).encode("ascii")
             except JournalError:
-                if allowance is not None:
-                    allowance.give_back(1)
+                self._put_back(course)
                 return False  # the long way asks again, and refuses
         self._statement_id = statement_id
         self._kind = kind
@@ -301,6 +303,35 @@ class Lane:
             if self._keeps_shape:
                 course.kept = kept
         return kept
+
+    def _reserve(self, course: Course, spending: Spending) -> bool:
+        """Money for the statement; False: there is something to say first."""
+        mean = course.mean
+        if mean is None:
+            plan = course.plan
+            mean = course.mean = self._services.mean_cost(self._c.identity.database, plan.shape)
+        self._reserved = spending.begin(mean, self._now_us()) if course.may_run_code else 0
+        return self._reserved >= 0
+
+    def _draw(self, course: Course, lines: Lines) -> bool:
+        """Takes what the statement needs of budgets, rates and quotas, or nothing."""
+        if self._goes_by_workload:
+            self._spending = self._c.budgeting.spending("", lines)
+        if self._spending is not None and not self._reserve(course, self._spending):
+            return False
+        allowance = self._allowance
+        if allowance is not None and course.may_run_code and allowance.take(1) is not None:
+            if self._spending is not None:
+                self._spending.settle(self._reserved, 0)
+            return False
+        return True
+
+    def _put_back(self, course: Course) -> None:
+        """It didn't begin."""
+        if self._allowance is not None and course.may_run_code:
+            self._allowance.give_back(1)
+        if self._spending is not None:
+            self._spending.settle(self._reserved, 0)
 
     def _find(self, text: bytes) -> Known | None:
         """What is known of it; under the allow-everything policy only if nothing is changed."""
@@ -357,6 +388,8 @@ class Lane:
             return False
         self._policy = policy
         self._allowance = c.allowance
+        self._spending = c.budgeting.spending()
+        self._goes_by_workload = c.budgeting.goes_by_workload
         self._basis = c.basis(policy, "")
         self._scope = self._services.scope(policy, catalog, self._basis.namespace)
         self._is_open = policy.is_everything
@@ -451,6 +484,8 @@ class Lane:
         allowance, lines = self._allowance, self._lines
         if allowance is not None and lines is not None and allowance.counts_cost:
             allowance.spend(lines, Spent(rows, bytes_out, duration_us))
+        if self._spending is not None:
+            self._settle(course, self._spending, rows, bytes_out, duration_us)
         tallies = self._tallies
         if tallies is None:
             self._count(course.verdict, self._added_us, duration_us, rows, bytes_out, masked_cells)
@@ -467,6 +502,15 @@ class Lane:
         else:
             self._bound(placed)
         self._known = self._stood = None
+
+    def _settle(self, course: Course, spending: Spending, rows: int, bytes_out: int, duration_us: int) -> None:
+        """Budgets are charged with what the outcome's record says."""
+        lines, mean = self._lines, course.mean
+        assert lines is not None
+        assert mean is not None
+        cost = lines.nano(rows, bytes_out, duration_us)
+        mean.note(cost)
+        spending.settle(self._reserved, cost)
 
     def _record(self, rows: int, bytes_out: int, duration_us: int) -> None:
         """The outcome."""
@@ -562,6 +606,8 @@ class Lane:
         self._services.count_added(self._added_us)
         given = self._given(None)
         account = self._handover.account(given, self._lines, self._statement_id.decode("ascii"), self._started_us)
+        if self._spending is not None and self._course is not None and self._course.mean is not None:
+            account.reservation = Reservation(self._spending, self._course.mean, self._reserved)
         if self._kind == QUERY:
             self._handover.query(given, account)
         else:

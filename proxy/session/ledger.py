@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +15,7 @@ from audit.errors import JournalError
 from audit.lines import Lines
 from audit.price_functions import price_of
 from audit.record import Record, Stage, Verdict
+from audit.tariff import nano_of
 from policies.compile.comments import comments_of
 from policies.decision import Decision, Plan, RawColumn, Refusal
 from policies.model import Principal
@@ -120,6 +122,10 @@ class Ledger:
         said = comments_of(run.reads.held.sql)
         return self.spoken(lines, [comment.encode() for comment in said]) if said else lines
 
+    def workload(self, text: str) -> str:
+        """What the records of this text's statements say of it."""
+        return str(self._identity.origin_fields(origin_of(comments_of(text)))["workload"])
+
     def open(
         self,
         decision: Decision,
@@ -197,8 +203,13 @@ class Ledger:
             self.ran(account.plan, rows)
         if self._is_plain(account):
             self._close_plain(account, rows, duration_us, sqlstate)
+            if account.reservation is not None:
+                account.reservation.settle(account.lines.nano(rows, account.bytes_out, duration_us, sqlstate))
         else:
-            self._try_append(self._outcome(account, rows, duration_us, sqlstate))
+            outcome = self._outcome(account, rows, duration_us, sqlstate)
+            self._try_append(outcome)
+            if account.reservation is not None:
+                account.reservation.settle(nano_of(outcome.cost or Decimal(0)))
         allowance = self._identity.allowance
         if allowance is not None and allowance.counts_cost:
             spent = Spent(rows, account.bytes_out, duration_us, sqlstate, account.plan_units)

@@ -182,6 +182,9 @@ class OpenSession:
             c.wanted_estimate = None
             c.estimates[query] = estimate
 
+    def purse_looked_at(self) -> None:
+        self.conversation.budgeting.is_waiting = False
+
     def catalog_refreshed(self) -> None:
         self.conversation.catalog_waits = max(0, self.conversation.catalog_waits - 1)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Protocol
 
 from audit.cost import PriceList
@@ -19,6 +19,7 @@ from policies.compile.shapes import Scope
 from policies.decision import Decision, Plan, Refusal
 from policies.limits import Limit, Load
 from policies.model import EffectivePolicy, Principal
+from proxy.purses import Mean, Purse
 from proxy.session.epoch import Epoch
 from proxy.session.shared_link import LinkKind
 from proxy.session.track import Settings
@@ -137,6 +138,15 @@ class QueueForLane:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitPurse:
+    """Wait until so much can be had of a purse, or nobody can say when, or time is up; then call `purse_looked_at`."""
+
+    purse: Purse
+    nano: int
+    limit_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class BorrowServer:
     """Have a link of this kind lent by the database's pool, then call `server_lent`. `is_first`: for the login.
 
@@ -174,6 +184,7 @@ Command = (
     | RefreshCatalog
     | EstimateCost
     | QueueForLane
+    | AwaitPurse
     | BorrowServer
     | ReturnServer
     | FinishServer
@@ -405,6 +416,18 @@ class Services(Protocol):
 
     def count_limit(self, limit: Limit) -> None:
         """A limit was reached: a statement was refused, cut off or cut short."""
+
+    def has_workload_budgets(self) -> bool:
+        """Whether `purses` depends on the workload."""
+
+    def purses(self, principal: Principal, workload: str) -> tuple[Purse, ...]:
+        """What its statements draw on; none where no budget concerns them."""
+
+    def mean_cost(self, database: str, shape: str) -> Mean:
+        """What statements of this shape have cost."""
+
+    def now(self) -> datetime:
+        """By the wall, in UTC: to tell people how long something takes."""
 
     def known_estimate(self, query: CostQuery) -> Estimate | None:
         """What was found out a while ago about the same question."""

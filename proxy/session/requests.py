@@ -60,12 +60,13 @@ class Requests:
 
     @property
     def is_held(self) -> bool:
-        """Whether client messages wait: for a cancel, a catalog, an estimate, a turn or a shorter queue."""
+        """Whether client messages wait: for a cancel, a catalog, an estimate, a turn, money or a shorter queue."""
         c = self._c
         if self._is_queue_long:
             self._is_queue_long = len(c.queue) > _SHORT_QUEUE
         is_queueing = c.queueing is not None and c.queueing.is_waiting
         is_asking = c.wanted_estimate is not None or c.is_catalog_awaited or is_queueing
+        is_asking = is_asking or c.budgeting.is_waiting
         return c.cancels > 0 or c.is_leaving or is_asking or self._is_queue_long
 
     @property
@@ -88,13 +89,16 @@ class Requests:
 
     def receive(self, type_byte: int, frame: memoryview) -> None:
         """One whole frame; of CopyData, any number of them. Raises ProtocolViolation or SessionEnds."""
-        self._c.is_idle = False
-        services = self._c.services
+        c = self._c
+        was_idle, c.is_idle = c.is_idle, False
+        services = c.services
         begun = services.now_us() if type_byte in _DECIDED else 0
         try:
             self._receive(type_byte, frame)
         except Wait:
             self._waiting = (type_byte, frame)
+            # Who waits for money needs no link that sessions share meanwhile.
+            c.is_idle = was_idle and c.budgeting.is_waiting and c.lending is not None
         if begun:
             self._added_us += services.now_us() - begun
             if type_byte not in b"PB" and self._waiting is None:
@@ -193,6 +197,9 @@ class Requests:
     def cancel_wait(self) -> None:
         """The client cancels what waits for a server link. The server knows nothing of it, so it is answered here."""
         c = self._c
+        if c.budgeting.is_waiting:
+            c.budgeting.is_cancelled, c.budgeting.is_waiting = True, False
+            return
         if self._waiting is None or c.lending is None or c.lending.link is not None:
             return
         type_byte, _ = self._waiting

@@ -124,6 +124,11 @@ class Session:
         return c is None or (not c.queue and c.status == b"I" and (c.lending is None or not c.lending.is_asking))
 
     @property
+    def is_waiting_for_money(self) -> bool:
+        """Whether a statement waits until a budget lets it begin."""
+        return self._c is not None and self._c.budgeting.is_waiting
+
+    @property
     def is_asking(self) -> bool:
         """Whether the link that a BorrowServer asked for is still wanted: a cancel may have come between."""
         c = self._c
@@ -238,6 +243,10 @@ class Session:
     def cost_estimated(self, query: ports.CostQuery, estimate: ports.Estimate) -> None:
         """The answer to an EstimateCost."""
         self._awaited(lambda opened: opened.cost_estimated(query, estimate))
+
+    def purse_looked_at(self) -> None:
+        """The answer to an AwaitPurse: what waited is tried again."""
+        self._awaited(lambda opened: opened.purse_looked_at() if isinstance(opened, OpenSession) else None)
 
     def _awaited(self, tell: Callable[[OpenSession | Walsender], None]) -> None:
         """What the client's messages waited for is there."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from policies.compile.shapes import Entry, Known, Outcomes, Scope
 from policies.decision import Decision, Plan, Refusal
 from policies.limits import Limit, Load, Loads
 from policies.model import EffectivePolicy, Limits, Principal, RuleId, Source, Statement
+from proxy.purses import Mean, Means, Purse
 from proxy.session.epoch import Epoch
 from proxy.session.phase import Phase
 from proxy.session.ports import (
@@ -113,6 +114,8 @@ class StageServices:
     estimates: dict[str, Estimate] = field(default_factory=dict)
     allowances: dict[str, Allowance] = field(default_factory=dict)
     stored_keys: dict[tuple[str, str], KeyFound] = field(default_factory=dict)
+    purses_of: dict[str, tuple[Purse, ...]] = field(default_factory=dict)
+    means: Means = field(default_factory=Means)
     pool: Pooling | None = None
     lanes: WorkLanes | None = None
     known_units: int | None = None
@@ -280,6 +283,18 @@ class StageServices:
 
     def allowance(self, principal: Principal, key: str) -> Allowance | None:
         return self.allowances.get(key)
+
+    def has_workload_budgets(self) -> bool:
+        return False
+
+    def purses(self, principal: Principal, workload: str) -> tuple[Purse, ...]:
+        return self.purses_of.get(principal.user, ())
+
+    def mean_cost(self, database: str, shape: str) -> Mean:
+        return self.means.of(database, shape)
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
     def count_login(self, is_ok: bool) -> None:
         self.logins.append(is_ok)

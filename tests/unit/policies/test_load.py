@@ -243,7 +243,7 @@ FAULTY_PARTS = [
     ("  - {name: q, subjects: {tenants: [acne]}}", "7:36", "did you mean 'acme'?"),
     ("  - {name: q, subjects: {any: true}, except: {users: [x]}}", "7:55", "no principal has user 'x'"),
     ("  - just text", "7:5", "a policy must be a mapping"),
-    ("budgets: []", "7:1", "'budgets' in a policy file is not supported yet"),
+    ("budgets: {}", "7:10", "must be a list"),
     ("polices: []", "7:1", "unknown key 'polices' in a policy file; did you mean 'policies'?"),
     ("tags: [a]", "7:7", "must be a mapping of tags to lists of columns"),
     ("tags: {a: [x.y]}", "7:12", "has 2 parts"),
