@@ -13,6 +13,7 @@ from policies.limits import Limit
 from policies.model import Statement
 from proxy.session.ports import Spent
 from proxy.wire import messages as m
+from proxy.wire.codec import encode
 from tests.playbooks.stage import (
     DONE,
     IN_BLOCK,
@@ -190,3 +191,17 @@ def test_a_replication_connection_without_anything_left_ends() -> None:
     assert services.reached == [Limit.RATE]
     assert services.records[-1].rule_ids == ("rates[0]",)
     assert play.session.is_ended
+
+
+def test_the_lane_takes_what_there_is_and_leaves_the_refusal_to_the_long_way() -> None:
+    purse = Purse(2)
+    play = play_with(purse)
+    ask(play)
+    lane, chunk = play.session.lane, encode(m.Query(SQL.encode()))
+    assert lane is not None
+    assert lane.client(chunk) == chunk
+    assert lane.server(b"".join(map(encode, ANSWER))) is not None
+    assert (purse.left, len(purse.spent)) == (0, 2)
+    assert (purse.spent[1].rows, purse.spent[1].sqlstate) == (1, "")
+    assert lane.client(chunk) is None
+    assert (purse.left, play.services.reached) == (0, [])
