@@ -213,7 +213,7 @@ def test_who_may_not_have_a_key_and_who_does_not_get_in(local: Any) -> None:
     assert (done.returncode, "user 'ada' can't log in by keys" in done.stderr) == (1, True)
     made = make_key(instance)
     logged_in(instance, made.text).close()
-    for user, key in [("etl", made.text), ("ci", made.text + "0"), ("ci", made.id)]:
+    for user, key in [("etl", made.text), ("ci", made.text + "0"), ("ci", made.id), ("ci", made.sha256)]:
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             connect(instance, key, user)
     with pytest.raises(psycopg.OperationalError, match="over TLS only"):

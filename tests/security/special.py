@@ -26,6 +26,8 @@ _RAW_USES, _LEAKS, _LAUNDERING = (
     "rules/test_leaks_on_servers.py",
     "rules/test_laundering_on_servers.py",
 )
+_KEYS = "drivers/test_keys.py"
+
 SPECIAL = (
     Special("startup_search_path", "search_path in the startup packet", Defence.SETTINGS, _SESSIONS, "test_startup_parameters"),
     Special("startup_options", "-c settings in the options of the startup packet", Defence.SETTINGS, _SESSIONS, "test_startup_parameters"),
@@ -65,4 +67,7 @@ SPECIAL = (
     Special("copied_table", "CREATE TABLE AS by an administrator, under a name that a wildcard allows", Defence.LINEAGE, _LAUNDERING, "test_newcomers_with_look_alikes_are_refused"),
     Special("views_made_later", "views, materialized views and functions made later", Defence.LINEAGE, _LAUNDERING, "test_views_functions_and_materialized_views_made_later"),
     Special("comments_of_a_known_shape", "a text of a known shape whose comments, of either kind, hold quotes, ends of comments and statements", Defence.GUARD, "drivers/test_workloads.py", "test_comments_can_not_hide_a_filter"),
+    Special("another_users_key", "another user's API key, its id, its hash or a part of it as a password", Defence.PROTOCOL, _KEYS, "test_who_may_not_have_a_key_and_who_does_not_get_in"),
+    Special("revoked_key", "an API key that was revoked, by a new login and in sessions that it opened", Defence.PROTOCOL, _KEYS, "test_a_key_is_made_used_revoked_and_all_of_it_recorded"),
+    Special("rates_around_replication", "statements over a replication connection, where nothing may be left of a quota", Defence.PROTOCOL, "playbooks/test_allowances.py", "test_a_replication_connection_without_anything_left_ends"),
 )  # fmt: skip
