@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from tests.bench.load import Load, run_load
 from tests.bench.results import Chapter, Table, at_most
+from tests.bench.sidecar import Sidecar
 from tests.bench.stage import Contestant, Stage
 from tests.bench.trials import Spread, Tell, in_turns, quiet
 
@@ -20,10 +22,11 @@ FLOOD: Final = 16  # clients that send nothing but bulk work
 PLACES: Final = 1
 RATE: Final = 200
 LIMIT: Final = 2.0
-_WITHOUT, _WITH = "without lanes", "with lanes"
+_WITHOUT, _WITH, _LIMITED = "without lanes", "with lanes", "interactive lane limited, too"
 _APPLICATION: Final = "flood"
 _BULK: Final = "SELECT count(*), sum(abalance), max(filler) FROM pgbench_accounts;\n"
 _WARM_PART: Final = 0.1
+_CPU_RUNS: Final = 3
 _AHEAD_S: Final = 2  # so long the flood has risen when the first everyday statement comes
 _TEXT: Final = """\
 Everyday statements are pgbench -S at two clients and {rate} statements/s, so that slow moments count as much as quick
@@ -31,7 +34,7 @@ ones. The flood is {flood} clients of application `{application}` that aggregate
 parallel workers, each as often as it can. {runs} rounds of {seconds} s each, in turns: without a flood and with one,
 through a pgwarden without lanes and through one with
 `lanes: {{bulk: {{concurrency: {places}, queue: 1000, applications: [{application}]}}}}`. Times are those of single
-everyday statements from pgbench's own log; ratios are of p95 within one round."""
+everyday statements from pgbench's own log; ratios are of p95 within one round. CPU is that of the worker process."""
 
 
 def measure(stage: Stage, *, runs: int = 5, seconds: int = 4, tell: Tell = quiet) -> Chapter:
@@ -48,13 +51,30 @@ def measure(stage: Stage, *, runs: int = 5, seconds: int = 4, tell: Tell = quiet
         p50, p95, done = found[case][-1]
         tell(f"lanes {number + 1} {case}: p50 {p50:.2f} ms, p95 {p95:.2f} ms, bulk {done:.1f}/s")
         stage.settle()
+    cpu = _cpu(stage, doors | {_LIMITED: stage.ours(_LIMITED, _limited(stage), "open")}, seconds, tell)
     text = _TEXT.format(rate=RATE, flood=FLOOD, application=_APPLICATION, runs=runs, seconds=seconds, places=PLACES)
     slowed = {name: _slowed(found, name) for name in doors}
     shown = f"{slowed[_WITH].text('.2f')} (without lanes {slowed[_WITHOUT].text('.2f')})"
     target = at_most(
         "p95 of everyday statements in a bulk flood, against a quiet time", LIMIT, slowed[_WITH].median, shown
     )
-    return Chapter(NAME, "A flood of bulk work", text, [target], [_table(found, slowed)])
+    return Chapter(NAME, "A flood of bulk work", text, [target], [_table(found, slowed), cpu])
+
+
+def _limited(stage: Stage) -> Sidecar:
+    return stage.sidecar("lanes-limited", lanes={"interactive": {"concurrency": 100}})
+
+
+def _cpu(stage: Stage, doors: dict[str, Contestant], seconds: int, tell: Tell) -> Table:
+    """What lanes cost an everyday statement, without a flood."""
+    lines = []
+    for name, door in doors.items():
+        each = [run_load(stage, door, Load(seconds=seconds)) for _ in range(_CPU_RUNS)]
+        spread = Spread.of(one.worker.cpu_s / one.statements * 1e6 for one in each)
+        lines.append([name, spread.text(".1f")])
+        tell(f"lanes cpu {name}: {spread.text('.1f')} us a statement")
+        stage.settle()
+    return Table("pgbench -S at 16 clients, CPU of the worker", ["pgwarden", "us a statement"], lines)
 
 
 def _slowed(found: dict[str, list[tuple[float, float, float]]], name: str) -> Spread:
