@@ -101,7 +101,7 @@ def opened(folder: Path, has_lane: bool = True, sql_text: SqlText = SqlText.FULL
     holder = PolicyHolder(
         folder / "policies", {}, ["shop"], lambda: {"shop": catalogs.catalog}, lambda *_: None, epoch=catalogs.epoch
     )
-    holder._accept(holder._read())
+    holder._accept(holder._read(), "")
     journal = Journal.open(folder / "journal", 0)
     upstreams = {"shop": lambda: parse_dsn("postgresql://gate@127.0.0.1/shop")}
     pricing = Pricing(holder, time.time, price_function)
