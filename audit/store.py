@@ -20,7 +20,7 @@ from audit.copy_rows import row_of
 from audit.errors import StoreError, StoreUnreachableError
 from audit.migrations import load_migrations, steps_between
 from audit.query import Filters
-from audit.record import Record
+from audit.record import Record, microseconds_of
 from audit.store_rows import COLUMNS, ChainedRecord, chained_record_of
 from audit.store_selection import newest
 
@@ -190,6 +190,12 @@ class Store:
         async with self.connected("pgwarden_auditor") as connection, connection.transaction(readonly=True):
             async for row in connection.cursor(_CHAIN, chain, from_sequence, prefetch=_FETCH_ROWS):
                 yield chained_record_of(row)
+
+    async def dropped_until(self) -> int | None:
+        """The end of the last month that retention has dropped, in microseconds since 1970 UTC; None if it has none."""
+        async with self.connected("pgwarden_auditor") as connection:
+            end: datetime | None = await connection.fetchval("SELECT max(ends_at) FROM pgwarden.dropped_partitions")
+        return None if end is None else microseconds_of(end)
 
     async def has_dropped(self) -> bool:
         """Whether retention has ever dropped a month: then chains may begin later than their first record."""

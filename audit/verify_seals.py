@@ -12,19 +12,23 @@ from audit.store_rows import ChainedRecord
 from audit.store_seals import Link, leaves_of
 from audit.trust import KeysInTurn, Trust
 
+_LATE_US = 7 * 86_400_000_000
+
 
 class SealWalk:
     """Takes records in the order of their chains: `record` for each, `end` behind the last.
 
     Seals must bear a signature of the keys that count for their chain; where none does, roots alone are looked at, and
-    a note says so. Seals whose records retention has dropped can't be held against anything.
+    a note says so. `dropped_us`: the end of the last month that retention has dropped, None if it has none: seals whose
+    records were in it can't be held against anything.
     """
 
     def __init__(
-        self, seals: Sequence[Seal], trust: Trust, has_dropped: bool, findings: Findings, where: str = "store"
+        self, seals: Sequence[Seal], trust: Trust, dropped_us: int | None, findings: Findings, where: str = "store"
     ) -> None:
         self._where = where
-        self._has_dropped = has_dropped
+        self._has_dropped = dropped_us is not None
+        self._dropped_us = dropped_us or 0
         self._findings = findings
         self._seals: dict[str, list[Seal]] = defaultdict(list)
         for seal in sorted(seals, key=lambda one: one.first):
@@ -52,6 +56,8 @@ class SealWalk:
         for own in self._seals.values():
             if not self._has_dropped:
                 self._add(own[0], f"to {own[-1].last} are missing: they were sealed")
+            for seal in own if self._has_dropped else ():
+                self._judge_dropped(seal, seal.last)
 
     def _leave_chain(self) -> None:
         for seal in self._seals.pop(self._chain, []):
@@ -60,6 +66,7 @@ class SealWalk:
     def _close(self, seal: Seal) -> None:
         links, self._links = self._links, []
         if self._has_dropped and (not links or links[0].number > seal.first):
+            self._judge_dropped(seal, links[0].number - 1 if links else seal.last)
             return
         behind = links[-1].number + 1 if links else seal.first
         if behind <= seal.last:
@@ -68,6 +75,13 @@ class SealWalk:
             )
         elif root_of(leaves_of(links, seal.first, seal.last)).hex() != seal.root:
             self._add(seal, f"to {seal.last} are not those that were sealed")
+
+    def _judge_dropped(self, seal: Seal, last: int) -> None:
+        """What was sealed long after the months that are gone wasn't in them, unless a store of old was sealed late."""
+        if seal.at > self._dropped_us + _LATE_US:
+            place = f"{self._where} {seal.chain}: records {seal.first} to {last}"
+            late = "were sealed long after the months that retention dropped: late, or somebody has deleted them"
+            self._findings.notes.append(f"{place} {late}")
 
     def _check_seals(self, chain: str, own: Sequence[Seal], trust: Trust) -> None:
         keys = trust.keys_of(chain)

@@ -57,13 +57,13 @@ async def verify_store(
     `heads`: others than those in the store. Gives the number of each chain's last record.
     Raises StoreError or StoreUnreachableError.
     """
-    has_dropped = await store.has_dropped()
+    dropped_us = await store.dropped_until()
     for tail in tails.values():
-        tail.may_lack = has_dropped
+        tail.may_lack = dropped_us is not None
     newest = (await StoreHeads(store).newest()).items()
     own = [Head(chain, head, "the head in the store") for chain, head in newest if trust.keys_of(chain) is not None]
     seals = await StoreSeals(store).all()
-    walk = ChainWalk(trust, [*own, *heads], seals, has_dropped, findings)
+    walk = ChainWalk(trust, [*own, *heads], seals, dropped_us, findings)
     async for chained in store.read_chain():
         walk.record(chained)
         if chained.chain in tails:
@@ -80,15 +80,15 @@ class ChainWalk:
         trust: Trust,
         heads: Sequence[Head],
         seals: Sequence[Seal],
-        has_dropped: bool,
+        dropped_us: int | None,
         findings: Findings,
         where: str = "store",
     ) -> None:
-        self._has_dropped = has_dropped
+        self._has_dropped = dropped_us is not None
         self._findings = findings
         self._where = where
         self._heads = HeadWalk(heads, trust, findings, where)
-        self._seals = SealWalk(seals, trust, has_dropped, findings, where)
+        self._seals = SealWalk(seals, trust, dropped_us, findings, where)
         self._before: ChainedRecord | None = None
 
     def record(self, chained: ChainedRecord) -> None:

@@ -92,11 +92,21 @@ async def test_what_retention_dropped_is_no_fault(tmp_path: Path, store: Store, 
     await execute(
         store_dsn,
         "DELETE FROM pgwarden.records WHERE sequence <= 4",
-        "INSERT INTO pgwarden.dropped_partitions VALUES ('records_2000_01', '2000-02-01')",
+        "INSERT INTO pgwarden.dropped_partitions VALUES ('records_2000_01', now())",
     )
     report = await verify(tmp_path, store)
     assert report.problems == ()
     assert any("begins at record 5" in note for note in report.notes)
+
+
+async def test_what_somebody_deleted_isnt_what_retention_dropped(tmp_path: Path, store: Store, store_dsn: str) -> None:
+    """A month of long ago was dropped once; these records were sealed long after it."""
+    fill(tmp_path, statements=5)
+    await ship(tmp_path, store)
+    dropped = "INSERT INTO pgwarden.dropped_partitions VALUES ('records_2000_01', '2000-02-01')"
+    for deleted in ("DELETE FROM pgwarden.records WHERE sequence <= 4", "TRUNCATE pgwarden.records"):
+        await execute(store_dsn, deleted, f"{dropped} ON CONFLICT DO NOTHING")
+        assert any("late, or somebody has deleted them" in note for note in (await verify(tmp_path, store)).notes)
 
 
 async def test_a_store_that_cant_be_read_is_a_problem(tmp_path: Path) -> None:
