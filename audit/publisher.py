@@ -37,6 +37,7 @@ from audit.shipped import ShippedPosition, read_shipped, write_shipped
 from audit.signing_key import SigningKey
 
 BATCH_BYTES: Final = 1 << 20
+MOST_HELD_BYTES: Final = 1 << 30
 SETTLE_S: Final = 180.0  # NATS syncs its files every two minutes unless told otherwise
 _PAUSE_S: Final = 0.25
 _NOTE_S: Final = 1.0
@@ -70,7 +71,9 @@ class Publisher:
         clock: Callable[[], int] = system_clock_us,
         monotonic: Callable[[], float] = time.monotonic,
         signing_key: bytes | None = None,
+        most_held_bytes: int | None = None,
     ) -> None:
+        """`most_held_bytes`: no more is kept of what was acknowledged: the rest is sealed, and settles, early."""
         self._directory = worker_directory(directory, worker)
         self._signer = SigningKey(directory, signing_key).signer
         self._chain = self._signer().chain(worker)
@@ -79,6 +82,7 @@ class Publisher:
         self._pause_s = pause_s
         self._longest_backoff_s = longest_backoff_s
         self._settle_s = settle_s
+        self._most_held_bytes = MOST_HELD_BYTES if most_held_bytes is None else most_held_bytes
         self._random = random
         self._monotonic = monotonic
         self._writer = RunWriter(self._chain)
@@ -197,9 +201,7 @@ class Publisher:
         if batch.position.records > self._sure.records:
             self._settling.put(self._monotonic(), batch.position)
         self.shipped_records += len(unsent)
-        seal = await asyncio.to_thread(self._sealer.due, self._position)
-        if seal is not None:
-            await self._put_seal(seal)
+        await self._seal()
         return len(unsent)
 
     async def _publish(self, messages: Sequence[Message]) -> tuple[int, ...]:
@@ -247,11 +249,15 @@ class Publisher:
 
     async def _seal(self, is_rest: bool = False) -> None:
         await self._connect()
-        seal = await asyncio.to_thread(self._sealer.due, self._position, is_rest)
+        is_due = is_rest or self._is_too_far_behind(self._sealer.position)
+        seal = await asyncio.to_thread(self._sealer.due, self._position, is_due)
         if seal is not None:
             await self._put_seal(seal)
         elif None in self._seals.values():
             await self._send_seals()
+
+    def _is_too_far_behind(self, position: ShippedPosition) -> bool:
+        return self._position.position - position.position > self._most_held_bytes
 
     async def _put_seal(self, seal: Seal) -> None:
         """Noted before it is sent: a second one over other records could never follow it."""
@@ -285,6 +291,8 @@ class Publisher:
         """Notes the settled position, durably, and only then lets go of what lies before it."""
         self._noted_at = self._monotonic()
         self._sure = self._settling.settled(self._noted_at) or self._sure
+        while self._is_too_far_behind(self._sure) and (early := self._settling.oldest()) is not None:
+            self._sure = early
         settled = [at for at in self._seals.values() if at is not None and self._noted_at - at >= self._settle_s]
         if settled:
             self._seals = {seal: at for seal, at in self._seals.items() if at is None or at not in settled}

@@ -38,6 +38,10 @@ class Settling:
             found = self._groups.popleft().position
         return found
 
+    def oldest(self) -> ShippedPosition | None:
+        """The next position to settle, which counts as settled from now on."""
+        return self._groups.popleft().position if self._groups else None
+
     def clear(self) -> None:
         """Nothing of it counts any more."""
         self._groups.clear()

@@ -276,7 +276,8 @@ class Supervisor:
     async def _start_shipping(self, store_dsn: str) -> None:
         audit = self._config.audit
         key = read_key(audit.signing_key, self._environment)
-        way = StoreWay(store_dsn, key) if audit.bus is None else BusWay(audit.bus.settings, key)
+        limit = audit.journal_limit and audit.journal_limit // self._config.workers
+        way = StoreWay(store_dsn, key) if audit.bus is None else BusWay(audit.bus.settings, key, limit)
         shipping = Shipping(audit.directory, way, self._written, store_dsn, audit.retention_days)
         self._shipping = shipping
         self._stack.push_async_callback(shipping.stop)

@@ -73,8 +73,10 @@ class BusWay:
 
     name: Final = "bus"
 
-    def __init__(self, settings: BusSettings, signing_key: bytes | None = None) -> None:
-        """`signing_key`: as of StoreWay."""
+    def __init__(
+        self, settings: BusSettings, signing_key: bytes | None = None, journal_limit: int | None = None
+    ) -> None:
+        """`signing_key`: as of StoreWay. `journal_limit`: of one worker's journal."""
         self.signing_key = signing_key
         try:
             from audit.bus import Bus
@@ -85,11 +87,20 @@ class BusWay:
             raise ConfigError([EXTRA]) from None
         self._bus, self._publisher = Bus, Publisher
         self._settings = settings
+        # What the bus has already mustn't be what fills the journal.
+        self._most_held_bytes = None if journal_limit is None else journal_limit // 4
 
     def load(self, directory: Path, worker: int, written: Written) -> Load:
         """Raises AuditError or OSError."""
         bus = self._bus(self._settings)
-        publisher = self._publisher(directory, worker, bus, written_position=written, signing_key=self.signing_key)
+        publisher = self._publisher(
+            directory,
+            worker,
+            bus,
+            written_position=written,
+            signing_key=self.signing_key,
+            most_held_bytes=self._most_held_bytes,
+        )
         return Load(publisher, bus, written)
 
 

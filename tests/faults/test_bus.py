@@ -112,6 +112,29 @@ async def test_the_journal_keeps_what_the_bus_may_yet_lose(tmp_path: Path, nats_
     await bus.close()
 
 
+async def test_the_journal_keeps_no_more_of_it_than_it_may(
+    tmp_path: Path, store: Store, nats_server: NatsServer
+) -> None:
+    """What the bus has mustn't fill the disk, nor reach audit.journal_limit: it is sealed, and let go of, early."""
+    bus, taking = Bus(nats_server.settings()), Bus(nats_server.settings())
+    publisher = publisher_of(tmp_path, bus, settle_s=180.0, most_held_bytes=32 << 10)
+    journal = Journal.open(tmp_path, 0, segment_bytes=16 << 10)
+    for number in range(300):
+        journal.append([intent(f"s{number}"), outcome(f"s{number}")])
+        await publisher._send_all()
+        await publisher._note()
+    journal.close()
+    held = sum(one.stat().st_size for one in worker_directory(tmp_path, 0).glob("*.seg"))
+    assert held <= 80 << 10
+    assert journal.position > 120 << 10
+    await publisher.ship_available()
+    await ship_all(shipper_of(taking, store))
+    await assert_exact(tmp_path, store, 600)
+    assert len(await seals_of(store)) > 2
+    await bus.close()
+    await taking.close()
+
+
 async def test_what_hasnt_settled_is_sent_again_after_a_lost_connection(
     tmp_path: Path, store: Store, nats_server: NatsServer
 ) -> None:
