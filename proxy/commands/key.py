@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from audit.api_keys import KeyEntry, KeyUse, id_in, make_key
+from audit.errors import AuditError
 from audit.store import Store
 from audit.store_keys import StoreKeys
 from policies.authentication import is_day
@@ -26,7 +27,7 @@ from policies.model import PolicySet
 from policies.tiers import NANO, Tier, TierName, month_of
 from proxy.commands.noted import note
 from proxy.commands.options import ConfigOption, read_config
-from proxy.commands.outcome import CommandError, clear_errors, print_out
+from proxy.commands.outcome import CommandError, clear_errors, print_error, print_out
 from proxy.commands.snapshots import database_names
 from proxy.config import Config
 from proxy.places import store_dsn
@@ -152,7 +153,10 @@ async def _make(config: Config, store: Store, wanted: _Wanted) -> dict[str, str 
         new = make_key(os.urandom)
         owner = f", owner {wanted.owner}" if wanted.owner else ""
         text = f"API key {new.id} is made for user {wanted.user}, tier {wanted.tier}{owner}"
-        await note(config.audit, store, "key_created", text)
+        try:
+            await note(config.audit, store, "key_created", text)
+        except OSError as error:
+            raise CommandError(f"{config.audit.directory}: {error.strerror}; no key was made") from None
         if await StoreKeys(store).make(
             new, user=wanted.user, tier=wanted.tier, owner=wanted.owner, by=_who(), expires_at=wanted.expires_at
         ):
@@ -162,10 +166,14 @@ async def _make(config: Config, store: Store, wanted: _Wanted) -> dict[str, str 
 
 
 async def _revoke(config: Config, store: Store, key_id: str, reason: str) -> bool | None:
-    """What can't be recorded is done all the same: a key that was lost can't wait."""
+    """What can't be recorded is done all the same: a key that was lost can't wait, and sidecars record it, too."""
     was_in_force = await StoreKeys(store).revoke(key_id, _who(), reason)
     if was_in_force:
-        await note(config.audit, store, "key_revoked", f"API key {key_id} is revoked: {reason or 'no reason given'}")
+        text = f"API key {key_id} is revoked: {reason or 'no reason given'}"
+        try:
+            await note(config.audit, store, "key_revoked", text)
+        except (AuditError, CommandError, OSError):
+            print_error(f"the revocation stands, but could not be recorded in {config.audit.directory}")
     return was_in_force
 
 
