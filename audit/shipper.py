@@ -94,6 +94,7 @@ class Shipper:
     async def run(self) -> None:
         """Ships for ever. A store that is away or refuses is tried again, ever less often, with jitter."""
         sealing = asyncio.create_task(self._keep_sealing(), name=f"the seals of {self._chain}")
+        sealing.add_done_callback(_tell_failure)
         try:
             await self._keep_shipping()
         finally:
@@ -212,3 +213,8 @@ class Shipper:
         """Doubles up to the longest, spread over half to one and a half times of it."""
         plain_s = min(self._longest_backoff_s, _FIRST_BACKOFF_S * 2.0 ** min(failures - 1, 20))
         return plain_s * (0.5 + self._random())
+
+
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("%s have failed", task.get_name(), exc_info=task.exception())

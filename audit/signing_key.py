@@ -6,15 +6,17 @@ before it stand in the folder in any case, so a key that isn't the folder's own 
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from audit.checkpoints import read_checkpoints
 from audit.errors import CorruptJournalError, SigningKeyError
 from audit.ids import system_clock_us
 from audit.ring import (
@@ -29,9 +31,10 @@ from audit.ring import (
     sync_directory,
     write_ring,
 )
-from audit.signing import PRIVATE_KEY_FILE, PUBLIC_KEY_FILE, Signer, load_public_key
+from audit.signing import PRIVATE_KEY_FILE, PUBLIC_KEY_FILE, Signer, is_signature_true, load_public_key
 
 _NEXT_FILE = "signing.key.next"  # a rotation that was cut off is finished by whoever loads the key next
+_LOCK_FILE = "keys.lock"
 _RESTORE = "restore it from a backup, or begin a new key with `pgwarden audit rotate-key --lost`; no record is lost"
 
 
@@ -86,6 +89,13 @@ def rotate_key(
     `former` and `fresh` are PEMs of keys that stand elsewhere: None takes what stands in the folder, and makes the new
     one there. With `is_lost`, the former key isn't needed and doesn't vouch. Raises as `load_or_make_signer`.
     """
+    with _alone(directory):
+        return _rotated(directory, former, fresh, is_lost, clock)
+
+
+def _rotated(
+    directory: Path, former: bytes | None, fresh: bytes | None, is_lost: bool, clock: Callable[[], int]
+) -> Ring:
     ring, former_key = read_ring(directory), None
     if not is_lost:
         signer = load_or_make_signer(directory, former, clock)
@@ -100,11 +110,20 @@ def rotate_key(
         _write_new(directory / _NEXT_FILE, _pem_of(key), 0o600)
     longer = Ring((*ring.entries, next_entry(key, clock(), last, former_key)))
     write_ring(directory, longer)
-    if fresh is None:
-        os.replace(directory / _NEXT_FILE, directory / PRIVATE_KEY_FILE)
-        sync_directory(directory)
+    _finish_rotation(directory, longer)  # unless a sidecar that is running has done so already
     _write_public_key(directory / PUBLIC_KEY_FILE, key.public_key())
     return longer
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Two rotations at once would each put its key behind the same one."""
+    file = os.open(directory / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
 
 
 def private_key_of(pem: bytes, name: str) -> Ed25519PrivateKey:
@@ -143,7 +162,16 @@ def _begin_ring(directory: Path, key: Ed25519PrivateKey, at: int) -> Ring:
     path = directory / PUBLIC_KEY_FILE
     if _has_history(directory) and path.exists() and raw_hex(load_public_key(path)) != raw_hex(key.public_key()):
         raise SigningKeyError(f"the signing key isn't the one that {path.name} belongs to: {_RESTORE}")
+    _require_signed_by(directory, key.public_key())
     return begin_ring(directory, Ring((first_entry(key, at),)))
+
+
+def _require_signed_by(directory: Path, key: Ed25519PublicKey) -> None:
+    """A ring that was lost can't be made again once keys were replaced: chains would get other names."""
+    for folder in sorted(directory.glob("worker-*")):
+        checkpoints, _ = read_checkpoints(folder)
+        if checkpoints and not is_signature_true(checkpoints[0], key):
+            raise SigningKeyError(f"{RING_FILE} is missing, and {folder.name} was signed by other keys: restore it")
 
 
 def _ring_without_key(directory: Path) -> Ring:

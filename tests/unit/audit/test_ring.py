@@ -99,6 +99,32 @@ def test_a_rotation_that_was_cut_off_is_finished(tmp_path: Path) -> None:
     assert load_or_make_signer(tmp_path).ring == ring
 
 
+def test_a_lost_list_of_keys_is_told_once_keys_were_replaced(tmp_path: Path) -> None:
+    fill(tmp_path, statements=1)
+    (tmp_path / "keys.jsonl").unlink()
+    before = load_or_make_signer(tmp_path).chain(0)  # of one key it can be made again
+    rotate_key(tmp_path, None, None)
+    (tmp_path / "keys.jsonl").unlink()
+    with pytest.raises(SigningKeyError, match=r"keys\.jsonl is missing"):
+        load_or_make_signer(tmp_path)
+    assert before
+
+
+def test_a_sidecar_may_finish_a_rotation_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It looks just between the ring and the key: both end with the new one."""
+    key = SigningKey(tmp_path)
+    key.signer()
+
+    def written(directory: Path, ring: Ring) -> None:
+        write_ring(directory, ring)
+        key.signer()
+
+    monkeypatch.setattr("audit.signing_key.write_ring", written)
+    rotate_key(tmp_path, None, None)
+    assert key.signer().ring == load_or_make_signer(tmp_path).ring
+    assert len(key.signer().ring.entries) == 2
+
+
 def test_a_lost_key_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
     fill(tmp_path, statements=2)
     (tmp_path / PRIVATE_KEY_FILE).unlink()
