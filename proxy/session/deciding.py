@@ -196,6 +196,7 @@ class Decider:
         try:
             found = self._c.budgeting.reserve(spending, runs, units)
         except BudgetWait:
+            self._c.rest()  # a place in a workload lane is for those that can run
             raise Wait from None
         if isinstance(found, Refusal):
             raise Denied(found)

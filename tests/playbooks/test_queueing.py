@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from audit.record import Stage, Verdict
+from policies.budgets import Budget, BudgetSubject, OnExceeded, Period
 from policies.decision import Effect, Refusal
-from proxy.session.ports import BorrowServer, Estimate, EstimateCost, QueueForLane, ReturnServer
+from policies.model import RuleId, Source
+from proxy.purses import Purse
+from proxy.session.ports import AwaitPurse, BorrowServer, Estimate, EstimateCost, QueueForLane, ReturnServer
 from proxy.session.shared_link import LinkKind
 from proxy.wire import messages as m
 from proxy.work_lanes import BulkWay, Shapes, Signs, WorkLane
@@ -486,3 +489,17 @@ def test_another_link_is_asked_for_where_none_can_be_had_elsewhere() -> None:
     play.session.lend_again()
     play.collect()
     assert [command.is_elsewhere for command in borrowed(play)] == [False]
+
+
+def test_who_waits_for_money_holds_no_place() -> None:
+    rule = RuleId("budgets[0]", Source("p.yaml", 1, 1))
+    amounts = {"limit": 10, "warn": 9, "wait_s": 60.0, "is_open": False, "cap": 0, "slice": 1, "first": 1}
+    names = {"name": "acme", "timezone": "UTC", "currency": "USD", "rule": rule}
+    budget = Budget(BudgetSubject.TENANT, period=Period.DAILY, on_exceeded=OnExceeded.QUEUE, **amounts, **names)
+    words = memoryview(bytearray(1024)).cast("q")
+    purse = Purse(budget, words, 0, 1, 1, is_binding=True)  # nothing has come from the store yet
+    places = Places()
+    play = Play(StageServices(lanes=places, purses_of={"ada": (purse,)})).open().client(SELECT)
+    assert play.server_hears() == []
+    assert places.held == []
+    assert len([command for command in play.told() if isinstance(command, AwaitPurse)]) == 1
