@@ -222,3 +222,17 @@ async def test_a_record_is_proven_out_of_the_store(tmp_path: Path, store: Store,
     await execute(store_dsn, "TRUNCATE pgwarden.seals")
     with pytest.raises(ProofError, match="not sealed yet"):
         await prove_record(StoreSeals(store), chain[0].record.id)
+
+
+async def test_records_that_are_missing_when_they_are_sealed_are_told(
+    tmp_path: Path, store: Store, store_dsn: str
+) -> None:
+    """The others are sealed all the same: what is missing stays to be seen."""
+    await unsealed(tmp_path, store, store_dsn, statements=4)
+    await execute(store_dsn, "DELETE FROM pgwarden.records WHERE sequence IN (1, 5)")
+    sealer = sealer_of(tmp_path, store, TickingClock())
+    await sealer.seal_rest(position(tmp_path))
+    assert "lacks 2 records" in sealer.missing
+    assert sealer.missing.endswith("the first is 1")
+    assert await places(store) == [(1, 8)]
+    assert not (await verify(tmp_path, store)).ok

@@ -209,3 +209,28 @@ async def test_what_a_restart_left_behind_damage_isnt_shipped(tmp_path: Path, st
     assert numbers == list(range(1, journal.records + 1))
     journal.close()
     shipper.close()
+
+
+async def test_shipping_doesnt_wait_for_seals(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store of long ago is being sealed, which takes as long as it takes."""
+    monkeypatch.setattr("audit.shipper._SEAL_S", 0.01)
+    journal = Journal.open(tmp_path, 0)
+    shipper = shipper_of(tmp_path, store, journal)
+    begun = asyncio.Event()
+
+    async def for_ever(_: object) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(shipper._sealer, "seal_due", for_ever)
+    task = asyncio.create_task(shipper.run())
+    async with asyncio.timeout(20):
+        journal.append([intent("s1")])
+        await begun.wait()
+        journal.append([intent("s2")])
+        while len(await stored_ids(store)) < 2:
+            await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    journal.close()
