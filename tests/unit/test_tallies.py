@@ -8,6 +8,7 @@ from audit.record import ShadowDecision, Verdict
 from policies.limits import Limit
 from proxy.metrics import Memory, Metrics, ShippingState
 from proxy.tallies import ADDED_US, FIELDS, TOTAL_US, Tallies, added_up
+from proxy.work_lanes import WorkLane
 
 
 def _busy() -> Tallies:
@@ -84,3 +85,32 @@ def test_every_count_travels_and_one_that_is_not_known_there_counts_nothing() ->
     assert added_up([tallies.values()]).values() == tallies.values()
     assert added_up([{"rows": 2}, {}]).rows == 2
     assert (len(tallies.total_buckets), len(tallies.added_buckets)) == (len(TOTAL_US) + 1, len(ADDED_US) + 1)
+
+
+def test_workload_lanes_are_counted_apart_and_shown() -> None:
+    tallies = Tallies()
+    tallies.count_running(WorkLane.BULK, +2)
+    tallies.count_running(WorkLane.INTERACTIVE, +1)
+    tallies.count_waiting(WorkLane.BULK, +3)
+    tallies.count_waiting(WorkLane.INTERACTIVE, +4)
+    tallies.count_turn(WorkLane.BULK, 0)
+    tallies.count_turn(WorkLane.BULK, 2_000_000)
+    tallies.count_turn(WorkLane.INTERACTIVE, 400_000_000)
+    tallies.count_turned_away(WorkLane.BULK)
+    tallies.count_turned_away(WorkLane.INTERACTIVE)
+    tallies.count_elsewhere()
+    registry = CollectorRegistry()
+    Metrics(registry, lambda: added_up([tallies.values(), tallies.values()]))
+
+    def shown(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(f"pgwarden_lane_{name}", labels)
+
+    assert (shown("running", lane="bulk"), shown("running", lane="interactive")) == (4, 2)
+    assert (shown("waiting", lane="bulk"), shown("waiting", lane="interactive")) == (6, 8)
+    assert (shown("turned_away_total", lane="bulk"), shown("turned_away_total", lane="interactive")) == (2, 2)
+    assert shown("elsewhere_total") == 2
+    buckets = [shown("wait_seconds_bucket", lane="bulk", le=le) for le in ("0.001", "1.0", "5.0", "+Inf")]
+    assert buckets == [2, 2, 4, 4]
+    assert shown("wait_seconds_sum", lane="bulk") == 4.0
+    assert shown("wait_seconds_bucket", lane="interactive", le="300.0") == 0
+    assert shown("wait_seconds_count", lane="interactive") == 2

@@ -79,3 +79,10 @@ def test_memory_is_bounded_and_the_oldest_shapes_go() -> None:
     assert shapes.lane_of("0", 1) is None
     assert shapes.lane_of("1", 1) is BULK
     shapes.ran("0", 5)
+
+
+def test_workloads_are_told_as_records_name_them() -> None:
+    signs = Signs(workloads=("dbt *",))
+    assert signs.is_bulk_workload("dbt model.shop.orders")
+    assert not signs.is_bulk_workload("dbt")
+    assert not signs.needs_estimates
