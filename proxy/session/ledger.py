@@ -165,9 +165,12 @@ class Ledger:
     ) -> None:
         """A refused text, as one record. A journal that can't take it changes nothing: the text is refused."""
         plans = () if decision is None else decision.plans
+        queued_us, self.queued_us = self.queued_us, None
         intent = Record(
             stage=Stage.INTENT,
             decision=Verdict.DENY,
+            lane="" if queued_us is None else self.lane,
+            queued_us=queued_us,
             rule_ids=(refusal.rule,),
             sqlstate=refusal.sqlstate,
             sql_text=self._services.kept_text(sql),

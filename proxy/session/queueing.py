@@ -78,13 +78,17 @@ class Queueing:
         raise Wait
 
     def turn_came(self, lane: WorkLane) -> None:
-        self.is_waiting = False
+        self._waited()
         self._hold(lane)
-        self._c.ledger.queued_us = max(0, self._c.services.now_us() - self._since_us)
 
     def turn_refused(self, refusal: Refusal) -> None:
-        self.is_waiting = False
+        self._waited()
         self._refused = refusal
+
+    def _waited(self) -> None:
+        """The next record says how long."""
+        self.is_waiting = False
+        self._c.ledger.queued_us = max(0, self._c.services.now_us() - self._since_us)
 
     def _hold(self, lane: WorkLane) -> None:
         self.leave()

@@ -150,9 +150,11 @@ def test_a_wait_that_is_cancelled_or_too_long_fails_the_statement_alone(refusal:
     assert sqlstates(play.client_hears()) == [sqlstate]
     denied = play.services.records[-1]
     assert (denied.decision, denied.sqlstate) == (Verdict.DENY, sqlstate)
+    assert (denied.lane, (denied.queued_us or 0) > 0) == ("bulk", True)
     places.is_free = True
     play.client(SELECT)
     assert play.server_hears() == [SELECT]
+    assert play.services.records[-1].queued_us is None
 
 
 def test_a_full_queue_refuses_at_once() -> None:
