@@ -34,9 +34,10 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     path: list[str]
     seal: Seal
+    key: str = ""  # the fingerprint of the key that signed the seal, where it is known: for finding that key's file
 
 
-def make_proof(record: Record, number: int, hashes: Sequence[bytes], seal: Seal) -> Proof:
+def make_proof(record: Record, number: int, hashes: Sequence[bytes], seal: Seal, key: str = "") -> Proof:
     """`hashes`: those of all records in the seal, in order. Raises ProofError where they don't make its root."""
     if len(hashes) != seal.records or root_of(hashes).hex() != seal.root:
         raise ProofError(f"records {seal.first} to {seal.last} of {seal.chain} are not those that were sealed")
@@ -50,6 +51,7 @@ def make_proof(record: Record, number: int, hashes: Sequence[bytes], seal: Seal)
         number=number,
         path=[step.hex() for step in path_of(hashes, index)],
         seal=seal,
+        key=key,
     )
 
 

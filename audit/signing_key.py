@@ -112,6 +112,8 @@ def _rotated(
     write_ring(directory, longer)
     _finish_rotation(directory, longer)  # unless a sidecar that is running has done so already
     _write_public_key(directory / PUBLIC_KEY_FILE, key.public_key())
+    for entry in longer.entries:  # proofs of what was sealed before are checked with the key of then
+        _write_public_key(directory / f"signing-{entry.fingerprint}.pub", entry.public_key)
     return longer
 
 

@@ -14,6 +14,7 @@ from audit.prove import prove_record
 from audit.query import DEFAULT_LIMIT, Filters, as_csv, as_json_lines, as_table, parse_decision, parse_moment
 from audit.record import Record, Stage
 from audit.store import Store
+from audit.store_heads import StoreHeads
 from audit.store_seals import StoreSeals
 from proxy.commands.audit_export import export
 from proxy.commands.audit_keys import heads, rotate_key
@@ -118,6 +119,6 @@ def prove(
 async def _prove(dsn: str, record_id: str) -> Proof:
     store = Store(dsn)
     try:
-        return await prove_record(StoreSeals(store), record_id)
+        return await prove_record(StoreSeals(store), record_id, await StoreHeads(store).rings())
     finally:
         await store.close()

@@ -13,11 +13,15 @@ from audit.checkpoints import append_checkpoint, read_checkpoints
 from audit.errors import CorruptJournalError, SigningKeyError
 from audit.heads_file import Witnesses
 from audit.journal import Journal, worker_directory
+from audit.proof import checked_record, encode_proof
+from audit.prove import prove_record
 from audit.ring import Ring, first_entry, next_entry, read_ring, write_ring
 from audit.shipper import Shipper
 from audit.signing import PRIVATE_KEY_FILE, PUBLIC_KEY_FILE, load_public_key
 from audit.signing_key import SigningKey, load_or_make_signer, rotate_key
 from audit.store import Store
+from audit.store_heads import StoreHeads
+from audit.store_seals import StoreSeals
 from audit.verify import verify
 
 
@@ -68,6 +72,12 @@ async def test_after_a_rotation_everything_holds_with_either_key(tmp_path: Path,
     await ship(tmp_path, store)
     new = load_public_key(tmp_path / PUBLIC_KEY_FILE)
     assert load_or_make_signer(tmp_path).chain(0) == chain  # it goes on under its name
+    ids = [chained.record.id async for chained in store.read_chain()]
+    proofs = [await prove_record(StoreSeals(store), ids[at], await StoreHeads(store).rings()) for at in (0, -1)]
+    assert proofs[0].key != proofs[1].key
+    for proof, record_id in zip(proofs, (ids[0], ids[-1]), strict=True):
+        key = load_public_key(tmp_path / f"signing-{proof.key}.pub")
+        assert checked_record(encode_proof(proof), key).id == record_id
     for roots in ([], [old], [new]):
         report = await verify(tmp_path, store, roots)
         assert (report.problems, report.notes) == ((), ())
