@@ -266,6 +266,8 @@ class Store:
         self._is_reachable = True
 
     async def _connect(self, role: Role | None) -> Connection:
+        if not self._dsn:  # else asyncpg would look for a server on this machine
+            raise StoreUnreachableError("no store is named here (audit.store)")
         connection: Connection = await asyncpg.connect(
             self._dsn,
             timeout=self._connect_timeout_s,

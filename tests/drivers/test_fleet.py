@@ -90,7 +90,7 @@ def test_nothing_is_lost_and_nothing_is_there_twice(
     make_pgwarden: MakePgwarden, start_shipper: StartShipper, nats_server: NatsServer
 ) -> None:
     bus = {"servers": [nats_server.url]}
-    sidecars = [make_pgwarden(audit={"directory": "journal", "bus": bus}) for _ in range(2)]
+    sidecars = [make_pgwarden(audit={"store": None, "bus": bus}) for _ in range(2)]
     audit = {"bus": bus, "store": sidecars[0].store_dsn}
     first = start_shipper(audit)
     for sidecar in sidecars:
@@ -141,3 +141,36 @@ def assert_whole(sidecar: Pgwarden) -> None:
     assert len(rows) == 4
     for chain, count, different, first, last in rows:
         assert (count, different, first) == (last, last, 1), chain
+
+
+def test_readyz_tells_what_waits_for_a_store(make_pgwarden: MakePgwarden) -> None:
+    """The same for a sidecar that ships straight to its store."""
+    away = "postgresql://nobody@127.0.0.1:1/none"
+    sidecar = make_pgwarden(is_started=False, audit={"directory": "journal", "store": away})
+    sidecar.start(is_ready=False)
+    ask(sidecar, texts_of("without a store"))
+    reason = until(lambda: waiting_for_store(sidecar), "what waits")
+    assert "the store can't be reached" in reason
+    until(lambda: ", the oldest for " in waiting_for_store(sidecar), "how long it has been waiting")
+    assert sidecar.metric("pgwarden_journal_lag_seconds") > 0
+    assert sidecar.metric("pgwarden_shipped_records_total") == 0
+    assert sidecar.metric("pgwarden_store_reachable") == 0
+
+
+def waiting_for_store(sidecar: Pgwarden) -> str:
+    is_ready, checks = sidecar.readiness()
+    assert not is_ready
+    return checks["store"] if "bytes of records wait in the journal" in checks["store"] else ""
+
+
+def test_without_a_store_a_sidecar_asks_none(make_pgwarden: MakePgwarden, nats_server: NatsServer) -> None:
+    """It has its bus, and serves; whoever needs a store says that none is named."""
+    bus = {"servers": [nats_server.url], "size": "64MiB"}
+    sidecar = make_pgwarden(audit={"store": None, "bus": bus})
+    ask(sidecar, texts_of("without a store"))
+    until(lambda: sidecar.metric("pgwarden_shipped_records_total") >= 40, "what the bus has taken")
+    asked = sidecar.run("audit", "query")
+    assert asked.returncode == 2
+    assert "name the store that they are shipped to" in asked.stderr
+    assert sidecar.stop() == 0
+    assert sidecar.faults() == []
