@@ -25,6 +25,7 @@ LOOK_S: Final = 0.05
 _SAY_US: Final = 1_000_000  # how old a word about spending may be
 _IDLE_SAY_US: Final = 10_000_000
 _TRY_AGAIN_US: Final = 1_000_000
+_FEW: Final = 100
 _ENDLESS: Final = 1 << 60
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -119,10 +120,11 @@ class Treasury:
             if now_us >= self._words[purse.at + ENDS] and purse.is_leased:
                 self._end_period(purse)
         due = sorted((p for p in self._purses.values() if self._is_due(p, now_us)), key=lambda p: p.budget.key)
+        if not due and not self._owed:
+            return
         try:
             await self._settle_owed()
-            if due:
-                await self._ask(due)
+            await self._ask(due)
             self._came_back()
         except StoreUnreachableError as error:
             self._went_away(str(error), now_us)
@@ -153,6 +155,8 @@ class Treasury:
     # what is due
 
     def _is_anything_due(self, now_us: int) -> bool:
+        if len(self._purses) <= _FEW:
+            return bool(self._purses or self._owed)  # looking at each is cheaper than at the whole memory
         seen = self._file.snapshot()
         is_changed, self._seen = seen != self._seen, seen
         return is_changed or any(self._is_timed_out(p, now_us) for p in self._purses.values()) or bool(self._owed)
@@ -197,6 +201,8 @@ class Treasury:
 
     async def _ask(self, due: Sequence[_Purse]) -> None:
         """Raises AuditError."""
+        if not due:
+            return
         now_us = self._clocks.monotonic_us()
         used = [self._used(purse) for purse in due]
         asks = [self._question(purse, spent) for purse, spent in zip(due, used, strict=True)]

@@ -92,6 +92,9 @@ def test_what_was_spent_outlives_kill_9_and_a_restart(make_pgwarden: MakePgwarde
     assert found["leased"] == "0.00"
     assert abs(Decimal(found["spent"]) - spent(instance, "tenant = 'acme'")) <= 1
     assert list((instance.folder / "journal").glob("*.purses")) == []
+    table = instance.run("budget", "list").stdout
+    assert "tenant acme" in table
+    assert "40.00 USD" in table
 
 
 def test_a_queue_waits_until_there_is_more_and_can_be_cancelled(make_pgwarden: MakePgwarden) -> None:
