@@ -104,8 +104,13 @@ class Treasury:
                 known.budget, known.next_us, known.said_us = budget, 0, 0
 
     async def run(self) -> None:
+        """A fault of ours must not stop all budgets for good: it is logged, and the next look comes."""
         while True:
-            await self.tick()
+            try:
+                await self.tick()
+            except Exception:
+                log.exception("budgets could not be looked at")
+                await asyncio.sleep(_TRY_AGAIN_US / 1e6)
             await asyncio.sleep(LOOK_S)
 
     async def tick(self) -> None:
