@@ -54,6 +54,7 @@ class Requests:
         self._copying = Copying(conversation)
         self._added_us = 0
         self._waiting: tuple[int, memoryview] | None = None
+        self._began_idle = False  # the session was at rest when the message came that is kept back
         self._is_queue_long = False
         self.types_ahead: Callable[[int], bytes] = lambda most: b""  # of the client's messages behind this one
         self._extended = Extended(conversation, self._decider)
@@ -84,6 +85,7 @@ class Requests:
         if self._waiting is not None:
             type_byte, frame = self._waiting
             self._waiting = None
+            self._c.is_idle = self._c.is_idle or self._began_idle
             self.receive(type_byte, frame)
         return self._waiting is None
 
@@ -97,6 +99,7 @@ class Requests:
             self._receive(type_byte, frame)
         except Wait:
             self._waiting = (type_byte, frame)
+            self._began_idle = was_idle
             # Who waits for money needs no link that sessions share meanwhile.
             c.is_idle = was_idle and c.budgeting.is_waiting and c.lending is not None
         if begun:

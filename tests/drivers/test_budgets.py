@@ -144,3 +144,19 @@ def test_without_the_store_a_budget_is_closed_or_open_up_to_its_cap(
     assert error.sqlstate == "53400"
     assert "can't be checked" in str(error)
     assert (5 <= count <= 12) if is_open else count <= 5
+
+
+def test_who_waits_for_money_leaves_the_pools_link_to_others(make_pgwarden: MakePgwarden) -> None:
+    text = "user: ada, daily: 5, on_exceeded: queue, wait: 15s"
+    instance = make_pgwarden(policies=policies(text), pool={"mode": "transaction", "size": 1})
+    with connect(instance) as connection, connect(instance, "admin") as other:
+        connection.cursor_factory = psycopg.ClientCursor  # simple queries: an Execute waits behind its Parse
+        refused: list[psycopg.Error | None] = []
+        waiting = threading.Thread(target=lambda: refused.append(spend(connection)[1]))
+        waiting.start()
+        until(lambda: instance.records("shape = 'budget_exceeded'"), "somebody waits")
+        other.execute("SELECT 1")
+        assert not refused
+        waiting.join()
+    assert refused[0] is not None
+    assert refused[0].sqlstate == "53400"
