@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -36,7 +37,8 @@ class Budgeting:
     """Of one session."""
 
     def __init__(self, conversation: Conversation) -> None:
-        self._c = conversation
+        # The conversation has this object: a reference back would keep both until the collector comes.
+        self._c: Conversation = weakref.proxy(conversation)
         self._told: dict[str, int] = {}
         self._seen: tuple[object, ...] = ()
         self._spending: dict[str, Spending | None] = {}  # by workload

@@ -6,6 +6,7 @@ client waits meanwhile; nothing was sent to the server. It must not know who els
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -28,7 +29,8 @@ class Queueing:
     """Of one open session. `is_waiting`: for its turn; then `turn_came` or `turn_refused` is due."""
 
     def __init__(self, conversation: Conversation, lanes: WorkLanes) -> None:
-        self._c = conversation
+        # The conversation has this object: a reference back would keep both until the collector comes.
+        self._c: Conversation = weakref.proxy(conversation)
         self._lanes = lanes
         self._held: WorkLane | None = None
         self._refused: Refusal | None = None

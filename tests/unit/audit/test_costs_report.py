@@ -90,7 +90,8 @@ def _sums(cost: str, count: int = 1) -> Sums:
     return Sums(count, 0, 0, nothing, nothing, nothing, nothing, Decimal(cost))
 
 
-def test_what_clients_wrote_cannot_drive_a_terminal() -> None:
+def test_what_clients_wrote_cannot_drive_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     evil = "\x1b]0;evil\x07[bold]x[/bold]"
     shown = cost_views.top([Line(evil, "EUR", _sums("1"), Decimal(1))], Dimension.WORKLOAD, JUDGED)
     assert "\x1b" not in shown
