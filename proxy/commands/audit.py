@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import typer
 
 from audit.proof import Proof, encode_proof
 from audit.prove import prove_record
-from audit.query import DEFAULT_LIMIT, Filters, as_csv, as_json_lines, as_table, parse_decision, parse_moment
+from audit.query import DEFAULT_LIMIT, Filters, as_csv, as_json_lines, as_table
 from audit.record import Record, Stage
 from audit.store import Store
 from audit.store_heads import StoreHeads
@@ -22,6 +21,7 @@ from proxy.commands.audit_reconcile import reconcile_command
 from proxy.commands.audit_verify import verify
 from proxy.commands.options import ConfigOption, read_config
 from proxy.commands.outcome import clear_errors, print_out
+from proxy.commands.record_filters import Column, Decision, Since, Table, Tenant, Until, User, Workload, read_filters
 from proxy.places import store_dsn
 
 app = typer.Typer(help="Ask the records, and check that nobody changed them.", no_args_is_help=True)
@@ -35,14 +35,14 @@ app.command("reconcile")(reconcile_command)
 @app.command()
 def query(
     config: ConfigOption = None,
-    tenant: Annotated[str | None, typer.Option(help="Only this tenant's records.")] = None,
-    user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
-    decision: Annotated[str | None, typer.Option(help="allow, rewrite, deny or hold.")] = None,
-    since: Annotated[str | None, typer.Option(help="An age (90s, 1h, 2d) or an ISO 8601 time.")] = None,
-    until: Annotated[str | None, typer.Option(help="The same; records at that moment don't count.")] = None,
-    table: Annotated[str | None, typer.Option(help="Statements that used it: shop.customers.")] = None,
-    column: Annotated[str | None, typer.Option(help="Statements that had it masked: shop.customers.email.")] = None,
-    workload: Annotated[str | None, typer.Option(help="Only this workload's.")] = None,
+    tenant: Tenant = None,
+    user: User = None,
+    decision: Decision = None,
+    since: Since = None,
+    until: Until = None,
+    table: Table = None,
+    column: Column = None,
+    workload: Workload = None,
     statement: Annotated[str | None, typer.Option(help="Of this statement's id: its intent and its outcome.")] = None,
     stage: Annotated[Stage | None, typer.Option(help="intent, outcome or event.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = DEFAULT_LIMIT,
@@ -59,13 +59,12 @@ def query(
     if as_json and csv:
         raise typer.BadParameter("choose one of --json and --csv")
     with clear_errors():
-        now = datetime.now(UTC)
-        filters = Filters(
+        filters = read_filters(
             tenant=tenant,
             user=user,
-            decision=parse_decision(decision) if decision else None,
-            since=parse_moment(since, now) if since else None,
-            until=parse_moment(until, now) if until else None,
+            decision=decision,
+            since=since,
+            until=until,
             table=table,
             column=column,
             workload=workload,

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
 
@@ -17,13 +16,14 @@ import typer
 from audit.errors import StoreUnreachableError
 from audit.export_lines import Form, header_of, line_of
 from audit.follower import Follower
-from audit.query import Filters, matches, parse_decision, parse_moment
+from audit.query import Filters, matches
 from audit.store import Store
 from audit.store_records import StoreRecords
 from audit.store_rows import ChainedRecord
 from proxy.commands.noted import note
 from proxy.commands.options import ConfigOption, read_config
 from proxy.commands.outcome import CommandError, clear_errors, print_error
+from proxy.commands.record_filters import Column, Decision, Since, Table, Tenant, Until, User, Workload, read_filters
 from proxy.config import Audit
 from proxy.places import store_dsn
 
@@ -38,14 +38,14 @@ def export(
     ),
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A new file; else standard output.")] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with what comes, until Ctrl-C.")] = False,
-    tenant: Annotated[str | None, typer.Option(help="Only this tenant's records.")] = None,
-    user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
-    decision: Annotated[str | None, typer.Option(help="allow, rewrite, deny or hold.")] = None,
-    since: Annotated[str | None, typer.Option(help="An age (90s, 1h, 2d) or an ISO 8601 time.")] = None,
-    until: Annotated[str | None, typer.Option(help="The same; records at that moment don't count.")] = None,
-    table: Annotated[str | None, typer.Option(help="Statements that used it: shop.customers.")] = None,
-    column: Annotated[str | None, typer.Option(help="Statements that had it masked: shop.customers.email.")] = None,
-    workload: Annotated[str | None, typer.Option(help="Only this workload's.")] = None,
+    tenant: Tenant = None,
+    user: User = None,
+    decision: Decision = None,
+    since: Since = None,
+    until: Until = None,
+    table: Table = None,
+    column: Column = None,
+    workload: Workload = None,
 ) -> None:
     """All matching records, oldest first, as `pgwarden schema records` describes them. That somebody exported them
     is recorded first.
@@ -61,13 +61,12 @@ def export(
     if follow and until is not None:
         raise typer.BadParameter("--follow has no end: leave --until out")
     with clear_errors():
-        now = datetime.now(UTC)
-        filters = Filters(
+        filters = read_filters(
             tenant=tenant,
             user=user,
-            decision=parse_decision(decision) if decision else None,
-            since=parse_moment(since, now) if since else None,
-            until=parse_moment(until, now) if until else None,
+            decision=decision,
+            since=since,
+            until=until,
             table=table,
             column=column,
             workload=workload,
