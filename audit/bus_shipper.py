@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from audit.backoff import LONGEST_S, Backoff
 from audit.bus import Bus
 from audit.bus_inbox import Delivery, Inbox
 from audit.copy_fields import COPY_END, COPY_START
@@ -29,8 +30,6 @@ from audit.store_seals import StoreSeals, leaves_of
 
 _MESSAGES: Final = 32  # at once, of 256 KiB at most
 _WAIT_S: Final = 0.5
-_FIRST_BACKOFF_S: Final = 0.2
-_LONGEST_BACKOFF_S: Final = 30.0
 _AGAIN_S: Final = 5.0  # a seal waits so long for its records, and a message that can't be stored for a better time
 _MOST_DELIVERIES: Final = 120  # then a seal goes in without its records, and verification tells which are missing
 _CHAINS: Final = 256  # whose translations are kept
@@ -60,7 +59,7 @@ class BusShipper:
         inbox: Inbox | None = None,
         wait_s: float = _WAIT_S,
         again_s: float = _AGAIN_S,
-        longest_backoff_s: float = _LONGEST_BACKOFF_S,
+        longest_backoff_s: float = LONGEST_S,
         random: Callable[[], float] = random_module.random,
     ) -> None:
         self._bus = bus
@@ -70,8 +69,7 @@ class BusShipper:
         self._heads = StoreHeads(store)
         self._wait_s = wait_s
         self._again_s = again_s
-        self._longest_backoff_s = longest_backoff_s
-        self._random = random
+        self._backoff = Backoff(longest_backoff_s, random)
         self._writers: dict[str, RowWriter] = {}
         self._is_stopping = False
         self.shipped_records = 0
@@ -94,17 +92,16 @@ class BusShipper:
 
     async def run(self) -> None:
         """Ships until it is to stop. A bus or store that is away or refuses is tried again, less and less often."""
-        failures = 0
         while not self._is_stopping:
             try:
                 await self._store.ping()  # while it is away, nothing is taken that another shipper could store
                 await self._ship_all()
             except (AuditError, OSError) as error:
                 self.last_error = str(error)
-                failures += 1
-                await asyncio.sleep(self._backoff_s(failures))
+                await asyncio.sleep(self._backoff.after_failure())
                 continue
-            failures, self.last_error = 0, None
+            self._backoff.succeeded()
+            self.last_error = None
 
     def request_stop(self) -> None:
         """`run` returns after the round that is under way."""
@@ -256,10 +253,6 @@ class BusShipper:
         with suppress(AuditError):
             for delivery in deliveries:
                 await self._inbox.give_back(delivery, self._again_s)
-
-    def _backoff_s(self, failures: int) -> float:
-        plain_s = min(self._longest_backoff_s, _FIRST_BACKOFF_S * 2.0 ** min(failures - 1, 20))
-        return plain_s * (0.5 + self._random())
 
 
 def _place(delivery: Delivery) -> dict[str, object]:

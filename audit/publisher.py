@@ -19,6 +19,7 @@ from typing import Final
 
 import msgspec
 
+from audit.backoff import LONGEST_S, Backoff
 from audit.batches import Batch, BatchReader
 from audit.bus import Bus, Message
 from audit.bus_notes import BusNotes, read_notes, write_notes
@@ -42,8 +43,6 @@ SETTLE_S: Final = 180.0  # NATS syncs its files every two minutes unless told ot
 _PAUSE_S: Final = 0.25
 _NOTE_S: Final = 1.0
 _PING_S: Final = 5.0
-_FIRST_BACKOFF_S: Final = 0.2
-_LONGEST_BACKOFF_S: Final = 30.0
 
 log = logging.getLogger("pgwarden.audit")
 
@@ -63,7 +62,7 @@ class Publisher:
         *,
         written_position: Callable[[], int],
         pause_s: float = _PAUSE_S,
-        longest_backoff_s: float = _LONGEST_BACKOFF_S,
+        longest_backoff_s: float = LONGEST_S,
         settle_s: float = SETTLE_S,
         seal_records: int = MOST_RECORDS,
         seal_us: int = LONGEST_US,
@@ -80,10 +79,9 @@ class Publisher:
         self._bus = bus
         self._written_position = written_position
         self._pause_s = pause_s
-        self._longest_backoff_s = longest_backoff_s
         self._settle_s = settle_s
         self._most_held_bytes = MOST_HELD_BYTES if most_held_bytes is None else most_held_bytes
-        self._random = random
+        self._backoff = Backoff(longest_backoff_s, random)
         self._monotonic = monotonic
         self._writer = RunWriter(self._chain)
         self._reader = BatchReader(self._directory, self._chain, self._writer)
@@ -124,17 +122,16 @@ class Publisher:
 
     async def run(self) -> None:
         """Publishes for ever. A bus that is away or refuses is tried again, ever less often, with jitter."""
-        failures = 0
         while True:
             try:
                 await self._round()
                 await self._keep_in_touch()
             except (AuditError, OSError) as error:
                 self.last_error = str(error)
-                failures += 1
-                await asyncio.sleep(self._backoff_s(failures))
+                await asyncio.sleep(self._backoff.after_failure())
                 continue
-            failures, self.last_error = 0, None
+            self._backoff.succeeded()
+            self.last_error = None
             await asyncio.sleep(self._pause_s)
 
     async def ship_available(self) -> int:
@@ -319,11 +316,6 @@ class Publisher:
         between = f"{self._position.records + 1} to {batch.position.records}"
         where = {"chain": self._chain, "damaged": batch.damaged, "records": between}
         log.error("damaged records aren't shipped, `pgwarden audit verify` names them", extra={"fields": where})
-
-    def _backoff_s(self, failures: int) -> float:
-        """Doubles up to the longest, spread over half to one and a half times of it."""
-        plain_s = min(self._longest_backoff_s, _FIRST_BACKOFF_S * 2.0 ** min(failures - 1, 20))
-        return plain_s * (0.5 + self._random())
 
 
 def _records(position: ShippedPosition) -> int:

@@ -13,6 +13,7 @@ import random as random_module
 from collections.abc import Callable
 from pathlib import Path
 
+from audit.backoff import LONGEST_S, Backoff
 from audit.batches import Batch, BatchReader
 from audit.errors import AuditError, SealError, StoreUnreachableError
 from audit.heads import Heads
@@ -31,8 +32,6 @@ _PAUSE_S = 0.25  # so long may a record wait for others to go with: a batch has 
 _NOTE_S = 1.0  # so old may the noted position be while records go out: each note is an fsync
 _PING_S = 5.0
 _SEAL_S = 2.5  # so often is it looked whether there is enough for a seal
-_FIRST_BACKOFF_S = 0.2
-_LONGEST_BACKOFF_S = 30.0
 
 log = logging.getLogger("pgwarden.audit")
 
@@ -52,7 +51,7 @@ class Shipper:
         *,
         written_position: Callable[[], int],
         pause_s: float = _PAUSE_S,
-        longest_backoff_s: float = _LONGEST_BACKOFF_S,
+        longest_backoff_s: float = LONGEST_S,
         random: Callable[[], float] = random_module.random,
         clock: Callable[[], int] = system_clock_us,
         signing_key: bytes | None = None,
@@ -66,8 +65,7 @@ class Shipper:
         self._store = store
         self._written_position = written_position
         self._pause_s = pause_s
-        self._longest_backoff_s = longest_backoff_s
-        self._random = random
+        self._backoff = Backoff(longest_backoff_s, random)
         self._position = self._noted = read_shipped(self._directory)
         self._unnoted_s = 0.0
         self._held = HeldSegments(self._directory)
@@ -102,7 +100,6 @@ class Shipper:
             await asyncio.wait({sealing})
 
     async def _keep_shipping(self) -> None:
-        failures = 0
         while True:
             try:
                 shipped = await self._ship_all()
@@ -110,10 +107,10 @@ class Shipper:
                 await self._keep_in_touch(shipped)
             except (AuditError, OSError) as error:
                 self.last_error = str(error)
-                failures += 1
-                await asyncio.sleep(self._backoff_s(failures))
+                await asyncio.sleep(self._backoff.after_failure())
                 continue
-            failures, self.last_error = 0, None
+            self._backoff.succeeded()
+            self.last_error = None
             await asyncio.sleep(self._pause_s)
 
     async def ship_available(self) -> int:
@@ -208,11 +205,6 @@ class Shipper:
         if self._idle_s >= _PING_S or not self._store.is_reachable:
             self._idle_s = 0.0
             await self._store.ping()
-
-    def _backoff_s(self, failures: int) -> float:
-        """Doubles up to the longest, spread over half to one and a half times of it."""
-        plain_s = min(self._longest_backoff_s, _FIRST_BACKOFF_S * 2.0 ** min(failures - 1, 20))
-        return plain_s * (0.5 + self._random())
 
 
 def _tell_failure(task: asyncio.Task[None]) -> None:

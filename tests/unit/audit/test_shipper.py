@@ -136,20 +136,6 @@ async def test_an_edited_record_isnt_shipped(tmp_path: Path, store: Store) -> No
     assert shipper.damaged_records == 1
 
 
-async def test_backoff_doubles_to_its_longest_with_jitter(tmp_path: Path) -> None:
-    fill(tmp_path, statements=1)
-    jitter = iter([0.0, 0.5, 1.0, 0.5])
-    shipper = Shipper(
-        tmp_path,
-        0,
-        Store("postgresql://nobody@127.0.0.1:1/nothing"),
-        written_position=lambda: 0,
-        longest_backoff_s=8.0,
-        random=lambda: next(jitter),
-    )
-    assert [shipper._backoff_s(failures) for failures in (1, 1, 1, 50)] == pytest.approx([0.1, 0.2, 0.3, 8.0])
-
-
 async def test_the_lag_counts_the_first_segment_right(tmp_path: Path, store: Store) -> None:
     journal = Journal.open(tmp_path, 0)
     shipper = shipper_of(tmp_path, store, journal)
