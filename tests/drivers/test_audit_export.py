@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import http.server
 import json
 import signal
@@ -67,13 +68,25 @@ def test_an_export_has_all_that_was_asked_for_and_is_recorded(make_pgwarden: Mak
     assert instance.run("audit", "verify").returncode == 0
 
 
+@contextmanager
+def followed(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """As a terminal starts it: tests that run in the background ignore Ctrl-C, and so would what they start."""
+    pipe = subprocess.PIPE
+    as_in_front = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, preexec_fn=as_in_front)
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()  # ended already, unless the test has failed
+
+
 def test_what_comes_is_followed_to_the_end(make_pgwarden: MakePgwarden) -> None:
     instance = make_pgwarden(workers=2)
     ask(instance, "an old mark")
     instance.records_of("an old mark")
     command = [sys.executable, "-m", "proxy", "audit", "export", "-c", str(instance.config_file), "--follow"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen([*command, "--user", "ada"], cwd=ROOT, stdout=pipe, stderr=pipe, text=True) as following:
+    with followed([*command, "--user", "ada"]) as following:
         until(lambda: instance.records("shape = 'audit_export'"), "the event of the export")
         time.sleep(1.0)  # it looks for the chains' ends
         for number in range(3):
