@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
@@ -16,7 +17,7 @@ from audit.store import Store
 from audit.store_budgets import BudgetStanding, StoreBudgets
 from policies.budgets import money
 from proxy.commands.options import ConfigOption, read_config
-from proxy.commands.outcome import clear_errors, print_out
+from proxy.commands.outcome import PIPE_COLUMNS, clear_errors, print_out
 from proxy.places import store_dsn
 
 app = typer.Typer(help="What may be spent, what is, and when there is more.", no_args_is_help=True)
@@ -81,7 +82,7 @@ def _print_table(standings: Sequence[BudgetStanding]) -> None:
         cells = [str(values[name]) for name in ("budget", "period", "amount", "spent", "leased", "left")]
         cells[2] = f"{cells[2]} {one.currency}".rstrip()
         table.add_row(*cells, _moment(one.ends_at), style="red" if one.spent >= one.amount else None)
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS, markup=False).print(table)
 
 
 def _moment(moment: datetime) -> str:

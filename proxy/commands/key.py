@@ -27,13 +27,12 @@ from policies.model import PolicySet
 from policies.tiers import NANO, Tier, TierName, month_of
 from proxy.commands.noted import note
 from proxy.commands.options import ConfigOption, read_config
-from proxy.commands.outcome import CommandError, clear_errors, print_error, print_out
+from proxy.commands.outcome import PIPE_COLUMNS, CommandError, clear_errors, print_error, print_out
 from proxy.commands.snapshots import database_names
 from proxy.config import Config
 from proxy.places import store_dsn
 
 _TRIES: Final = 5
-_PIPE_COLUMNS: Final = 200
 _MOST_CHARACTERS: Final = 200
 _LONGEST_DAYS: Final = 36_500
 
@@ -231,7 +230,7 @@ def _print_table(rows: list[Mapping[str, Any]]) -> None:
         cost = _of(f"{row['cost']:,.2f}", row["cost_per_month"], ",.2f") + f" {row['currency']}"
         texts = (row["id"], row["user"], row["tier"], row["owner"] or "-", *dates, statements, cost, row["state"])
         table.add_row(*(_plain(text) for text in texts))
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table)
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else PIPE_COLUMNS).print(table)
 
 
 def _plain(text: str) -> str:

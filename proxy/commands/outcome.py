@@ -6,6 +6,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from enum import IntEnum
+from typing import Final
 
 import typer
 
@@ -13,6 +14,8 @@ from audit.errors import AuditError, FilterError
 from policies.errors import PoliciesError, PolicyFileError
 from proxy.config import ConfigError
 from proxy.installation import EmbeddedError
+
+PIPE_COLUMNS: Final = 200  # of tables that no terminal shows: nothing is folded for want of room
 
 
 class ExitCode(IntEnum):
